@@ -1,0 +1,21 @@
+"""Identifiers: a prefix that tells the kind, and a UUIDv7 in base 32 that sorts by time of birth."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final, Literal
+
+Prefix = Literal["wsp", "grp", "mem", "key", "req", "upr", "ent", "aud", "boot"]
+
+# Crockford's alphabet: digits sort before letters, so ids sort as their numbers do.
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_LENGTH: Final = 26  # 130 bits hold a UUID's 128
+DEFAULT_WORKSPACE: Final = "wsp_default"
+
+
+def new_id(prefix: Prefix, now_us: int) -> str:
+    """A fresh id such as ``grp_06f…``. *now_us* is the wall clock in microseconds (RFC 9562, section 5.7)."""
+    value = (now_us // 1000 & (1 << 48) - 1) << 80
+    value |= 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    digits = [_ALPHABET[value >> 5 * place & 31] for place in range(_LENGTH - 1, -1, -1)]
+    return f"{prefix}_{''.join(digits)}"

@@ -1,0 +1,50 @@
+"""Money: integers of nano-US-dollars, parsed from decimal text, never a float."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Final, NewType
+
+NanoUSD = NewType("NanoUSD", int)
+
+NANO_PER_USD: Final = 1_000_000_000
+MAX_NANO_USD: Final = 2**63 - 1  # one signed 64-bit column
+
+
+def parse_usd(text: str) -> NanoUSD:
+    """
+    The amount that *text* states in US dollars, such as ``0.20`` or ``1``.
+
+    Returns:
+        Nano-USD, exact.
+    Raises:
+        ValueError: Not a plain non-negative decimal, finer than a nano-dollar, or past 64 bits.
+    """
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is not a decimal number") from None
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"{text!r} is not an amount of money: expected 0 or more")
+    nano = amount * NANO_PER_USD
+    if nano > MAX_NANO_USD:
+        raise ValueError(f"{text!r} is more than can be counted")
+    if nano != nano.to_integral_value():
+        raise ValueError(f"{text!r} is finer than a nano-dollar: at most nine decimals")
+    return NanoUSD(int(nano))
+
+
+def usd(nano: int) -> Decimal:
+    """*nano* nano-USD in US dollars, exact and without trailing zeros; for JSON numbers."""
+    value = (Decimal(nano) / NANO_PER_USD).normalize()
+    # normalize() writes 100 as 1E+2, which is right but not what people expect to read.
+    return value.quantize(Decimal(1)) if value == value.to_integral_value() else value
+
+
+def format_usd(nano: int) -> str:
+    """*nano* nano-USD as people write it: ``$0.20``, ``$50``, ``$0.000000001``."""
+    text = f"{usd(nano):f}"
+    whole, point, decimals = text.partition(".")
+    if point and len(decimals) == 1:
+        decimals += "0"
+    return f"${whole}{point}{decimals}" if nano >= 0 else f"-{format_usd(-nano)}"

@@ -1,0 +1,96 @@
+"""The people and their keys, as everything above storage sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tuckshop.domain.limits import Limit
+from tuckshop.domain.windows import ZoneHistory
+
+State = Literal["active", "paused", "archived"]
+KeyState = Literal["active", "paused", "revoked", "archived"]  # expired is told by `expires_at`
+OnDisconnect = Literal["drain", "cancel"]
+UnknownParameters = Literal["refuse", "pass"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """A tenant. A fresh install has one and shows no trace of it."""
+
+    id: str
+    zone: ZoneHistory
+    limits: tuple[Limit, ...] = ()
+    models: tuple[str, ...] | None = None
+    endpoints: tuple[str, ...] | None = None
+    max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Members who share a policy."""
+
+    id: str
+    workspace_id: str
+    name: str
+    title: str
+    zone: ZoneHistory
+    each: tuple[Limit, ...]
+    shared: tuple[Limit, ...]
+    models: tuple[str, ...] | None
+    endpoints: tuple[str, ...] | None
+    max_output_tokens: int | None
+    min_output_tokens: int
+    patience_s: float
+    on_disconnect: OnDisconnect
+    unknown_parameters: UnknownParameters
+    show_shared: bool
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A person in one group."""
+
+    id: str
+    group_id: str
+    external_id: str
+    name: str | None
+    email: str | None
+    limits: tuple[Limit, ...]
+    models: tuple[str, ...] | None
+    endpoints: tuple[str, ...] | None
+    max_output_tokens: int | None
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualKey:
+    """A key as we keep it. The secret was shown once and is not here."""
+
+    id: str
+    group_id: str
+    member_id: str
+    name: str | None
+    digest: bytes = field(repr=False)  # SHA-256 of the secret, 32 bytes
+    last4: str  # all that a listing or a log may show
+    previous_digest: bytes | None = field(repr=False, default=None)  # of the secret before rotation
+    previous_until_us: int | None = None  # until when that one still opens
+    limits: tuple[Limit, ...]
+    models: tuple[str, ...] | None
+    endpoints: tuple[str, ...] | None
+    max_output_tokens: int | None
+    tags: tuple[str, ...]
+    expires_at_us: int | None  # None: never
+    state: KeyState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """The chain that a key stands at the end of: what *identify* finds."""
+
+    key: VirtualKey
+    member: Member
+    group: Group
+    workspace: Workspace
+    directory_version: int

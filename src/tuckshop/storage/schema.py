@@ -1,0 +1,252 @@
+"""
+The tables. One schema for SQLite and PostgreSQL.
+
+Ids are text, primary keys start with the workspace, money and times are 64-bit integers (nano-USD; microseconds UTC).
+Lists are JSON text that only Python reads: no type or operator that one database lacks.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("zone_changes", Text, nullable=False),  # JSON [[since_us, zone], …]
+    Column(
+        "limits", Text, nullable=False, server_default=text("'[]'")
+    ),  # JSON list of limits in long form
+    Column("models", Text),  # JSON list or null
+    Column("endpoints", Text),
+    Column("max_output_tokens", BigInteger),
+    Column("directory_version", BigInteger, nullable=False, server_default=text("1")),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("title", Text, nullable=False, server_default=text("''")),
+    Column("zone_changes", Text, nullable=False),
+    Column("each_limits", Text, nullable=False, server_default=text("'[]'")),
+    Column("shared_limits", Text, nullable=False, server_default=text("'[]'")),
+    Column("models", Text),
+    Column("endpoints", Text),
+    Column("max_output_tokens", BigInteger),
+    Column("min_output_tokens", BigInteger, nullable=False),
+    Column("patience_s", Integer, nullable=False),
+    Column("on_disconnect", Text, nullable=False),
+    Column("unknown_parameters", Text, nullable=False),
+    Column("show_shared", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("group_id", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column(
+        "external_id_folded", Text, nullable=False
+    ),  # NFC, trimmed, e-mail case-folded: what is compared
+    Column("name", Text),
+    Column("email", Text),
+    Column("limits", Text, nullable=False, server_default=text("'[]'")),
+    Column("models", Text),
+    Column("endpoints", Text),
+    Column("max_output_tokens", BigInteger),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("workspace_id", "group_id", "external_id_folded"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("group_id", Text, nullable=False),
+    Column("member_id", Text, nullable=False),
+    Column("name", Text),
+    Column("digest", LargeBinary, nullable=False, unique=True),  # SHA-256 of the secret
+    Column("previous_digest", LargeBinary, unique=True),  # of the secret before the last rotation
+    Column("previous_until", BigInteger),
+    Column("last4", Text, nullable=False),
+    Column("limits", Text, nullable=False, server_default=text("'[]'")),
+    Column("models", Text),
+    Column("endpoints", Text),
+    Column("max_output_tokens", BigInteger),
+    Column("tags", Text, nullable=False, server_default=text("'[]'")),
+    Column("expires_at", BigInteger),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("keys_by_member", "workspace_id", "member_id"),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("scope_kind", Text, primary_key=True),
+    Column("scope_id", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("selector", Text, primary_key=True),  # canonical text, "" = all calls
+    Column("window", Text, primary_key=True),  # "month", "rolling:60", "total", "now"
+    Column("window_start", BigInteger, primary_key=True),  # rolling: of the sub-window
+    Column("window_end", BigInteger),  # null: total and now
+    Column("used", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),  # of the reservation (or of the refusal's row)
+    Column("resolved_position", BigInteger),
+    Column("admitted_at", BigInteger, nullable=False),  # given with the position, non-decreasing
+    Column("resolved_at", BigInteger),
+    Column("owner", Text, nullable=False),  # the boot that made the reservation
+    Column("state", Text, nullable=False),
+    Column("group_id", Text, nullable=False),
+    Column("member_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("endpoint_group", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("model_aliases", Text, nullable=False, server_default=text("''")),  # space-separated
+    Column("upstream", Text, nullable=False),
+    Column("upstream_request_id", Text),
+    Column("price_id", Text),
+    Column("cap", BigInteger),  # output tokens granted per choice
+    Column("held_cost", BigInteger, nullable=False),
+    Column("held_input_tokens", BigInteger, nullable=False),
+    Column("held_output_tokens", BigInteger, nullable=False),
+    Column("images", BigInteger, nullable=False, server_default=text("0")),
+    Column("cost", BigInteger),  # charged; null while reserved
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("flags", Text, nullable=False, server_default=text("''")),  # space-separated, sorted
+    Column("http_status", Integer),
+    Column("error", Text),
+    Column("first_byte_ms", Integer),
+    Column("duration_ms", Integer),
+    Column("queue_ms", Integer),
+    Column("tag", Text),
+    Column("repeats", Integer, nullable=False, server_default=text("1")),
+    UniqueConstraint("workspace_id", "position"),
+    Index("requests_by_group", "workspace_id", "group_id", "admitted_at"),
+    Index("requests_by_member", "workspace_id", "member_id", "admitted_at"),
+    Index(
+        "requests_open",
+        "workspace_id",
+        "position",
+        sqlite_where=text("state = 'reserved'"),
+        postgresql_where=text("state = 'reserved'"),
+    ),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),  # correction, reset, (grant, refund: later)
+    Column("request_id", Text),  # a correction names its request
+    Column("scope_kind", Text),  # a reset names its scope
+    Column("scope_id", Text),
+    Column("with_total", Boolean),  # a reset: does it start `total` afresh too?
+    Column("cost", BigInteger),  # a correction: what is added to the charge (may be negative)
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text),
+    UniqueConstraint("workspace_id", "position"),
+    Index("entries_by_request", "workspace_id", "request_id"),
+    Index("entries_by_scope", "workspace_id", "scope_kind", "scope_id"),
+)
+
+closings = Table(
+    "closings",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column(
+        "counters", LargeBinary, nullable=False
+    ),  # all counters at that position, compressed JSON
+)
+
+usage_buckets = Table(
+    "usage_buckets",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("bucket", BigInteger, primary_key=True),  # start of 15 minutes UTC, by admission time
+    Column("group_id", Text, primary_key=True),
+    Column("member_id", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+)
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("id", Text, primary_key=True),  # hash of the content
+    Column("content", Text, nullable=False),  # the price row as JSON
+    Column("first_used_at", BigInteger, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True),  # 1, 2, 3 … without gaps
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),  # "group.create"
+    Column("object_id", Text, nullable=False),
+    Column("before", Text),  # JSON, ids and policy only, no secrets
+    Column("after", Text),
+    Column("previous_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+settings = Table(  # what the server remembers about itself: epoch, clock high-water mark, format
+    "settings",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
