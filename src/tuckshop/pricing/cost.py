@@ -1,0 +1,83 @@
+"""What a call cost, from its usage and the price that was pinned when it was admitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from tuckshop.domain.money import NanoUSD
+from tuckshop.pricing.prices import ModelPrice
+
+PER_MILLION: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """
+    Tokens as billed. Reasoning tokens are part of the output.
+
+    Raises:
+        ValueError: A count is negative, or the parts of the input are more than the input.
+    """
+
+    input_tokens: int  # all of the input; the next three are parts of it
+    cached_tokens: int = 0  # read from the cache
+    cache_write_tokens: int = 0  # written to the cache, whatever the lifetime
+    output_tokens: int = 0
+    cache_write_12h_tokens: int = 0  # the part of cache_write_tokens kept for 12 hours
+
+    def __post_init__(self) -> None:
+        counts = (self.input_tokens, self.cached_tokens, self.cache_write_12h_tokens)
+        if min(*counts, self.output_tokens) < 0:
+            raise ValueError("a token count is negative")
+        if self.cached_tokens + self.cache_write_tokens > self.input_tokens:
+            raise ValueError("more tokens cached and written to the cache than there were")
+        if self.cache_write_12h_tokens > self.cache_write_tokens:
+            raise ValueError("more tokens written for 12 hours than were written")
+
+
+def cost_of(usage: Usage, price: ModelPrice) -> NanoUSD:
+    """
+    What *usage* costs at *price*.
+
+    Returns:
+        Nano-USD, rounded up once, at the end.
+    Raises:
+        ValueError: There is output, and the model has no output price. Nothing is guessed.
+    Source: docs/reference/pricing.md; ADR-0005.
+    """
+    if price.free:
+        return NanoUSD(0)
+    rates = price.rates_for(usage.input_tokens)
+    output_rate = rates.output
+    if output_rate is None:
+        if usage.output_tokens:
+            raise ValueError(f"{price.model} has no output price")
+        output_rate = 0
+    plain = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
+    undivided = (
+        plain * rates.input
+        + usage.cached_tokens * rates.cached_input
+        + (usage.cache_write_tokens - usage.cache_write_12h_tokens) * rates.cache_write
+        + usage.cache_write_12h_tokens * rates.cache_write_12h
+        + usage.output_tokens * output_rate
+    )
+    # One ceiling over the sum: a ceiling per kind of token would drift upwards.
+    return NanoUSD(-(-undivided // PER_MILLION))
+
+
+def dearer(usage: Usage, asked: ModelPrice, answered: ModelPrice) -> ModelPrice:
+    """
+    Of the model asked for and the one that says it answered, the one at which *usage* costs more.
+
+    A price that cannot price *usage* (an embedding model for a reply with output) is not taken.
+
+    Raises:
+        ValueError: *asked* cannot price *usage*.
+    """
+    cost = cost_of(usage, asked)
+    try:
+        other = cost_of(usage, answered)
+    except ValueError:  # it cannot have been that model
+        return asked
+    return answered if other > cost else asked
