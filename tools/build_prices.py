@@ -53,6 +53,16 @@ BASES: Final[Mapping[str, str]] = {
     "omni-moderation-2024-09-26": "omni-moderation-latest",
     "text-moderation-007": "text-moderation-latest",
 }
+# Older models have no output limit but their window; LiteLLM states a smaller one, by which a hold would be too small.
+WIDER_OUTPUT: Final[Mapping[str, int]] = {
+    "gpt-3.5-turbo-16k": 16_385,
+    "gpt-3.5-turbo-16k-0613": 16_385,
+    "gpt-4": 8_192,
+    "gpt-4-0314": 8_192,
+    "gpt-4-0613": 8_192,
+}
+# From gpt-5.6 on, writing to the cache costs more than input, and nobody asks for it.
+BILLS_CACHE_WRITES: Final = re.compile(r"^gpt-(5\.[6-9]|[6-9])")
 # OpenAI's moderation guide says so; both lists only have an empty or a zero price, which could mean unknown.
 FREE: Final = (
     "omni-moderation-2024-09-26",
@@ -251,6 +261,9 @@ def build(genai: GenAiPrices, litellm: LiteLlm, on: date) -> tuple[list[ModelPri
             continue
         ours = genai.listing(model)
         rates, taken = merged(ours, litellm.listing(told) if told == model else Listing(plain={}))
+        if BILLS_CACHE_WRITES.match(model) and "cache_write" not in rates:
+            left_out.append(f"{model}: no rate for cache writes is known")
+            continue
         source = f"litellm {litellm.version}"
         if ours:
             also = ", ".join(["limits", *(kind for kind in KINDS if kind in taken)])
@@ -297,7 +310,7 @@ def _row(
         family=family,
         context_tokens=max(takes_in, context_tokens or 0),
         max_input_tokens=takes_in,
-        max_output_tokens=int(facts["max_output_tokens"]) if family == "chat" else None,
+        max_output_tokens=_gives_out(model, facts) if family == "chat" else None,
         reasons=reasons,
         cap_field=cap,
         search=bool(SEARCHES.search(model)),
@@ -306,6 +319,10 @@ def _row(
         dated=on,
         **dict(rates),  # type: ignore[arg-type]  # each key is a rate's field
     )
+
+
+def _gives_out(model: str, facts: Mapping[str, Any]) -> int:
+    return max(int(facts["max_output_tokens"]), WIDER_OUTPUT.get(model, 0))
 
 
 def _free(model: str, on: date) -> ModelPrice:

@@ -13,27 +13,23 @@ PER_MILLION: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """
-    Tokens as billed. Reasoning tokens are part of the output.
+    """Tokens as the upstream states them, likely or not. Reasoning tokens are part of the output."""
 
-    Raises:
-        ValueError: A count is negative, or the parts of the input are more than the input.
-    """
-
-    input_tokens: int  # all of the input; the next three are parts of it
+    input_tokens: int  # all of the input; cached and cache-write tokens are parts of it
     cached_tokens: int = 0  # read from the cache
     cache_write_tokens: int = 0  # written to the cache, whatever the lifetime
     output_tokens: int = 0
-    cache_write_12h_tokens: int = 0  # the part of cache_write_tokens kept for 12 hours
+    cache_write_12h_tokens: int = 0  # the part of cache_write_tokens that is kept for 12 hours
 
-    def __post_init__(self) -> None:
-        counts = (self.input_tokens, self.cached_tokens, self.cache_write_12h_tokens)
-        if min(*counts, self.output_tokens) < 0:
-            raise ValueError("a token count is negative")
-        if self.cached_tokens + self.cache_write_tokens > self.input_tokens:
-            raise ValueError("more tokens cached and written to the cache than there were")
-        if self.cache_write_12h_tokens > self.cache_write_tokens:
-            raise ValueError("more tokens written for 12 hours than were written")
+    @property
+    def is_consistent(self) -> bool:
+        """Whether no count is negative and the parts are not more than their wholes."""
+        counts = (self.cached_tokens, self.cache_write_12h_tokens, self.output_tokens)
+        return (
+            min(counts) >= 0
+            and self.cache_write_12h_tokens <= self.cache_write_tokens
+            and self.cached_tokens + self.cache_write_tokens <= self.input_tokens
+        )
 
 
 def cost_of(usage: Usage, price: ModelPrice) -> NanoUSD:
@@ -43,9 +39,11 @@ def cost_of(usage: Usage, price: ModelPrice) -> NanoUSD:
     Returns:
         Nano-USD, rounded up once, at the end.
     Raises:
-        ValueError: There is output, and the model has no output price. Nothing is guessed.
+        ValueError: *usage* is not consistent, or has output and the model no output price. Nothing is guessed.
     Source: docs/reference/pricing.md; ADR-0005.
     """
+    if not usage.is_consistent:
+        raise ValueError(f"these counts cannot be: {usage}")
     if price.free:
         return NanoUSD(0)
     rates = price.rates_for(usage.input_tokens)
@@ -70,14 +68,12 @@ def dearer(usage: Usage, asked: ModelPrice, answered: ModelPrice) -> ModelPrice:
     """
     Of the model asked for and the one that says it answered, the one at which *usage* costs more.
 
-    A price that cannot price *usage* (an embedding model for a reply with output) is not taken.
+    A model that could not have given *usage* (an embedding model for a reply with output) is not taken.
 
     Raises:
         ValueError: *asked* cannot price *usage*.
     """
     cost = cost_of(usage, asked)
-    try:
-        other = cost_of(usage, answered)
-    except ValueError:  # it cannot have been that model
+    if usage.output_tokens and answered.output is None:
         return asked
-    return answered if other > cost else asked
+    return answered if cost_of(usage, answered) > cost else asked
