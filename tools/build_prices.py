@@ -222,9 +222,9 @@ def merged(genai: Listing | None, litellm: Listing) -> tuple[dict[str, int], set
             raise SystemExit("the lists disagree on where a cliff starts")
         taken = more | more_long
     for side in (rates, long):
-        # Where cache writes cost more at all, 12 hours cost twice the input in every row that states it.
+        # 12 hours cost twice the usual write in every row that states both.
         if "cache_write" in side:
-            side.setdefault("cache_write_12h", 2 * side["input"])
+            side.setdefault("cache_write_12h", 2 * side["cache_write"])
     if start:
         rates["long_context_start"] = start
         rates.update({f"long_{kind}": rate for kind, rate in long.items()})
