@@ -64,9 +64,9 @@ def cost_of(usage: Usage, price: ModelPrice) -> NanoUSD:
     return NanoUSD(-(-undivided // PER_MILLION))
 
 
-def dearer(usage: Usage, asked: ModelPrice, answered: ModelPrice) -> ModelPrice:
+def dearer(usage: Usage, asked: ModelPrice, answered: ModelPrice) -> NanoUSD:
     """
-    Of the model asked for and the one that says it answered, the one at which *usage* costs more.
+    What *usage* costs at the dearer of the model asked for and the one that says it answered.
 
     A model that could not have given *usage* (an embedding model for a reply with output) is not taken.
 
@@ -75,5 +75,5 @@ def dearer(usage: Usage, asked: ModelPrice, answered: ModelPrice) -> ModelPrice:
     """
     cost = cost_of(usage, asked)
     if usage.output_tokens and answered.output is None:
-        return asked
-    return answered if cost_of(usage, answered) > cost else asked
+        return cost
+    return max(cost, cost_of(usage, answered))
