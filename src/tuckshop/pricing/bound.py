@@ -48,7 +48,7 @@ def input_bound(
         + TOKENS_PER_TOOL * tools
         + TOKENS_PER_SCHEMA_PROPERTY * schema_properties
     )
-    most = None if price is None else _takes_in(price)
+    most = None if price is None else takes_in(price)
     return bound if most is None else min(bound, most)
 
 
@@ -74,12 +74,8 @@ def terms_of(price: ModelPrice, *, input_bound: int, may_keep_12h: bool = True) 
     )
 
 
-def _dearest_input(rates: Rates, may_keep_12h: bool) -> int:
-    dearest = max(rates.input, rates.cached_input, rates.cache_write)
-    return max(dearest, rates.cache_write_12h) if may_keep_12h else dearest
-
-
-def _takes_in(price: ModelPrice) -> int | None:
+def takes_in(price: ModelPrice) -> int | None:
+    """The most input tokens of one call to this model, all texts together; None where nothing is known to bound it."""
     match price.family:
         case "chat":
             # The wider of the two: sources differ on whether the output is part of the window.
@@ -88,3 +84,8 @@ def _takes_in(price: ModelPrice) -> int | None:
             return EMBEDDING_CALL_MAX_TOKENS
         case "moderation":
             return None  # any number of texts; nothing is billed
+
+
+def _dearest_input(rates: Rates, may_keep_12h: bool) -> int:
+    dearest = max(rates.input, rates.cached_input, rates.cache_write)
+    return max(dearest, rates.cache_write_12h) if may_keep_12h else dearest

@@ -114,15 +114,22 @@ def test_of_the_asked_and_the_answered_model_the_dearer_is_charged() -> None:
     assert dear is not None
     usage = Usage(100, 0, 0, 100)
 
-    assert dearer(usage, cheap, dear) is dear
-    assert dearer(usage, dear, cheap) is dear
-    assert dearer(usage, cheap, replace_name(cheap)) is cheap
-    assert dearer(usage, cheap, embedding(input=9_000_000_000_000)) is cheap
+    assert dearer(usage, cheap, dear) == cost_of(usage, dear)
+    assert dearer(usage, dear, cheap) == cost_of(usage, dear)
+    assert dearer(usage, cheap, cheap) == cost_of(usage, cheap)
 
 
-def replace_name(price: ModelPrice) -> ModelPrice:
-    """The same price under another name."""
-    return ModelPrice.from_json(price.to_json().replace(f'"{price.model}"', '"other"'))
+def test_an_answering_model_that_gives_nothing_out_is_not_believed() -> None:
+    usage = Usage(100, 0, 0, 100)
+
+    assert dearer(usage, chat(), embedding(input=9_000_000_000_000)) == cost_of(usage, chat())
+
+
+def test_a_free_answering_model_makes_nothing_free() -> None:
+    """M11."""
+    free = embedding(free=True, input=None)
+
+    assert dearer(Usage(100), chat(), free) == cost_of(Usage(100), chat())
 
 
 @given(price=every_row, usage=LIKELY, more=st.integers(0, 5_000))
