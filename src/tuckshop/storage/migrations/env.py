@@ -1,0 +1,15 @@
+"""Alembic's entry: runs the migrations over the connection it was handed."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from tuckshop.storage.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,  # SQLite changes a table by copying it
+    transactional_ddl=False,  # the caller's transaction is around all of it
+)
+context.run_migrations()
