@@ -1,0 +1,124 @@
+"""Rows to records and back: lists as JSON text, limits in their long form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import RowMapping
+
+from tuckshop.domain.limits import Limit, parse_limit
+from tuckshop.domain.records import Group, Member, VirtualKey, Workspace
+from tuckshop.domain.windows import ZoneHistory
+
+Row = RowMapping
+
+
+def text_of_list(values: Sequence[str]) -> str:
+    """*values* as a column holds them."""
+    return msgspec.json.encode(list(values)).decode()
+
+
+def list_of_text(column: str) -> tuple[str, ...]:
+    """What `text_of_list` wrote."""
+    return msgspec.json.decode(column, type=tuple[str, ...])
+
+
+def text_of_limits(limits: Sequence[Limit]) -> str:
+    """*limits* as a column holds them."""
+    return text_of_list([str(limit) for limit in limits])
+
+
+def limits_of_text(column: str) -> tuple[Limit, ...]:
+    """
+    What `text_of_limits` wrote.
+
+    Raises:
+        LimitSyntaxError: It is not a limit; a limit that cannot be read is never no limit.
+    """
+    return tuple(parse_limit(text) for text in list_of_text(column))
+
+
+def text_of_zone(zone: ZoneHistory) -> str:
+    """*zone* as a column holds it."""
+    return msgspec.json.encode(zone.changes).decode()
+
+
+def zone_of_text(column: str) -> ZoneHistory:
+    """What `text_of_zone` wrote."""
+    return ZoneHistory(msgspec.json.decode(column, type=tuple[tuple[int, str], ...]))
+
+
+def workspace_of(row: Row) -> Workspace:
+    """A row of `workspaces`."""
+    return Workspace(
+        id=row["id"],
+        zone=zone_of_text(row["zone_changes"]),
+        limits=limits_of_text(row["limits"]),
+        models=_optional_list(row["models"]),
+        endpoints=_optional_list(row["endpoints"]),
+        max_output_tokens=row["max_output_tokens"],
+    )
+
+
+def group_of(row: Row) -> Group:
+    """A row of `groups`."""
+    return Group(
+        id=row["id"],
+        workspace_id=row["workspace_id"],
+        name=row["name"],
+        title=row["title"],
+        zone=zone_of_text(row["zone_changes"]),
+        each=limits_of_text(row["each_limits"]),
+        shared=limits_of_text(row["shared_limits"]),
+        models=_optional_list(row["models"]),
+        endpoints=_optional_list(row["endpoints"]),
+        max_output_tokens=row["max_output_tokens"],
+        min_output_tokens=row["min_output_tokens"],
+        patience_s=row["patience_s"],
+        on_disconnect=row["on_disconnect"],
+        unknown_parameters=row["unknown_parameters"],
+        show_shared=row["show_shared"],
+        state=row["state"],
+    )
+
+
+def member_of(row: Row) -> Member:
+    """A row of `members`."""
+    return Member(
+        id=row["id"],
+        group_id=row["group_id"],
+        external_id=row["external_id"],
+        name=row["name"],
+        email=row["email"],
+        limits=limits_of_text(row["limits"]),
+        models=_optional_list(row["models"]),
+        endpoints=_optional_list(row["endpoints"]),
+        max_output_tokens=row["max_output_tokens"],
+        state=row["state"],
+    )
+
+
+def key_of(row: Row) -> VirtualKey:
+    """A row of `keys`."""
+    return VirtualKey(
+        id=row["id"],
+        group_id=row["group_id"],
+        member_id=row["member_id"],
+        name=row["name"],
+        digest=row["digest"],
+        last4=row["last4"],
+        previous_digest=row["previous_digest"],
+        previous_until_us=row["previous_until"],
+        limits=limits_of_text(row["limits"]),
+        models=_optional_list(row["models"]),
+        endpoints=_optional_list(row["endpoints"]),
+        max_output_tokens=row["max_output_tokens"],
+        tags=list_of_text(row["tags"]),
+        expires_at_us=row["expires_at"],
+        state=row["state"],
+    )
+
+
+def _optional_list(column: str | None) -> tuple[str, ...] | None:
+    return None if column is None else list_of_text(column)
