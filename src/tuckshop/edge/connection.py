@@ -1,0 +1,496 @@
+"""
+One client connection: requests in, one after the other, within deadlines and bounds (E1, E2, E6, E7).
+
+States: a head is awaited or read (`HEAD`), then its body (`BODY`), then the reply is under way (`REPLY`) and what
+the client sends meanwhile waits, up to a bound. After a reply: `HEAD` again, or `CLOSING`. After a refusal that left
+part of the request unread: `LINGER`, reading and dropping for a moment, because closing with unread input would
+reset the connection and the refusal with it.
+
+A client that closes or half-closes before its reply has ended has left: common clients that give up send exactly
+that, and must be noticed at once. So reading goes on during a reply, and the end of input is the end of the exchange.
+
+One timer per connection. Deadlines are instants; the timer is only moved when a deadline comes before it, otherwise
+it looks again when it fires, so that ordinary requests never touch it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, Final, cast
+
+from tuckshop.domain.errors import (
+    InvalidRequestError,
+    RefusalError,
+    RequestTimeoutError,
+    RequestTooLargeError,
+    ServerBusyError,
+    UnsupportedContentEncodingError,
+)
+from tuckshop.edge.app import HeadVerdict
+from tuckshop.edge.chunked import ChunkedDecoder
+from tuckshop.edge.exchange import Exchange
+from tuckshop.edge.floor import Floor
+from tuckshop.edge.head import RequestHead, check_beginning, parse_head
+from tuckshop.tasks import spawn
+
+_log: Final = logging.getLogger(__name__)
+
+_HEAD, _BODY, _REPLY, _LINGER, _CLOSING = range(5)
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_END_OF_HEAD: Final = b"\r\n\r\n"
+
+
+class Connection(asyncio.Protocol):
+    """The protocol of an accepted connection. What all connections share is their `Floor`."""
+
+    __slots__ = (
+        "_body",
+        "_body_began_at",
+        "_body_left",
+        "_body_received",
+        "_charged",
+        "_consuming",
+        "_deadline",
+        "_decoder",
+        "_exchange",
+        "_floor",
+        "_head",
+        "_peer",
+        "_pending",
+        "_reading_paused",
+        "_refusal",
+        "_scanned",
+        "_state",
+        "_timer",
+        "_unsent",
+        "_verdict",
+        "is_paused",
+        "transport",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+        self._state = _HEAD
+        self._pending = bytearray()  # part of a head, or what came ahead of its turn
+        self._scanned = 0  # how much of a partial head was looked at
+        self._head: RequestHead | None = None
+        self._verdict: HeadVerdict | None = None
+        self._refusal: RefusalError | None = None  # answered once the body is read and dropped
+        self._decoder: ChunkedDecoder | None = None
+        self._body = bytearray()
+        self._body_left = 0
+        self._body_received = 0
+        self._body_began_at = 0.0
+        self._charged = 0  # bytes of this connection in `floor.buffered_bytes`
+        self._exchange: Exchange | None = None
+        self._consuming = False
+        self._reading_paused = False
+        self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._unsent = 0  # of a reply that the client does not read, when last looked at
+        self._peer = ""
+        self.is_paused = False
+
+    # ── called by the transport ──────────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports derive from nothing of asyncio's.
+        self.transport = cast("asyncio.Transport", transport)
+        limits = self._floor.limits
+        self.transport.set_write_buffer_limits(high=limits.write_buffer_max_bytes)
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._floor.connections.add(self)
+        self._arm(self._floor.loop.time() + limits.head_timeout_s)
+
+    def data_received(self, data: bytes) -> None:
+        if self._state <= _BODY:
+            self._consume(data)
+        elif self._state == _REPLY:
+            self._keep(data)
+
+    def eof_received(self) -> bool:
+        if self._state == _REPLY:
+            self._client_left()
+            self.transport.abort()
+        return False  # the transport closes itself
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._deadline = None
+        self._floor.connections.discard(self)
+        self._client_left()
+        self.release_body()
+        self._state = _CLOSING
+
+    def pause_writing(self) -> None:
+        self.is_paused = True
+        self._unsent = self.transport.get_write_buffer_size()
+        self._arm(self._floor.loop.time() + self._floor.limits.stall_timeout_s)
+        if self._exchange is not None and self._exchange.on_pause is not None:
+            self._exchange.on_pause()
+
+    def resume_writing(self) -> None:
+        self.is_paused = False
+        if self._state == _REPLY:
+            self._deadline = None
+        if self._exchange is not None and self._exchange.on_resume is not None:
+            self._exchange.on_resume()
+
+    # ── called by the exchange and the floor ─────────────────────────────────────────────────────────────────────
+
+    def keeps_alive(self, head: RequestHead) -> bool:
+        """Will the connection take another request after this reply?"""
+        return head.keep_alive and not self._floor.is_draining
+
+    def date_line(self) -> bytes:
+        """The `Date` field of now."""
+        return self._floor.date_line()
+
+    def release_body(self) -> None:
+        """Give back what this connection's body holds of the memory for bodies."""
+        self._floor.buffered_bytes -= self._charged
+        self._charged = 0
+
+    def reply_ended(self) -> None:
+        """The reply is complete: next request, or close."""
+        head = self._head
+        self._drop_exchange()
+        if head is None or not self.keeps_alive(head):
+            self._close()
+            return
+        self._state = _HEAD
+        self._arm(self._floor.loop.time() + self._floor.limits.keepalive_timeout_s)
+        if self._reading_paused:
+            self._reading_paused = False
+            self.transport.resume_reading()
+        if self._pending and not self._consuming:
+            ahead = bytes(self._pending)
+            self._pending.clear()
+            self._consume(ahead)
+
+    def reply_aborted(self) -> None:
+        """The reply is given up: cut the connection."""
+        self._drop_exchange()
+        self._state = _CLOSING
+        self.transport.abort()
+
+    def close_if_idle(self) -> None:
+        """At the beginning of shutdown: nothing is under way here, so nothing is waited for."""
+        if self._state == _HEAD and not self._pending:
+            self._close()
+
+    def cut(self) -> None:
+        """At the end of shutdown: whatever is under way is over."""
+        self._client_left()
+        self._state = _CLOSING
+        self.transport.abort()
+
+    @property
+    def is_busy(self) -> bool:
+        """Is a request being read or answered?"""
+        return self._state in (_BODY, _REPLY) or bool(self._pending)
+
+    # ── reading requests ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _consume(self, data: bytes) -> None:
+        self._consuming = True
+        try:
+            while data:
+                if self._state == _HEAD:
+                    data = self._take_head(data)
+                elif self._state == _BODY:
+                    data = self._take_body(data)
+                else:
+                    if self._state == _REPLY:
+                        self._keep(data)
+                    break
+        except RefusalError as error:
+            self._refuse_and_close(error)
+        finally:
+            self._consuming = False
+
+    def _keep(self, data: bytes) -> None:
+        """What comes ahead of its turn waits; past the bound, in the client's own buffers."""
+        self._pending += data
+        if len(self._pending) > self._floor.limits.pipelined_max_bytes and not self._reading_paused:
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def _take_head(self, data: bytes) -> bytes:
+        limits = self._floor.limits
+        pending = self._pending
+        whole: bytes | bytearray = data
+        if pending:
+            pending += data
+            whole = pending
+        end = whole.find(_END_OF_HEAD, max(0, self._scanned - 3))
+        if end < 0 or end + 4 > limits.head_max_bytes:
+            if end >= 0 or len(whole) >= limits.head_max_bytes:
+                raise InvalidRequestError(f"a head of more than {limits.head_max_bytes} bytes")
+            check_beginning(whole, start=self._scanned)
+            if not pending:
+                pending += data
+                # The first head's time runs since the accept.
+                if self._head is not None:
+                    self._arm(self._floor.loop.time() + limits.head_timeout_s)
+            self._scanned = len(pending)
+            return b""
+        end += 4
+        raw, rest = bytes(whole[:end]), bytes(whole[end:])
+        pending.clear()
+        self._scanned = 0
+        head = parse_head(raw, max_fields=limits.head_max_fields)
+        head.peer = self._peer
+        self._begin(head, has_more=bool(rest))
+        return rest
+
+    def _begin(self, head: RequestHead, *, has_more: bool) -> None:
+        """A head is complete: judge it, then read the body or refuse it."""
+        self._head = head
+        verdict, refusal = self._judge(head)
+        self._verdict = verdict
+        has_body = head.chunked or head.content_length > 0
+        if refusal is not None:
+            may_discard = (
+                not head.chunked
+                and head.content_length <= self._floor.limits.discard_max_bytes
+                and not (has_body and head.expects_continue)
+            )
+            if not may_discard:
+                raise refusal
+        self._refusal = refusal
+        if not has_body:
+            self._complete(b"")
+            return
+        self._state = _BODY
+        self._body_left = head.content_length
+        self._body_received = 0
+        self._body_began_at = self._floor.loop.time()
+        limits = self._floor.limits
+        self._decoder = (
+            ChunkedDecoder(
+                extension_max_bytes=limits.chunk_extension_max_bytes,
+                trailer_max_bytes=limits.trailer_max_bytes,
+            )
+            if head.chunked
+            else None
+        )
+        if not has_more:
+            if head.expects_continue:
+                self.transport.write(_CONTINUE)
+            self._arm(self._body_deadline())
+
+    def _judge(self, head: RequestHead) -> tuple[HeadVerdict, RefusalError | None]:
+        floor = self._floor
+        is_admin = floor.serves_by_asgi(head.path)
+        if is_admin:
+            verdict = HeadVerdict(floor.limits.body_max_bytes)
+        else:
+            try:
+                verdict = floor.app.admit_head(head)
+            except RefusalError as error:
+                verdict = HeadVerdict(0, error)
+        if verdict.refusal is not None:
+            return verdict, verdict.refusal
+        if head.content_coding is not None:
+            coding = head.content_coding.decode("latin-1")
+            return verdict, UnsupportedContentEncodingError(coding)
+        if head.content_length > verdict.max_body:
+            return verdict, RequestTooLargeError(verdict.max_body)
+        if floor.in_flight >= floor.limits.in_flight_max and not is_admin:
+            return verdict, ServerBusyError("too many calls are being served")
+        return verdict, None
+
+    def _take_body(self, data: bytes) -> bytes:
+        decoder = self._decoder
+        if decoder is None:
+            size = self._body_left
+            if len(data) >= size and not self._body:
+                self._charge(size)
+                rest = data[size:]
+                self._complete(data[:size] if rest else data)
+                return rest
+            piece = data[:size]
+            self._gather(piece)
+            self._body_left -= len(piece)
+            if self._body_left:
+                self._arm(self._body_deadline())
+                return b""
+            rest = data[len(piece) :]
+        else:
+            pieces, used = decoder.feed(data)
+            for piece in pieces:
+                self._gather(piece)
+            if not decoder.done:
+                self._arm(self._body_deadline())
+                return b""
+            rest = data[used:]
+        body = bytes(self._body)
+        self._body = bytearray()
+        self._complete(body)
+        return rest
+
+    def _gather(self, piece: bytes) -> None:
+        self._body_received += len(piece)
+        if self._refusal is not None:
+            return
+        assert self._verdict is not None
+        if self._body_received > self._verdict.max_body:
+            raise RequestTooLargeError(self._verdict.max_body)
+        self._charge(len(piece))
+        self._body += piece
+
+    def _charge(self, size: int) -> None:
+        floor = self._floor
+        self._charged += size
+        floor.buffered_bytes += size
+        if floor.buffered_bytes > floor.limits.buffered_bodies_max_bytes:
+            raise ServerBusyError("too many large bodies are being received")
+
+    def _body_deadline(self) -> float:
+        """Absolute: when the body began, plus its time, longer for a large one; a chunked one counts as it comes."""
+        limits = self._floor.limits
+        size = self._body_received if self._decoder is not None else self._body_size()
+        allowed = max(limits.body_timeout_s, size / limits.body_min_bytes_per_s)
+        return self._body_began_at + allowed
+
+    def _body_size(self) -> int:
+        return self._head.content_length if self._head is not None else 0
+
+    # ── answering ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _complete(self, body: bytes) -> None:
+        """A request is complete: serve it."""
+        head, verdict, floor = self._head, self._verdict, self._floor
+        assert head is not None
+        assert verdict is not None
+        self._state = _REPLY
+        self._deadline = None
+        exchange = self._exchange = Exchange(self, head, body, verdict.context)
+        floor.in_flight += 1
+        if self._refusal is not None:
+            refusal, self._refusal = self._refusal, None
+            exchange.reply(*floor.app.refuse(refusal, head))
+            return
+        try:
+            work = (
+                floor.serve_by_asgi(exchange)
+                if floor.serves_by_asgi(head.path)
+                else floor.app.handle(exchange)
+            )
+        except RefusalError as error:
+            self._refuse_exchange(exchange, error)
+            return
+        if work is not None:
+            exchange.attach(spawn(self._run(work, exchange), name="exchange", tasks=floor.tasks))
+
+    async def _run(self, work: Coroutine[Any, Any, None], exchange: Exchange) -> None:
+        try:
+            await work
+        except RefusalError as error:
+            self._refuse_exchange(exchange, error)
+        except Exception:  # noqa: BLE001
+            # The outer edge of a request: the client sees that it failed, the log says why.
+            _log.exception("serving %s failed", exchange.method)
+            if exchange.started or exchange.client_left:
+                exchange.abort()
+            else:
+                exchange.reply(500, [], b"")
+
+    def _refuse_exchange(self, exchange: Exchange, error: RefusalError) -> None:
+        if exchange.started:
+            exchange.abort()
+        else:
+            exchange.reply(*self._floor.app.refuse(error, exchange.head))
+
+    def _refuse_and_close(self, error: RefusalError) -> None:
+        """Answer a request that was not read to its end, and read no further one."""
+        self.release_body()
+        self._body = bytearray()
+        self._pending.clear()
+        head = self._head if self._state == _BODY else None
+        status, headers, body = self._floor.app.refuse(error, head or self._head)
+        lines = [b"HTTP/1.1 %d \r\n" % status, *(b"%b: %b\r\n" % field for field in headers)]
+        lines += [b"content-length: %d\r\n" % len(body), b"connection: close\r\n"]
+        lines += [self.date_line(), b"\r\n", body]
+        self.transport.write(b"".join(lines))
+        self._state = _LINGER
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._arm(self._floor.loop.time() + self._floor.limits.linger_timeout_s)
+
+    def _client_left(self) -> None:
+        exchange = self._exchange
+        if exchange is not None:
+            self._drop_exchange()
+            self._state = _CLOSING
+            exchange.leave()
+
+    def _drop_exchange(self) -> None:
+        if self._exchange is not None:
+            self._exchange = None
+            self._floor.in_flight -= 1
+            self.release_body()
+
+    def _close(self) -> None:
+        """Close once what was written is sent; a client that does not read it is cut off."""
+        self._state = _CLOSING
+        if self.transport.get_write_buffer_size():
+            self._arm(self._floor.loop.time() + self._floor.limits.stall_timeout_s)
+        self.transport.close()
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _arm(self, deadline: float) -> None:
+        self._deadline = deadline
+        timer = self._timer
+        if timer is not None:
+            if timer.when() <= deadline:
+                return
+            timer.cancel()
+        self._timer = self._floor.loop.call_at(deadline, self._look_at_the_clock)
+
+    def _look_at_the_clock(self) -> None:
+        self._timer = None
+        deadline = self._deadline
+        if deadline is None:
+            return
+        now = self._floor.loop.time()
+        if now + 0.001 < deadline:
+            self._arm(deadline)
+            return
+        self._deadline = None
+        if self._state == _HEAD:
+            if self._pending:
+                self._refuse_and_close(RequestTimeoutError("head"))
+            elif self.transport.get_write_buffer_size():
+                self.transport.abort()
+            else:
+                self._close()
+        elif self._state == _BODY:
+            if (later := self._body_deadline()) > now:
+                self._arm(later)
+            else:
+                self._refuse_and_close(RequestTimeoutError("body"))
+        elif self._state == _REPLY:
+            self._look_at_a_stalled_client(now)
+        else:
+            self.transport.abort()
+
+    def _look_at_a_stalled_client(self, now: float) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if not self.is_paused:
+            return
+        if unsent < self._unsent:
+            self._unsent = unsent
+            self._arm(now + self._floor.limits.stall_timeout_s)
+        else:
+            self._client_left()
+            self.transport.abort()

@@ -1,0 +1,65 @@
+"""What all connections of a server share: the shop floor. Counts, bounds, the applications, the date."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from tuckshop.domain.clock import US_PER_SECOND, Clock
+from tuckshop.edge.app import App
+from tuckshop.edge.limits import EdgeLimits
+
+if TYPE_CHECKING:
+    from tuckshop.edge.connection import Connection
+    from tuckshop.edge.exchange import Exchange
+
+
+class Floor:
+    """
+    Shared by the connections of one server.
+
+    Attributes:
+        connections: The open ones.
+        in_flight: Requests that are being served.
+        buffered_bytes: Request bodies in memory.
+        tasks: What serves them, where it is a task.
+        is_draining: No connection takes another request.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        serve_by_asgi: Callable[[Exchange], Coroutine[Any, Any, None]],
+        asgi_paths: tuple[str, ...],
+        limits: EdgeLimits,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.app = app
+        self.serve_by_asgi = serve_by_asgi
+        self.limits = limits
+        self.loop = loop
+        self.connections: set[Connection] = set()
+        self.in_flight = 0
+        self.buffered_bytes = 0
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.is_draining = False
+        self._asgi_exact = frozenset(asgi_paths)
+        self._asgi_below = tuple(f"{path}/" for path in asgi_paths)
+        self._clock = clock
+        self._date_second = -1
+        self._date_line = b""
+
+    def serves_by_asgi(self, path: str) -> bool:
+        """Is *path* one of the ASGI application's? Compared raw: nothing is decoded or normalised first (E3)."""
+        return path in self._asgi_exact or path.startswith(self._asgi_below)
+
+    def date_line(self) -> bytes:
+        """The `Date` field of this second."""
+        second = self._clock.now_us() // US_PER_SECOND
+        if second != self._date_second:
+            self._date_second = second
+            self._date_line = b"date: %b\r\n" % formatdate(second, usegmt=True).encode("ascii")
+        return self._date_line
