@@ -50,13 +50,14 @@ class BatchHandler(Protocol):
 
     def apply(self, submissions: Sequence[Submission]) -> Iterable[Answer]:
         """
-        Do these, in order. Called with none when the time of `wake_at_s` has come: answer what waited long enough.
+        Do these, in order. Called with none when nothing arrived, but the time of `wake_at_s` has come.
 
+        A `kept` one may name a request that was never admitted (its reservation was refused): that is no error.
         An exception rolls the whole batch back; its submissions are then tried one by one.
         """
 
     def finish(self) -> Iterable[Answer]:
-        """The last call before the commit: write through what was gathered. May still answer what was parked."""
+        """The last call before the commit: answer what was parked and can be, or waited too long; write through."""
 
     def committed(self) -> None:
         """It is durable."""

@@ -8,7 +8,7 @@ each workspace's directory version and the end of its audit chain.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -47,7 +47,8 @@ class Transaction:
         self._versions: dict[str, int] = {}
         self._chains: dict[str, _Chain] = {}
         self._touched: set[str] = set()
-        self._saved: list[tuple[dict[str, int], dict[str, _Chain], set[str]]] = []
+        self._undos: list[Callable[[], None]] = []
+        self._saved: list[tuple[dict[str, int], dict[str, _Chain], set[str], int]] = []
 
     # ── for everybody ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,6 +145,15 @@ class Transaction:
             (name, value),
         )
 
+    def on_undo(self, undo: Callable[[], None]) -> None:
+        """
+        Call *undo* if the savepoint that is open now is rolled back while the rest of the batch stands.
+
+        For the ledger, whose memory an admin job may change. A batch that is rolled back as a whole calls no *undo*:
+        there `BatchHandler.rolled_back` puts everything back.
+        """
+        self._undos.append(undo)
+
     # ── for the writer ────────────────────────────────────────────────────────────────────────────────────────
 
     @property
@@ -156,11 +166,14 @@ class Transaction:
         assert not self._saved
         self.now_us = now_us
         self._touched = set()
+        self._undos.clear()
         self.save()
 
     def save(self) -> None:
         """A savepoint was set."""
-        self._saved.append((dict(self._versions), dict(self._chains), set(self._touched)))
+        self._saved.append(
+            (dict(self._versions), dict(self._chains), set(self._touched), len(self._undos))
+        )
 
     def keep(self) -> None:
         """The last savepoint was released, or the transaction committed."""
@@ -168,11 +181,14 @@ class Transaction:
 
     def restore(self) -> None:
         """The last savepoint, or the transaction, was rolled back."""
-        self._versions, self._chains, self._touched = self._saved.pop()
+        self._versions, self._chains, self._touched, undos = self._saved.pop()
+        while len(self._undos) > undos:
+            self._undos.pop()()
         self._ceilings = dict.fromkeys(self._ceilings, 0)  # their rows may be gone: written again
 
     def closed_without_commit(self) -> None:
         """The transaction was rolled back: forget what it said, all savepoints included."""
+        self._undos.clear()  # the handler puts its memory back as a whole
         while self._saved:
             self.restore()
 
