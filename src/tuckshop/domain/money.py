@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Final, NewType
 
 NanoUSD = NewType("NanoUSD", int)
 
 NANO_PER_USD: Final = 1_000_000_000
 MAX_NANO_USD: Final = 2**63 - 1  # one signed 64-bit column
+_PLACES: Final = 9
+_DECIMAL: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
 
 
 def parse_usd(text: str) -> NanoUSD:
@@ -20,18 +23,16 @@ def parse_usd(text: str) -> NanoUSD:
     Raises:
         ValueError: Not a plain non-negative decimal, finer than a nano-dollar, or past 64 bits.
     """
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(f"{text!r} is not a decimal number") from None
-    if not amount.is_finite() or amount < 0:
-        raise ValueError(f"{text!r} is not an amount of money: expected 0 or more")
-    nano = amount * NANO_PER_USD
-    if nano > MAX_NANO_USD:
-        raise ValueError(f"{text!r} is more than can be counted")
-    if nano != nano.to_integral_value():
-        raise ValueError(f"{text!r} is finer than a nano-dollar: at most nine decimals")
-    return NanoUSD(int(nano))
+    found = _DECIMAL.fullmatch(text)
+    if not found:
+        raise ValueError(f"{text[:40]!r} is not an amount of money such as 0.20")
+    whole, decimals = found[1].lstrip("0"), (found[2] or "").rstrip("0")
+    if len(decimals) > _PLACES:
+        raise ValueError(f"{text[:40]!r} is finer than a nano-dollar: at most nine decimals")
+    # The digits are counted before they are converted, which takes quadratic time.
+    if len(whole) > 10 or (nano := int(whole + decimals.ljust(_PLACES, "0"))) > MAX_NANO_USD:
+        raise ValueError(f"{text[:40]!r} is more than can be counted")
+    return NanoUSD(nano)
 
 
 def usd(nano: int) -> Decimal:

@@ -1,0 +1,49 @@
+"""Keys: their format, their checksum, and what is kept of them (K1)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import string
+import zlib
+from typing import Final
+
+PREFIX: Final = "sk-tuck-"
+_ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_RANDOM_LENGTH: Final = 34  # about 202 bits, so a fast hash is enough to keep the secret
+_CHECKSUM_LENGTH: Final = 6  # 62 ** 6 > 2 ** 32
+_FORMAT: Final = re.compile(rf"{PREFIX}([0-9A-Za-z]{{34}})([0-9A-Za-z]{{6}})")
+
+
+def new_secret() -> str:
+    """A fresh key, to be shown once."""
+    random = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
+    return f"{PREFIX}{random}{_checksum(random)}"
+
+
+def is_well_formed(secret: str) -> bool:
+    """Whether *secret* has the format and its checksum is right, so that looking it up makes sense."""
+    found = _FORMAT.fullmatch(secret)
+    return found is not None and _checksum(found[1]) == found[2]
+
+
+def digest_of(secret: str) -> bytes:
+    """What is kept and looked up in place of *secret*: its SHA-256, 32 bytes."""
+    # A credential that a client sends may hold anything its header could carry.
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+def display(last4: str) -> str:
+    """A key as listings and logs may show it."""
+    return f"{PREFIX}…{last4}"
+
+
+def _checksum(random: str) -> str:
+    """The CRC-32 of *random* in base 62, zero-padded."""
+    rest = zlib.crc32(random.encode("ascii"))
+    digits = []
+    for _ in range(_CHECKSUM_LENGTH):
+        rest, digit = divmod(rest, 62)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
