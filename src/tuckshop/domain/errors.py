@@ -48,6 +48,14 @@ class InvalidFieldError(TuckshopError):
         self.message = message
 
 
+class InvalidFieldsError(TuckshopError):
+    """One or more fields of a change cannot be taken, so none of it is."""
+
+    def __init__(self, errors: tuple[InvalidFieldError, ...]) -> None:
+        super().__init__("; ".join(str(error) for error in errors))
+        self.errors = errors
+
+
 # ── data plane: refusals in the wire format of the protocol spoken ────────────────────────────────────────────────
 
 

@@ -1,0 +1,114 @@
+"""Who calls: the operator by the admin token, or a key that may only ask about itself (K4, K21)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from starlette.requests import Request
+
+from tuckshop.api.problems import ProblemError
+from tuckshop.api.routing import Role
+from tuckshop.domain.actor import OPERATOR, SYSTEM, Actor
+from tuckshop.domain.errors import (
+    GroupPausedError,
+    InvalidApiKeyError,
+    KeyArchivedError,
+    KeyExpiredError,
+    KeyPausedError,
+    KeyRevokedError,
+    MemberPausedError,
+)
+from tuckshop.domain.keys import digest_of
+from tuckshop.domain.records import Holder
+from tuckshop.gateway.credential import secret_of
+from tuckshop.services.directory import Directory
+
+_CHALLENGE = {"www-authenticate": "Bearer"}
+
+
+class Access:
+    """Tells the callers apart. Knows the admin token by its digest alone."""
+
+    def __init__(self, admin_token: str, directory: Directory) -> None:
+        self._admin_digest = hashlib.sha256(admin_token.encode()).digest()
+        self._directory = directory
+
+    def check(self, request: Request, role: Role, now_us: int) -> tuple[Actor, Holder | None]:
+        """
+        Who makes this call.
+
+        Raises:
+            ProblemError: 401 without a credential that is known, 403 with one that may not.
+            RefusalError: The key is not active.
+        """
+        if role == "public":
+            return SYSTEM, None
+        is_admin = self._is_admin(request)
+        if role == "admin":
+            if is_admin:
+                return OPERATOR, None
+            if self._holder(request, now_us) is not None:
+                raise ProblemError(
+                    403, "A key opens only GET /api/v1/me here; this call needs the admin token."
+                )
+            raise ProblemError(
+                401,
+                "This call needs the admin token: send it as Authorization: Bearer TOKEN. "
+                "It is kept in the data folder as admin-token.",
+                headers=_CHALLENGE,
+            )
+        if is_admin:
+            raise ProblemError(403, "This call is for keys: send one as Authorization: Bearer KEY.")
+        holder = self._holder(request, now_us)
+        if holder is None:
+            raise ProblemError(
+                401,
+                "There is no such key. Send yours as Authorization: Bearer KEY.",
+                headers=_CHALLENGE,
+            )
+        check_active(holder, now_us)
+        return Actor(kind="member", id=holder.member.id), holder
+
+    def _is_admin(self, request: Request) -> bool:
+        values = _values(request, b"authorization")
+        if len(values) != 1:
+            return False
+        scheme, _, token = values[0].partition(b" ")
+        # Compared by digest, in the same time whatever was sent.
+        is_same = hmac.compare_digest(hashlib.sha256(token.strip()).digest(), self._admin_digest)
+        return scheme.lower() == b"bearer" and is_same
+
+    def _holder(self, request: Request, now_us: int) -> Holder | None:
+        try:
+            secret = secret_of(request.headers.raw)
+        except InvalidApiKeyError:
+            return None
+        return self._directory.find(digest_of(secret), now_us)
+
+
+def check_active(holder: Holder, now_us: int) -> None:
+    """
+    Whether the key opens anything now.
+
+    Raises:
+        RefusalError: It, its member or its group is revoked, expired, archived or paused.
+    """
+    states = (holder.key.state, holder.member.state, holder.group.state)
+    if holder.key.state == "revoked":
+        raise KeyRevokedError
+    if "archived" in states:
+        raise KeyArchivedError
+    if holder.key.expires_at_us is not None and holder.key.expires_at_us <= now_us:
+        raise KeyExpiredError
+    if holder.group.state == "paused":
+        raise GroupPausedError
+    if holder.member.state == "paused":
+        raise MemberPausedError
+    if holder.key.state == "paused":
+        raise KeyPausedError
+
+
+def _values(request: Request, name: bytes) -> Sequence[bytes]:
+    return [value for header, value in request.headers.raw if header == name]

@@ -1,0 +1,169 @@
+"""The admin API as an ASGI application: finds the route, checks the caller, reads the call, answers as JSON."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from tuckshop.api import openapi, problems
+from tuckshop.api.access import Access
+from tuckshop.api.reading import body_of, decode, query_of
+from tuckshop.api.routes import ROUTES
+from tuckshop.api.routing import Call, Route
+from tuckshop.domain.errors import TuckshopError
+from tuckshop.services.assembly import Services
+from tuckshop.services.shapes import Sent, Shown
+
+_log: Final = logging.getLogger(__name__)
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+
+
+class Health(Shown, frozen=True, kw_only=True):
+    """The process lives, or can serve."""
+
+    status: str
+
+
+class NoQuery(Sent, frozen=True, kw_only=True):
+    """A call that takes no query."""
+
+
+Readiness = Callable[[], str | None]  # why it cannot serve; None: it can
+
+
+def build_app(*, services: Services, admin_token: str, readiness: Readiness) -> Starlette:
+    """
+    The application.
+
+    Args:
+        admin_token: The operator's bearer token; only its digest is kept.
+        readiness: Asked by ``/readyz``.
+    """
+    routes = all_routes(readiness)
+    access = Access(admin_token, services.directory)
+    by_path: dict[str, dict[str, Route]] = {}
+    for route in routes:
+        methods = by_path.setdefault(route.path, {})
+        assert route.method not in methods, f"{route.method} {route.path} stands twice"
+        methods[route.method] = route
+    app = Starlette(
+        routes=[
+            StarletteRoute(path, _Endpoint(methods, access, services), methods=None)
+            for path, methods in by_path.items()
+        ]
+    )
+    app.router.redirect_slashes = False  # a redirect would be built from `Host`
+    app.router.default = _NotFound(routes)
+    return app
+
+
+def all_routes(readiness: Readiness) -> tuple[Route, ...]:
+    """The whole table: the admin API, its description, and whether the server is well."""
+
+    async def healthz(call: Call) -> object:
+        return Health(status="ok")
+
+    async def readyz(call: Call) -> object:
+        reason = readiness()
+        if reason is not None:
+            raise problems.ProblemError(503, f"Not ready: {reason}.", headers={"retry-after": "5"})
+        return Health(status="ready")
+
+    async def openapi_json(call: Call) -> object:
+        return description
+
+    public = tuple(
+        Route(
+            method="GET",
+            path=path,
+            handler=handler,
+            role="public",
+            response=response,
+            summary=summary,
+        )
+        for path, handler, response, summary in (
+            ("/healthz", healthz, Health, "Whether the process lives"),
+            ("/readyz", readyz, Health, "Whether the server can serve"),
+            ("/api/openapi.json", openapi_json, dict[str, Any], "This description"),
+        )
+    )
+    description = openapi.document((*ROUTES, *public))
+    return (*ROUTES, *public)
+
+
+class _Endpoint:
+    """Everything that is served at one path, by method. An ASGI application."""
+
+    def __init__(self, methods: Mapping[str, Route], access: Access, services: Services) -> None:
+        self._methods = methods
+        self._access = access
+        self._services = services
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        response = await self._answer(request)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        route = self._methods.get(request.method)
+        if route is None:
+            allowed = ", ".join(sorted(self._methods))
+            return problems.respond(
+                405, f"Here is {allowed}, not {request.method}.", headers={"allow": allowed}
+            )
+        try:
+            answer = await self._call(route, request)
+        except TuckshopError as error:
+            return problems.of_error(error)
+        except Exception:  # noqa: BLE001 - the outer edge of a call
+            _log.exception("%s %s failed", route.method, route.path)
+            return problems.respond(500, "The server failed at this; its log says why.")
+        return Response(
+            _ENCODER.encode(answer),
+            status_code=route.status,
+            media_type="application/json",
+            headers=dict(problems.HEADERS),
+        )
+
+    async def _call(self, route: Route, request: Request) -> object:
+        actor, holder = self._access.check(request, route.role, self._services.clock.now_us())
+        query = query_of(request, route.query or NoQuery)
+        body: object = None
+        if route.method != "GET":
+            sent = await body_of(request)
+            if route.raw_body:
+                body = sent
+            elif route.request is not None:
+                optional = route.body_optional and not sent.strip()
+                body = await decode(b"{}" if optional else sent, route.request)
+            elif sent.strip() not in (b"", b"{}"):
+                raise problems.ProblemError(422, "This call takes no body.")
+        return await route.handler(
+            Call(
+                services=self._services,
+                actor=actor,
+                path={name: str(value) for name, value in request.path_params.items()},
+                query=query,
+                body=body,
+                holder=holder,
+            )
+        )
+
+
+class _NotFound:
+    """Answers every path without a row. An ASGI application."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        served = sorted({route.path for route in routes if route.role != "public"})
+        self._detail = f"There is nothing here. Served are {', '.join(served)}."
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        response = problems.respond(404, self._detail)
+        await response(scope, receive, send)

@@ -1,0 +1,320 @@
+"""What each route does: read the call, ask one service, hand its answer on. No rules live here."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+
+from tuckshop.api.problems import FieldProblem, ProblemError, field_problem
+from tuckshop.api.reading import check_json, decode
+from tuckshop.api.routing import Call
+from tuckshop.services.groups import Listed
+from tuckshop.services.keys import ListedKeys
+from tuckshop.services.members import ROSTER_MAX_ROWS, RosterLine
+from tuckshop.services.paging import PAGE_DEFAULT, PageSize
+from tuckshop.services.request_log import RequestFilter
+from tuckshop.services.shapes import (
+    GroupChange,
+    GroupReset,
+    KeyChange,
+    MemberChange,
+    NewGroup,
+    NewKey,
+    NewMember,
+    Rotation,
+    RowError,
+    Sent,
+)
+from tuckshop.services.usage import UsageQuery
+
+_RAW_ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class GroupQuery(Sent, frozen=True, kw_only=True):
+    """Which groups are listed; archived ones only by their state."""
+
+    state: Listed | None = None
+    cursor: str | None = None
+    limit: PageSize = PAGE_DEFAULT
+
+
+class RosterQuery(Sent, frozen=True, kw_only=True):
+    """Whether each member without an active key gets one."""
+
+    issue_keys: bool = False
+
+
+class GroupMemberQuery(Sent, frozen=True, kw_only=True):
+    """Which members of a group are listed; archived ones only by their state."""
+
+    external_id: str | None = None
+    email: str | None = None
+    q: str | None = None
+    state: Listed | None = None
+    cursor: str | None = None
+    limit: PageSize = PAGE_DEFAULT
+
+
+class MemberQuery(GroupMemberQuery, frozen=True, kw_only=True):
+    """Which members are listed; archived ones only by their state."""
+
+    group: str | None = None
+
+
+class MemberKeyQuery(Sent, frozen=True, kw_only=True):
+    """Which keys of a member are listed; archived ones only by their state."""
+
+    state: ListedKeys | None = None
+    cursor: str | None = None
+    limit: PageSize = PAGE_DEFAULT
+
+
+class KeyQuery(MemberKeyQuery, frozen=True, kw_only=True):
+    """Which keys are listed; archived ones only by their state."""
+
+    member: str | None = None
+    group: str | None = None
+
+
+class ResetQuery(Sent, frozen=True, kw_only=True):
+    """Whether `total` starts afresh too."""
+
+    total: bool = False
+
+
+# ── groups ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def create_group(call: Call) -> object:
+    return await call.services.groups.create(call.actor, call.body_as(NewGroup))
+
+
+async def list_groups(call: Call) -> object:
+    query = call.query_as(GroupQuery)
+    return await call.services.groups.page(
+        state=query.state, cursor=query.cursor, limit=query.limit
+    )
+
+
+async def show_group(call: Call) -> object:
+    return await call.services.groups.get(call.path["group"])
+
+
+async def change_group(call: Call) -> object:
+    return await call.services.groups.change(
+        call.actor, call.path["group"], call.body_as(GroupChange)
+    )
+
+
+async def archive_group(call: Call) -> object:
+    return await call.services.groups.set_state(call.actor, call.path["group"], "archived")
+
+
+async def pause_group(call: Call) -> object:
+    return await call.services.groups.set_state(call.actor, call.path["group"], "paused")
+
+
+async def resume_group(call: Call) -> object:
+    return await call.services.groups.set_state(call.actor, call.path["group"], "active")
+
+
+async def reset_group(call: Call) -> object:
+    return await call.services.groups.reset(
+        call.actor,
+        call.path["group"],
+        call.body_as(GroupReset),
+        with_total=call.query_as(ResetQuery).total,
+    )
+
+
+# ── members ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def add_members(call: Call) -> object:
+    body = call.body_as(bytes)
+    if body.lstrip(b" \t\r\n").startswith(b"["):
+        lines = await asyncio.to_thread(roster_lines, body)
+    else:
+        lines = [RosterLine(1, await decode(body, NewMember))]
+    roster = await call.services.members.add(
+        call.actor,
+        call.path["group"],
+        lines,
+        issue_keys=call.query_as(RosterQuery).issue_keys,
+    )
+    if roster.errors and not body.lstrip(b" \t\r\n").startswith(b"["):
+        raise ProblemError(
+            422,
+            f"{roster.errors[0].field}: {roster.errors[0].message}",
+            errors=[FieldProblem(error.field or "", error.message) for error in roster.errors],
+        )
+    return roster
+
+
+async def list_group_members(call: Call) -> object:
+    query = call.query_as(GroupMemberQuery)
+    return await call.services.members.page(
+        group=call.path["group"],
+        external_id=query.external_id,
+        email=query.email,
+        q=query.q,
+        state=query.state,
+        cursor=query.cursor,
+        limit=query.limit,
+    )
+
+
+async def list_members(call: Call) -> object:
+    query = call.query_as(MemberQuery)
+    return await call.services.members.page(
+        group=query.group,
+        external_id=query.external_id,
+        email=query.email,
+        q=query.q,
+        state=query.state,
+        cursor=query.cursor,
+        limit=query.limit,
+    )
+
+
+async def show_member(call: Call) -> object:
+    return await call.services.members.get(call.path["member"])
+
+
+async def change_member(call: Call) -> object:
+    return await call.services.members.change(
+        call.actor, call.path["member"], call.body_as(MemberChange)
+    )
+
+
+async def archive_member(call: Call) -> object:
+    return await call.services.members.set_state(call.actor, call.path["member"], "archived")
+
+
+async def pause_member(call: Call) -> object:
+    return await call.services.members.set_state(call.actor, call.path["member"], "paused")
+
+
+async def resume_member(call: Call) -> object:
+    return await call.services.members.set_state(call.actor, call.path["member"], "active")
+
+
+async def reset_member(call: Call) -> object:
+    return await call.services.members.reset(
+        call.actor, call.path["member"], with_total=call.query_as(ResetQuery).total
+    )
+
+
+def roster_lines(body: bytes) -> list[RosterLine]:
+    """
+    The rows of a list of members, each read for itself, so that one that fails stops no other.
+
+    Raises:
+        ProblemError: It is not a list, or longer than is taken at once.
+    """
+    check_json(body)
+    try:
+        rows = _RAW_ROWS.decode(body)
+    except msgspec.ValidationError as error:
+        problem = field_problem(error)
+        raise ProblemError(422, problem.message, errors=[problem]) from None
+    if len(rows) > ROSTER_MAX_ROWS:
+        raise ProblemError(422, f"A list has at most {ROSTER_MAX_ROWS} rows.")
+    return [RosterLine(line, _roster_row(line, row)) for line, row in enumerate(rows, 1)]
+
+
+def _roster_row(line: int, row: Any) -> NewMember | RowError:
+    try:
+        return msgspec.json.decode(row, type=NewMember)
+    except msgspec.ValidationError as error:
+        problem = field_problem(error)
+        return RowError(line=line, field=problem.field or None, message=problem.message)
+
+
+# ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def issue_key(call: Call) -> object:
+    return await call.services.keys.issue(call.actor, call.path["member"], call.body_as(NewKey))
+
+
+async def list_member_keys(call: Call) -> object:
+    query = call.query_as(MemberKeyQuery)
+    return await call.services.keys.page(
+        member=call.path["member"], state=query.state, cursor=query.cursor, limit=query.limit
+    )
+
+
+async def list_keys(call: Call) -> object:
+    query = call.query_as(KeyQuery)
+    return await call.services.keys.page(
+        member=query.member,
+        group=query.group,
+        state=query.state,
+        cursor=query.cursor,
+        limit=query.limit,
+    )
+
+
+async def show_key(call: Call) -> object:
+    return await call.services.keys.get(call.path["key"])
+
+
+async def change_key(call: Call) -> object:
+    return await call.services.keys.change(call.actor, call.path["key"], call.body_as(KeyChange))
+
+
+async def delete_key(call: Call) -> object:
+    return await call.services.keys.delete(call.actor, call.path["key"])
+
+
+async def pause_key(call: Call) -> object:
+    return await call.services.keys.set_state(call.actor, call.path["key"], "pause")
+
+
+async def resume_key(call: Call) -> object:
+    return await call.services.keys.set_state(call.actor, call.path["key"], "resume")
+
+
+async def revoke_key(call: Call) -> object:
+    return await call.services.keys.set_state(call.actor, call.path["key"], "revoke")
+
+
+async def archive_key(call: Call) -> object:
+    return await call.services.keys.set_state(call.actor, call.path["key"], "archive")
+
+
+async def reset_key(call: Call) -> object:
+    return await call.services.keys.reset(
+        call.actor, call.path["key"], with_total=call.query_as(ResetQuery).total
+    )
+
+
+async def rotate_key(call: Call) -> object:
+    return await call.services.keys.rotate(call.actor, call.path["key"], call.body_as(Rotation))
+
+
+# ── log, reports, prices, oneself ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def list_requests(call: Call) -> object:
+    return await call.services.request_log.page(call.query_as(RequestFilter))
+
+
+async def show_request(call: Call) -> object:
+    return await call.services.request_log.get(call.path["request"])
+
+
+async def show_usage(call: Call) -> object:
+    return await call.services.usage.report(call.query_as(UsageQuery))
+
+
+async def list_prices(call: Call) -> object:
+    return await call.services.prices.page()
+
+
+async def show_me(call: Call) -> object:
+    assert call.holder is not None
+    return await call.services.mine.show(call.holder)

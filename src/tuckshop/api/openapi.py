@@ -1,0 +1,100 @@
+"""The OpenAPI document, made of the route table and of the structs that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, Final
+
+import msgspec
+
+from tuckshop.api.problems import CONTENT_TYPE, Problem
+from tuckshop.api.routing import Role, Route
+
+_SECURITY: Final[Mapping[Role, list[dict[str, list[str]]]]] = {
+    "admin": [{"adminToken": []}],
+    "key": [{"virtualKey": []}],
+    "public": [],
+}
+_SCHEMES: Final = {
+    "adminToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The operator's token, kept in the data folder as admin-token.",
+    },
+    "virtualKey": {"type": "http", "scheme": "bearer", "description": "A key: sk-tuck-…"},
+}
+_JSON: Final = "application/json"
+
+
+def document(routes: Sequence[Route]) -> dict[str, Any]:
+    """OpenAPI 3.1 for *routes*."""
+    kinds = [kind for route in routes for kind in _kinds(route)]
+    schemas, components = msgspec.json.schema_components(
+        kinds, ref_template="#/components/schemas/{name}"
+    )
+    schema_of = {id(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(
+            route, schema_of, components
+        )
+    queries = {route.query.__name__ for route in routes if route.query is not None}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "tuckshop",
+            "version": version("tuckshop"),
+            "description": "The admin API of tuckshop. Money is in USD, times are RFC 3339 in UTC.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": {name: schema for name, schema in components.items() if name not in queries},
+            "securitySchemes": _SCHEMES,
+        },
+    }
+
+
+def _kinds(route: Route) -> Iterable[Any]:
+    return (
+        kind for kind in (route.request, route.response, route.query, Problem) if kind is not None
+    )
+
+
+def _operation(
+    route: Route, schema_of: Mapping[int, dict[str, Any]], components: Mapping[str, Any]
+) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.handler.__name__,
+        "summary": route.summary,
+        "security": _SECURITY[route.role],
+        "x-tuckshop-role": route.role,
+        "responses": {
+            str(route.status): {
+                "description": "Done",
+                "content": {_JSON: {"schema": schema_of[id(route.response)]}},
+            },
+            "default": {
+                "description": "Refused",
+                "content": {CONTENT_TYPE: {"schema": schema_of[id(Problem)]}},
+            },
+        },
+    }
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in route.parameters
+    ]
+    if route.query is not None:
+        query = components[route.query.__name__]
+        parameters += [
+            {"name": name, "in": "query", "required": False, "schema": schema}
+            for name, schema in query["properties"].items()
+        ]
+    if parameters:
+        operation["parameters"] = parameters
+    if route.request is not None:
+        operation["requestBody"] = {
+            "required": not route.body_optional,
+            "content": {_JSON: {"schema": schema_of[id(route.request)]}},
+        }
+    return operation

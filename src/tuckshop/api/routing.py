@@ -1,0 +1,78 @@
+"""
+The route table's parts: a route declares method, path, role and bodies; a call carries what was read by it.
+
+Routes are data, so that the same table serves calls, describes itself at /api/openapi.json, and is walked by the test
+of roles. A route without a role cannot be built (K4).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeVar, get_args
+
+from tuckshop.domain.actor import Actor
+from tuckshop.domain.records import Holder
+from tuckshop.services.assembly import Services
+
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Role = Literal["admin", "key", "public"]
+T = TypeVar("T")
+
+BASE: Final = "/api/v1"
+_PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call, read and checked by its route."""
+
+    services: Services
+    actor: Actor
+    path: dict[str, str] = field(default_factory=dict)
+    query: object = None  # of the route's `query` struct
+    body: object = None  # of the route's `request` type, or bytes where the route reads it itself
+    holder: Holder | None = None  # whose key it came with, on routes for keys
+
+    def body_as(self, kind: type[T]) -> T:
+        """The body, which the route declares to be a *kind*."""
+        assert isinstance(self.body, kind)
+        return self.body
+
+    def query_as(self, kind: type[T]) -> T:
+        """The query, which the route declares to be a *kind*."""
+        assert isinstance(self.query, kind)
+        return self.query
+
+
+Handler = Callable[[Call], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One row of the table."""
+
+    method: Method
+    path: str
+    handler: Handler
+    role: Role
+    summary: str
+    response: Any  # the struct it answers with
+    request: Any = None  # the struct of its body
+    body_optional: bool = False  # no body at all means the struct's defaults
+    raw_body: bool = False  # the handler reads the bytes itself; `request` only describes them
+    query: Any = None  # the struct of its query
+    status: int = 200
+
+    def __post_init__(self) -> None:
+        """Refuse a route that does not say who may call it."""
+        if self.role not in get_args(Role):
+            raise ValueError(f"{self.method} {self.path} declares no role")
+        if not self.path.startswith("/") or self.method not in get_args(Method):
+            raise ValueError(f"{self.method} {self.path} is not a route")
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names in the path."""
+        return tuple(_PARAMETER.findall(self.path))

@@ -1,0 +1,72 @@
+"""The services, put together from what they work on. `server.py` makes those, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuckshop.domain.clock import Clock
+from tuckshop.ledger.ledger import Ledger
+from tuckshop.pricing.prices import PriceList
+from tuckshop.services.changes import Changes
+from tuckshop.services.directory import Directory
+from tuckshop.services.groups import Groups
+from tuckshop.services.keys import Keys
+from tuckshop.services.me import Mine
+from tuckshop.services.members import Members
+from tuckshop.services.price_list import Prices
+from tuckshop.services.request_log import RequestLog
+from tuckshop.services.usage import Usage
+from tuckshop.storage.database import Database
+from tuckshop.storage.writer import Writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the faces call."""
+
+    directory: Directory
+    changes: Changes
+    groups: Groups
+    members: Members
+    keys: Keys
+    request_log: RequestLog
+    usage: Usage
+    mine: Mine
+    prices: Prices
+    clock: Clock
+
+
+def assemble(
+    *,
+    directory: Directory,
+    writer: Writer,
+    ledger: Ledger,
+    database: Database,
+    prices: PriceList,
+    clock: Clock,
+    default_zone: str,
+    endpoint_groups: Sequence[str],
+    upstream: str = "openai",
+) -> Services:
+    """All services over one database. *endpoint_groups*: those that the data plane serves."""
+    changes = Changes(writer, directory)
+    usage = Usage(directory, ledger, database, clock, default_zone)
+    return Services(
+        directory=directory,
+        changes=changes,
+        groups=Groups(changes, directory, ledger, default_zone),
+        members=Members(changes, directory, ledger, database),
+        keys=Keys(changes, directory, ledger, database, clock),
+        request_log=RequestLog(directory, ledger, database),
+        usage=usage,
+        mine=Mine(
+            ledger,
+            usage,
+            clock,
+            models=[price.model for price in prices.rows()],
+            endpoint_groups=endpoint_groups,
+        ),
+        prices=Prices(prices, upstream),
+        clock=clock,
+    )

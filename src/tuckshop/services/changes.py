@@ -1,0 +1,115 @@
+"""
+How staff change things: one transaction with its audit rows, and the directory brought up to date before it returns.
+
+The work runs on the writer's thread and may run twice, so it changes nothing but the database. A caller that is
+cancelled (its client left) leaves the change running: what was committed must reach the directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from tuckshop.domain.actor import Actor
+from tuckshop.domain.errors import TuckshopError
+from tuckshop.services.directory import Directory
+from tuckshop.storage.directory import DirectoryRows, load_some
+from tuckshop.storage.transaction import Transaction
+from tuckshop.storage.writer import Writer
+from tuckshop.tasks import spawn
+
+T = TypeVar("T")
+
+
+class Edit:
+    """One change while it is being made: the transaction, who makes it, and what it touched."""
+
+    def __init__(self, transaction: Transaction, workspace_id: str, actor: Actor) -> None:
+        self.transaction = transaction
+        self.workspace_id = workspace_id
+        self.actor = actor
+        self.touched: set[str] = set()
+
+    @property
+    def connection(self) -> Connection:
+        """For SQL inside the transaction."""
+        return self.transaction.connection
+
+    @property
+    def now_us(self) -> int:
+        """The transaction's time."""
+        return self.transaction.now_us
+
+    def touch(self, object_id: str) -> None:
+        """Say that a group, member or key changed."""
+        self.touched.add(object_id)
+
+    def audit(
+        self,
+        action: str,
+        object_id: str,
+        before: Mapping[str, Any] | None,
+        after: Mapping[str, Any] | None,
+    ) -> None:
+        """Write down what was done (K16). Ids and policy only: no secrets, no names (P8)."""
+        self.transaction.audit(
+            self.actor, action, object_id, before, after, workspace_id=self.workspace_id
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    error: TuckshopError
+
+
+class Changes:
+    """Makes changes, one transaction each."""
+
+    def __init__(self, writer: Writer, directory: Directory) -> None:
+        self._writer = writer
+        self._directory = directory
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def make(self, actor: Actor, work: Callable[[Edit], T]) -> T:
+        """
+        Run *work* in a transaction of its own and bring the directory up to date.
+
+        Raises:
+            Whatever *work* raised; then nothing was changed.
+            ServerBusyError: It cannot be written now.
+        """
+        task = spawn(self._make(actor, work), name="change", tasks=self._tasks)
+        made = await asyncio.shield(task)
+        if isinstance(made, _Refused):
+            raise made.error
+        return made
+
+    async def close(self) -> None:
+        """Wait for changes whose callers left."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _make(self, actor: Actor, work: Callable[[Edit], T]) -> T | _Refused:
+        workspace_id = self._directory.workspace.id
+
+        def in_transaction(transaction: Transaction) -> tuple[T, DirectoryRows | None]:
+            edit = Edit(transaction, workspace_id, actor)
+            result = work(edit)
+            if not edit.touched:
+                return result, None
+            version = transaction.touch_directory(workspace_id)
+            return result, load_some(transaction.connection, workspace_id, version, edit.touched)
+
+        try:
+            result, rows = await self._writer.transact(in_transaction)
+        except TuckshopError as error:
+            return _Refused(
+                error
+            )  # for the caller to hear, if it is still there; not a failure of the task
+        if rows is not None:
+            self._directory.apply(rows)
+        return result

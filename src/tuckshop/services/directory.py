@@ -1,0 +1,181 @@
+"""
+The directory: workspace, groups, members and keys in memory, so that *identify* asks no database.
+
+It is a copy of what was last committed. Every admin change hands in the rows it touched on the event loop, before the
+service call returns; a reservation carries the version it was identified with, and the ledger refuses one that is
+older than the database's (D6). So a stale copy costs a second look and never lets anything through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from tuckshop.domain.errors import NotFoundError
+from tuckshop.domain.records import Group, Holder, Member, VirtualKey, Workspace
+from tuckshop.storage.directory import DirectoryRows
+
+# Told which keys, members and groups (by id; the prefix says which) stopped being active just now.
+CutListener = Callable[[frozenset[str]], None]
+
+
+class Directory:
+    """Who holds which key, now. Used on the event loop alone."""
+
+    def __init__(self, rows: DirectoryRows) -> None:
+        self._version = 0
+        self._workspace = rows.workspace
+        self._groups: dict[str, Group] = {}
+        self._groups_by_name: dict[str, str] = {}
+        self._members: dict[str, Member] = {}
+        self._keys: dict[str, VirtualKey] = {}
+        self._keys_by_digest: dict[bytes, str] = {}
+        self._holders: dict[str, Holder] = {}  # built on first use, thrown away by every change
+        self._listeners: list[CutListener] = []
+        self.apply(rows)
+
+    # ── look-ups ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def version(self) -> int:
+        """The version of what is here."""
+        return self._version
+
+    @property
+    def workspace(self) -> Workspace:
+        """The one workspace."""
+        return self._workspace
+
+    def find(self, digest: bytes, now_us: int) -> Holder | None:
+        """The chain of the key whose secret has *digest*; the secret before a rotation opens until its end."""
+        key_id = self._keys_by_digest.get(digest)
+        if key_id is None:
+            return None
+        key = self._keys[key_id]
+        if digest != key.digest and (
+            key.previous_until_us is None or key.previous_until_us <= now_us
+        ):
+            return None
+        return self.holder(key_id)
+
+    def holder(self, key_id: str) -> Holder:
+        """
+        The chain of a key.
+
+        Raises:
+            NotFoundError: No such key.
+        """
+        holder = self._holders.get(key_id)
+        if holder is None:
+            key = self.key(key_id)
+            holder = self._holders[key_id] = Holder(
+                key=key,
+                member=self._members[key.member_id],
+                group=self._groups[key.group_id],
+                workspace=self._workspace,
+                directory_version=self._version,
+            )
+        return holder
+
+    def group(self, name_or_id: str) -> Group:
+        """
+        The group with this id, or else with this name.
+
+        Raises:
+            NotFoundError: No such group.
+        """
+        group = self._groups.get(name_or_id)
+        if group is None:
+            group = self._groups.get(self._groups_by_name.get(name_or_id, ""))
+        if group is None:
+            raise NotFoundError(f"There is no group {name_or_id!r}.")
+        return group
+
+    def member(self, member_id: str) -> Member:
+        """
+        The member with this id.
+
+        Raises:
+            NotFoundError: No such member.
+        """
+        member = self._members.get(member_id)
+        if member is None:
+            raise NotFoundError(f"There is no member {member_id!r}.")
+        return member
+
+    def key(self, key_id: str) -> VirtualKey:
+        """
+        The key with this id.
+
+        Raises:
+            NotFoundError: No such key.
+        """
+        key = self._keys.get(key_id)
+        if key is None:
+            raise NotFoundError(f"There is no key {key_id!r}.")
+        return key
+
+    def groups(self) -> list[Group]:
+        """All groups, oldest first."""
+        return sorted(self._groups.values(), key=lambda group: group.id)
+
+    def known_members(self, ids: Iterable[str]) -> list[Member]:
+        """Those of *ids* that are here, in the order given."""
+        return [member for id_ in ids if (member := self._members.get(id_)) is not None]
+
+    def known_keys(self, ids: Iterable[str]) -> list[VirtualKey]:
+        """Those of *ids* that are here, in the order given."""
+        return [key for id_ in ids if (key := self._keys.get(id_)) is not None]
+
+    # ── changes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def on_cut(self, listener: CutListener) -> None:
+        """Tell *listener* whatever is paused, revoked or archived from now on, so that its streams can be cut (K3)."""
+        self._listeners.append(listener)
+
+    def apply(self, rows: DirectoryRows) -> None:
+        """Take in committed rows. Changes come in the order of their commits."""
+        assert rows.version > self._version, "a directory never goes back"
+        cut = frozenset(self._no_longer_active(rows))
+        self._version = rows.version
+        self._workspace = rows.workspace
+        for group in rows.groups:
+            before = self._groups.get(group.id)
+            if before is not None:
+                del self._groups_by_name[before.name]
+        for group in rows.groups:
+            self._groups[group.id] = group
+            self._groups_by_name[group.name] = group.id
+        for member in rows.members:
+            self._members[member.id] = member
+        for key in rows.keys:
+            self._replace_key(key)
+        self._holders.clear()
+        if cut:
+            for listener in self._listeners:
+                listener(cut)
+
+    def _replace_key(self, key: VirtualKey) -> None:
+        before = self._keys.get(key.id)
+        if before is not None:
+            for digest in _digests(before):
+                self._keys_by_digest.pop(digest, None)
+        self._keys[key.id] = key
+        for digest in _digests(key):
+            self._keys_by_digest[digest] = key.id
+
+    def _no_longer_active(self, rows: DirectoryRows) -> Iterator[str]:
+        changed: tuple[Group | Member | VirtualKey, ...] = (
+            *rows.groups,
+            *rows.members,
+            *rows.keys,
+        )
+        for row in changed:
+            before: Group | Member | VirtualKey | None = (
+                self._groups.get(row.id) or self._members.get(row.id) or self._keys.get(row.id)
+            )
+            if before is not None and before.state == "active" and row.state != "active":
+                yield row.id
+
+
+def _digests(key: VirtualKey) -> list[bytes]:
+    return [key.digest] if key.previous_digest is None else [key.digest, key.previous_digest]

@@ -1,0 +1,354 @@
+"""Keys: issue, find, change, pause, resume, reset, rotate, revoke, archive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from msgspec import UNSET
+from sqlalchemy import Row, Select, select, update
+
+from tuckshop.domain.actor import Actor
+from tuckshop.domain.clock import US_PER_SECOND, Clock
+from tuckshop.domain.errors import ConflictError, InvalidFieldError
+from tuckshop.domain.keys import digest_of, new_secret
+from tuckshop.domain.policy import policy_of
+from tuckshop.domain.records import VirtualKey
+from tuckshop.domain.reservation import Scope
+from tuckshop.ledger.ledger import Ledger
+from tuckshop.services import fields
+from tuckshop.services.changes import Changes, Edit
+from tuckshop.services.directory import Directory
+from tuckshop.services.fields import InvalidValueError, rfc3339
+from tuckshop.services.issuing import audited_key, issue, key_columns
+from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
+from tuckshop.services.shapes import (
+    KeyChange,
+    KeyPage,
+    KeyShape,
+    NewKey,
+    Rotation,
+    ShownKeyState,
+)
+from tuckshop.services.standing import standings_of
+from tuckshop.storage.database import Database
+from tuckshop.storage.schema import keys, requests
+
+ListedKeys = Literal["active", "paused", "revoked", "expired", "archived", "all"]
+Verb = Literal["pause", "resume", "revoke", "archive"]
+
+# From which states each verb leads where. What is not here is refused; what changes nothing is fine.
+_VERBS: Final[Mapping[Verb, Mapping[str, str]]] = {
+    "pause": {"active": "paused", "paused": "paused"},
+    "resume": {"paused": "active", "active": "active"},
+    "revoke": {
+        "active": "revoked",
+        "paused": "revoked",
+        "revoked": "revoked",
+        "archived": "archived",  # opens nothing either, and stays hidden
+    },
+    "archive": dict.fromkeys(("active", "paused", "revoked", "archived"), "archived"),
+}
+
+
+class Keys:
+    """What staff do with keys."""
+
+    def __init__(
+        self,
+        changes: Changes,
+        directory: Directory,
+        ledger: Ledger,
+        database: Database,
+        clock: Clock,
+    ) -> None:
+        self._changes = changes
+        self._directory = directory
+        self._ledger = ledger
+        self._database = database
+        self._clock = clock
+
+    async def issue(self, actor: Actor, member_id: str, new: NewKey) -> KeyShape:
+        """
+        A new key of a member, its secret in the answer and nowhere else.
+
+        Raises:
+            NotFoundError: No such member.
+            InvalidFieldsError: Fields that cannot be taken.
+            ConflictError: The member or its group is archived.
+        """
+        member = self._directory.member(member_id)
+        if "archived" in (member.state, self._directory.group(member.group_id).state):
+            raise ConflictError("The member or its group is archived: resume it first.")
+        key_columns(new)  # refused before anything is queued
+
+        def work(edit: Edit) -> tuple[str, str]:
+            return issue(edit, group_id=member.group_id, member_id=member_id, new=new)
+
+        key_id, secret = await self._changes.make(actor, work)
+        return await self._shape(key_id, secret)
+
+    async def get(self, key_id: str) -> KeyShape:
+        """
+        A key, with every limit in force.
+
+        Raises:
+            NotFoundError: No such key.
+        """
+        self._directory.key(key_id)
+        return await self._shape(key_id)
+
+    async def page(
+        self,
+        *,
+        member: str | None = None,
+        group: str | None = None,
+        state: ListedKeys | None = None,
+        cursor: str | None = None,
+        limit: int = PAGE_DEFAULT,
+    ) -> KeyPage:
+        """
+        Keys, oldest first; archived ones only where *state* asks for them.
+
+        Raises:
+            NotFoundError: No such member or group.
+            InvalidFieldError: The cursor.
+        """
+        workspace_id = self._directory.workspace.id
+        query = (
+            _with_last_use()
+            .where(keys.c.workspace_id == workspace_id, keys.c.id > (mark_of(cursor) or ""))
+            .order_by(keys.c.id)
+            .limit(limit + 1)
+        )
+        if member is not None:
+            query = query.where(keys.c.member_id == self._directory.member(member).id)
+        if group is not None:
+            query = query.where(keys.c.group_id == self._directory.group(group).id)
+        now_us = self._clock.now_us()
+        expired = keys.c.expires_at.is_not(None) & (keys.c.expires_at <= now_us)
+        if state is None:
+            query = query.where(keys.c.state != "archived")
+        elif state == "expired":
+            query = query.where(keys.c.state.in_(("active", "paused")), expired)
+        elif state in ("active", "paused"):
+            query = query.where(keys.c.state == state, ~expired)
+        elif state != "all":
+            query = query.where(keys.c.state == state)
+        rows = await self._read(query)
+        shapes = await self._shapes(rows[:limit])
+        return KeyPage(
+            data=shapes,
+            next_cursor=cursor_after(rows[limit - 1].id) if len(rows) > limit else None,
+        )
+
+    async def change(self, actor: Actor, key_id: str, change: KeyChange) -> KeyShape:
+        """
+        Change any part of a key.
+
+        Raises:
+            NotFoundError: No such key.
+            InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
+        """
+        self._directory.key(key_id)
+        columns = key_columns(change)
+
+        def work(edit: Edit) -> None:
+            changed = _update(edit, "key.change", _row(edit, key_id), columns)
+            if "limits" in changed:
+                self._ledger.forget_kinds(edit.transaction)
+
+        await self._changes.make(actor, work)
+        return await self._shape(key_id)
+
+    async def set_state(self, actor: Actor, key_id: str, verb: Verb) -> KeyShape:
+        """
+        Pause, resume, revoke or archive. What is revoked or archived never opens again.
+
+        Raises:
+            NotFoundError: No such key.
+            ConflictError: The key's state does not allow it.
+        """
+        self._directory.key(key_id)
+
+        def work(edit: Edit) -> None:
+            _follow(edit, key_id, verb)
+
+        await self._changes.make(actor, work)
+        return await self._shape(key_id)
+
+    async def delete(self, actor: Actor, key_id: str) -> KeyShape:
+        """
+        Revoke and archive.
+
+        Raises:
+            NotFoundError: No such key.
+        """
+        self._directory.key(key_id)
+
+        def work(edit: Edit) -> None:
+            _follow(edit, key_id, "revoke")
+            _follow(edit, key_id, "archive")
+
+        await self._changes.make(actor, work)
+        return await self._shape(key_id)
+
+    async def reset(self, actor: Actor, key_id: str, *, with_total: bool) -> KeyShape:
+        """
+        Start the running windows of the key's own limits afresh, at what open calls hold.
+
+        Raises:
+            NotFoundError: No such key.
+        """
+        self._directory.key(key_id)
+
+        def work(edit: Edit) -> None:
+            self._ledger.reset_in(
+                edit.transaction, [Scope("key", key_id)], edit.actor, with_total=with_total
+            )
+            edit.audit("key.reset", key_id, None, {"with_total": with_total})
+
+        await self._changes.make(actor, work)
+        return await self._shape(key_id)
+
+    async def rotate(self, actor: Actor, key_id: str, rotation: Rotation) -> KeyShape:
+        """
+        A new secret; the one before opens for the overlap longer. All else carries over (M14).
+
+        Raises:
+            NotFoundError: No such key.
+            InvalidFieldError: The overlap.
+            ConflictError: The key is revoked or archived.
+        """
+        self._directory.key(key_id)
+        try:
+            overlap_s = fields.overlap(rotation.overlap) if rotation.overlap is not None else 0
+        except InvalidValueError as error:
+            raise InvalidFieldError("overlap", str(error)) from None
+
+        def work(edit: Edit) -> str:
+            before = _row(edit, key_id)
+            if before["state"] in ("revoked", "archived"):
+                raise ConflictError(
+                    f"The key is {before['state']}, which is for good: issue a new one."
+                )
+            secret = new_secret()
+            until = edit.now_us + overlap_s * US_PER_SECOND if overlap_s else None
+            columns: dict[str, object] = {
+                "digest": digest_of(secret),
+                "last4": secret[-4:],
+                "previous_digest": before["digest"] if overlap_s else None,
+                "previous_until": until,
+            }
+            _update(edit, "key.rotate", before, columns)
+            return secret
+
+        secret = await self._changes.make(actor, work)
+        return await self._shape(key_id, secret)
+
+    async def _shape(self, key_id: str, secret: str | None = None) -> KeyShape:
+        rows = await self._read(
+            _with_last_use().where(
+                keys.c.workspace_id == self._directory.workspace.id, keys.c.id == key_id
+            )
+        )
+        return (await self._shapes(rows, secret))[0]
+
+    async def _read(self, query: Select[tuple[str, int | None]]) -> Sequence[Row[Any]]:
+        def read() -> Sequence[Row[Any]]:
+            with self._database.reader() as connection:
+                return connection.execute(query).all()
+
+        await self._ledger.flush()
+        return await asyncio.to_thread(read)
+
+    async def _shapes(self, rows: Sequence[Row[Any]], secret: str | None = None) -> list[KeyShape]:
+        last_uses = {row.id: row.last_used_at for row in rows}
+        chosen = self._directory.known_keys(last_uses)
+        now_us = self._clock.now_us()
+        standings = await standings_of(
+            self._ledger,
+            [policy_of(self._directory.holder(key.id)).limits for key in chosen],
+        )
+        return [
+            KeyShape(
+                id=key.id,
+                key=UNSET if secret is None else secret,
+                member=key.member_id,
+                name=key.name,
+                last4=key.last4,
+                limits=[str(limit) for limit in key.limits],
+                models=None if key.models is None else list(key.models),
+                endpoints=None if key.endpoints is None else list(key.endpoints),
+                max_output_tokens=key.max_output_tokens,
+                tags=list(key.tags),
+                expires_at=None if key.expires_at_us is None else rfc3339(key.expires_at_us),
+                last_used_at=(None if last_uses[key.id] is None else rfc3339(last_uses[key.id])),
+                state=shown_state(key, now_us),
+                in_force=in_force,
+            )
+            for key, in_force in zip(chosen, standings, strict=True)
+        ]
+
+
+def shown_state(key: VirtualKey, now_us: int) -> ShownKeyState:
+    """The state of a key at a time: one whose time is over is expired, paused or not."""
+    if (
+        key.state in ("active", "paused")
+        and key.expires_at_us is not None
+        and key.expires_at_us <= now_us
+    ):
+        return "expired"
+    return key.state
+
+
+def _with_last_use() -> Select[tuple[str, int | None]]:
+    last_use = (
+        select(requests.c.admitted_at)
+        .where(
+            requests.c.workspace_id == keys.c.workspace_id,
+            requests.c.member_id == keys.c.member_id,
+            requests.c.key_id == keys.c.id,
+        )
+        .order_by(requests.c.admitted_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return select(keys.c.id, last_use.label("last_used_at"))
+
+
+def _follow(edit: Edit, key_id: str, verb: Verb) -> None:
+    before = _row(edit, key_id)
+    after = _VERBS[verb].get(before["state"])
+    if after is None:
+        raise ConflictError(f"The key is {before['state']}, which is for good: issue a new one.")
+    columns: dict[str, object] = {"state": after}
+    if after in ("revoked", "archived"):
+        columns |= {"previous_digest": None, "previous_until": None}
+    _update(edit, f"key.{verb}", before, columns)
+
+
+def _row(edit: Edit, key_id: str) -> Mapping[str, Any]:
+    query = select(keys).where(keys.c.workspace_id == edit.workspace_id, keys.c.id == key_id)
+    return dict(edit.connection.execute(query).mappings().one())
+
+
+def _update(
+    edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
+) -> dict[str, object]:
+    changed = {name: value for name, value in after.items() if before[name] != value}
+    if changed:
+        edit.connection.execute(
+            update(keys)
+            .where(keys.c.workspace_id == edit.workspace_id, keys.c.id == before["id"])
+            .values(changed)
+        )
+        edit.audit(
+            action,
+            before["id"],
+            audited_key({name: before[name] for name in changed}),
+            audited_key(changed),
+        )
+        edit.touch(before["id"])
+    return changed

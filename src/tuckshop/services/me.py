@@ -1,0 +1,68 @@
+"""What a key may see of itself: limits and numbers, never names, prompts or exports (K21)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from tuckshop.domain.clock import US_PER_SECOND, Clock
+from tuckshop.domain.policy import policy_of
+from tuckshop.domain.records import Holder
+from tuckshop.ledger.ledger import Ledger
+from tuckshop.services.shapes import NO_LOGGING, Me, OwnGroup, OwnKey, OwnUsage, Privacy
+from tuckshop.services.standing import shown, veiled
+from tuckshop.services.usage import Usage
+from tuckshop.storage.schema import usage_buckets
+
+USAGE_DAYS: Final = 30
+
+
+class Mine:
+    """Answers a key about itself."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        usage: Usage,
+        clock: Clock,
+        *,
+        models: Sequence[str],
+        endpoint_groups: Sequence[str],
+    ) -> None:
+        """*models* and *endpoint_groups* are all that is served; a policy opens some of them."""
+        self._ledger = ledger
+        self._usage = usage
+        self._clock = clock
+        self._models = models
+        self._endpoint_groups = endpoint_groups
+
+    async def show(self, holder: Holder) -> Me:
+        """The holder's own page. Limits of all together tell only whether there is room."""
+        policy = policy_of(holder)
+        await self._ledger.flush()
+        states = await self._ledger.states(policy.limits)
+        own = [usage_buckets.c.key_id == holder.key.id]
+        since_us = self._clock.now_us() - USAGE_DAYS * 86_400 * US_PER_SECOND
+        zone = holder.group.zone
+        days, models = [
+            await self._usage.rows([by], own, since_us=since_us, until_us=None, zone=zone)
+            for by in ("day", "model")
+        ]
+        return Me(
+            key=OwnKey(id=holder.key.id, last4=holder.key.last4),
+            group=OwnGroup(title=holder.group.title, time_zone=zone.current),
+            models=[model for model in self._models if policy.may_model(model)],
+            endpoints=[
+                group
+                for group in self._endpoint_groups
+                if policy.may_endpoint(group, default_open=True)
+            ],
+            limits=[shown(state) if state.amounts_visible else veiled(state) for state in states],
+            usage=OwnUsage(days=days, models=models),
+            privacy=Privacy(
+                bodies=NO_LOGGING.bodies,
+                days=NO_LOGGING.days,
+                purpose=NO_LOGGING.purpose,
+                readers=list(NO_LOGGING.readers),
+            ),
+        )

@@ -1,0 +1,405 @@
+"""Members: add (one or a roster), find, change, pause, resume, reset, archive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from msgspec import UNSET
+from sqlalchemy import func, insert, select, update
+
+from tuckshop.domain.actor import Actor
+from tuckshop.domain.errors import ConflictError, InvalidFieldsError
+from tuckshop.domain.external_id import folded
+from tuckshop.domain.ids import new_id
+from tuckshop.domain.records import Member, State
+from tuckshop.domain.reservation import Scope
+from tuckshop.ledger.ledger import Ledger
+from tuckshop.services import fields
+from tuckshop.services.changes import Changes, Edit
+from tuckshop.services.directory import Directory
+from tuckshop.services.fields import Columns
+from tuckshop.services.groups import Listed
+from tuckshop.services.issuing import has_active_key, issue
+from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
+from tuckshop.services.search import contains
+from tuckshop.services.shapes import (
+    MemberChange,
+    MemberPage,
+    MemberShape,
+    NewKey,
+    NewMember,
+    Roster,
+    RowError,
+)
+from tuckshop.services.standing import limits_of_member, standings_of
+from tuckshop.storage.database import Database
+from tuckshop.storage.schema import members
+
+ROWS_PER_TRANSACTION: Final = 200  # so that calls never wait long for an import
+ROSTER_MAX_ROWS: Final = 10_000
+
+# Fields that tell who a person is: the audit trail says that they changed, not to what (P8).
+_PERSONAL: Final = frozenset({"external_id", "external_id_folded", "name", "email"})
+
+
+@dataclass(frozen=True, slots=True)
+class RosterLine:
+    """One row sent, or why it could not be read."""
+
+    line: int
+    row: NewMember | RowError
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    line: int
+    columns: Mapping[str, object]
+
+
+class Members:
+    """What staff do with members."""
+
+    def __init__(
+        self, changes: Changes, directory: Directory, ledger: Ledger, database: Database
+    ) -> None:
+        self._changes = changes
+        self._directory = directory
+        self._ledger = ledger
+        self._database = database
+
+    async def add(
+        self, actor: Actor, group: str, lines: Sequence[RosterLine], *, issue_keys: bool
+    ) -> Roster:
+        """
+        Add members, or change those whose external id is in the group already; archived ones come back.
+
+        Rows that fail are told, the others go in. With *issue_keys* each that has no active key gets one, shown once.
+
+        Raises:
+            NotFoundError: No such group.
+            ConflictError: The group is archived.
+        """
+        found = self._directory.group(group)
+        if found.state == "archived":
+            raise ConflictError("The group is archived: resume it first.")
+        ready, errors = _read(lines)
+        ids: dict[str, None] = {}
+        secrets: dict[str, str] = {}
+        for batch in _batches(ready, ROWS_PER_TRANSACTION):
+
+            def work(edit: Edit, batch: Sequence[_Ready] = batch) -> list[tuple[str, str | None]]:
+                return _put_in(edit, found.id, batch, issue_keys=issue_keys)
+
+            for member_id, secret in await self._changes.make(actor, work):
+                ids[member_id] = None
+                if secret is not None:
+                    secrets[member_id] = secret
+        shapes = await self._shapes(self._directory.known_members(ids), secrets)
+        return Roster(data=shapes, errors=sorted(errors, key=lambda error: error.line))
+
+    async def get(self, member_id: str) -> MemberShape:
+        """
+        A member, with every limit in force.
+
+        Raises:
+            NotFoundError: No such member.
+        """
+        await self._ledger.flush()
+        return (await self._shapes([self._directory.member(member_id)]))[0]
+
+    async def page(
+        self,
+        *,
+        group: str | None = None,
+        external_id: str | None = None,
+        email: str | None = None,
+        q: str | None = None,
+        state: Listed | None = None,
+        cursor: str | None = None,
+        limit: int = PAGE_DEFAULT,
+    ) -> MemberPage:
+        """
+        Members, oldest first; archived ones only where *state* asks for them.
+
+        Args:
+            q: Text that external id, name or e-mail holds, taken literally.
+        Raises:
+            NotFoundError: No such group.
+            InvalidFieldError: The cursor.
+        """
+        query = (
+            select(members.c.id)
+            .where(
+                members.c.workspace_id == self._directory.workspace.id,
+                members.c.id > (mark_of(cursor) or ""),
+            )
+            .order_by(members.c.id)
+            .limit(limit + 1)
+        )
+        if group is not None:
+            query = query.where(members.c.group_id == self._directory.group(group).id)
+        if external_id is not None:
+            query = query.where(members.c.external_id_folded == folded(external_id))
+        if email is not None:
+            query = query.where(func.lower(members.c.email) == email.strip().lower())
+        if q:
+            query = query.where(
+                contains((members.c.external_id, members.c.name, members.c.email), q)
+            )
+        if state is None:
+            query = query.where(members.c.state != "archived")
+        elif state != "all":
+            query = query.where(members.c.state == state)
+
+        def read() -> list[str]:
+            with self._database.reader() as connection:
+                return list(connection.execute(query).scalars())
+
+        await self._ledger.flush()
+        ids = await asyncio.to_thread(read)
+        return MemberPage(
+            data=await self._shapes(self._directory.known_members(ids[:limit])),
+            next_cursor=cursor_after(ids[limit - 1]) if len(ids) > limit else None,
+        )
+
+    async def change(self, actor: Actor, member_id: str, change: MemberChange) -> MemberShape:
+        """
+        Change any part of a member.
+
+        Raises:
+            NotFoundError: No such member.
+            InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
+            ConflictError: The external id is another member's.
+        """
+        self._directory.member(member_id)
+        columns = _columns(change)
+
+        def work(edit: Edit) -> None:
+            before = _row(edit, member_id)
+            if "external_id_folded" in columns:
+                _check_free(edit, before, str(columns["external_id_folded"]))
+            self._write(edit, "member.change", before, columns)
+
+        await self._changes.make(actor, work)
+        return await self.get(member_id)
+
+    async def set_state(self, actor: Actor, member_id: str, state: State) -> MemberShape:
+        """
+        Pause, resume or archive. An archived member who is resumed is active again.
+
+        Raises:
+            NotFoundError: No such member.
+            ConflictError: An archived member cannot be paused.
+        """
+        self._directory.member(member_id)
+        action = {"active": "resume", "paused": "pause", "archived": "archive"}[state]
+
+        def work(edit: Edit) -> None:
+            before = _row(edit, member_id)
+            if state == "paused" and before["state"] == "archived":
+                raise ConflictError("The member is archived: resume them first.")
+            self._write(edit, f"member.{action}", before, {"state": state})
+
+        await self._changes.make(actor, work)
+        return await self.get(member_id)
+
+    async def reset(self, actor: Actor, member_id: str, *, with_total: bool) -> MemberShape:
+        """
+        Start the member's running windows afresh, at what open calls hold.
+
+        Raises:
+            NotFoundError: No such member.
+        """
+        self._directory.member(member_id)
+
+        def work(edit: Edit) -> None:
+            self._ledger.reset_in(
+                edit.transaction, [Scope("member", member_id)], edit.actor, with_total=with_total
+            )
+            edit.audit("member.reset", member_id, None, {"with_total": with_total})
+
+        await self._changes.make(actor, work)
+        return await self.get(member_id)
+
+    def _write(
+        self, edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
+    ) -> None:
+        changed = _update(edit, action, before, after)
+        if "limits" in changed:
+            self._ledger.forget_kinds(edit.transaction)
+
+    async def _shapes(
+        self, chosen: Sequence[Member], secrets: Mapping[str, str] | None = None
+    ) -> list[MemberShape]:
+        directory = self._directory
+        shapes: list[MemberShape] = []
+        for some in _batches(chosen, ROWS_PER_TRANSACTION):
+            standings = await standings_of(
+                self._ledger,
+                [
+                    limits_of_member(member, directory.group(member.group_id), directory.workspace)
+                    for member in some
+                ],
+            )
+            shapes += [
+                MemberShape(
+                    id=member.id,
+                    group=member.group_id,
+                    external_id=member.external_id,
+                    name=member.name,
+                    email=member.email,
+                    limits=[str(limit) for limit in member.limits],
+                    models=None if member.models is None else list(member.models),
+                    endpoints=None if member.endpoints is None else list(member.endpoints),
+                    max_output_tokens=member.max_output_tokens,
+                    state=member.state,
+                    in_force=in_force,
+                    key=(secrets or {}).get(member.id, UNSET),
+                )
+                for member, in_force in zip(some, standings, strict=True)
+            ]
+        return shapes
+
+
+def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _columns(change: MemberChange) -> dict[str, object]:
+    columns = Columns()
+    columns.set("external_id", change.external_id, fields.external_id)
+    columns.set("name", change.name, fields.text)
+    columns.set("email", change.email, fields.email)
+    columns.set("limits", change.limits, fields.limits, unset="[]")
+    columns.set("models", change.models, fields.models)
+    columns.set("endpoints", change.endpoints, fields.endpoints)
+    columns.set("max_output_tokens", change.max_output_tokens, fields.same)
+    values = columns.check()
+    if "external_id" in values:
+        values["external_id_folded"] = folded(str(values["external_id"]))
+    return values
+
+
+def _read(lines: Sequence[RosterLine]) -> tuple[list[_Ready], list[RowError]]:
+    ready: list[_Ready] = []
+    errors: list[RowError] = []
+    for line in lines:
+        if isinstance(line.row, RowError):
+            errors.append(line.row)
+            continue
+        try:
+            ready.append(_Ready(line.line, _columns(line.row)))
+        except InvalidFieldsError as error:
+            errors += [
+                RowError(line=line.line, field=one.field, message=one.message)
+                for one in error.errors
+            ]
+    return ready, errors
+
+
+def _put_in(
+    edit: Edit, group_id: str, batch: Sequence[_Ready], *, issue_keys: bool
+) -> list[tuple[str, str | None]]:
+    """Insert or update *batch*; (member id, secret of the key issued to it) per row."""
+    wanted = {str(ready.columns["external_id_folded"]) for ready in batch}
+    query = select(members).where(
+        members.c.workspace_id == edit.workspace_id,
+        members.c.group_id == group_id,
+        members.c.external_id_folded.in_(wanted),
+    )
+    known: dict[str, Mapping[str, Any]] = {
+        row["external_id_folded"]: dict(row) for row in edit.connection.execute(query).mappings()
+    }
+    done: list[tuple[str, str | None]] = []
+    for ready in batch:
+        name = str(ready.columns["external_id_folded"])
+        before = known.get(name)
+        if before is None:
+            row = _new_row(edit, group_id, ready.columns)
+        else:
+            columns = dict(ready.columns)
+            if before["state"] == "archived":
+                columns["state"] = "active"  # a paused one stays paused
+            _update(edit, "member.change", before, columns)
+            row = {**before, **columns}
+        known[name] = row
+        member_id = str(row["id"])
+        secret = None
+        if issue_keys and not has_active_key(edit, member_id):
+            _, secret = issue(edit, group_id=group_id, member_id=member_id, new=NewKey())
+        done.append((member_id, secret))
+    return done
+
+
+def _new_row(edit: Edit, group_id: str, columns: Mapping[str, object]) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "workspace_id": edit.workspace_id,
+        "id": new_id("mem", edit.now_us),
+        "group_id": group_id,
+        "name": None,
+        "email": None,
+        "limits": "[]",
+        "models": None,
+        "endpoints": None,
+        "max_output_tokens": None,
+        "state": "active",
+        **columns,
+        "created_at": edit.now_us,
+    }
+    edit.connection.execute(insert(members).values(row))
+    edit.audit("member.create", row["id"], None, _audited(row))
+    edit.touch(row["id"])
+    return row
+
+
+def _update(
+    edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
+) -> dict[str, object]:
+    changed = {name: value for name, value in after.items() if before[name] != value}
+    if changed:
+        edit.connection.execute(
+            update(members)
+            .where(members.c.workspace_id == edit.workspace_id, members.c.id == before["id"])
+            .values(changed)
+        )
+        edit.audit(
+            action,
+            before["id"],
+            _audited({name: before[name] for name in changed}),
+            _audited(changed),
+        )
+        edit.touch(before["id"])
+    return changed
+
+
+def _row(edit: Edit, member_id: str) -> Mapping[str, Any]:
+    query = select(members).where(
+        members.c.workspace_id == edit.workspace_id, members.c.id == member_id
+    )
+    return dict(edit.connection.execute(query).mappings().one())
+
+
+def _check_free(edit: Edit, own: Mapping[str, Any], external_id_folded: str) -> None:
+    query = select(members.c.id, members.c.state).where(
+        members.c.workspace_id == edit.workspace_id,
+        members.c.group_id == own["group_id"],
+        members.c.external_id_folded == external_id_folded,
+    )
+    row = edit.connection.execute(query).one_or_none()
+    if row is not None and row.id != own["id"]:
+        which = "an archived member" if row.state == "archived" else "another member"
+        raise ConflictError(f"The external id is already that of {which} of the group: {row.id}.")
+
+
+def _audited(columns: Mapping[str, object]) -> dict[str, object]:
+    shown = {
+        name: value
+        for name, value in columns.items()
+        if name not in _PERSONAL and name not in ("workspace_id", "created_at")
+    }
+    personal = sorted(_PERSONAL.intersection(columns) - {"external_id_folded"})
+    return {**shown, "personal": personal} if personal else shown

@@ -1,0 +1,12 @@
+"""Searching text literally: what is typed is looked for as it stands, whatever signs it holds (K5, K7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_
+
+
+def contains(columns: tuple[ColumnElement[Any], ...], words: str) -> ColumnElement[bool]:
+    """Whether any of *columns* holds *words*, `%` and `_` taken as themselves."""
+    return or_(*(column.icontains(words, autoescape=True) for column in columns))

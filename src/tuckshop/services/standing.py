@@ -1,0 +1,92 @@
+"""How limits stand, as the API shows it: money in USD, the rest in counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from tuckshop.domain.limits import Metric
+from tuckshop.domain.money import usd
+from tuckshop.domain.policy import policy_of
+from tuckshop.domain.records import Group, Holder, Member, VirtualKey, Workspace
+from tuckshop.domain.reservation import LimitInForce, LimitState, Scope
+from tuckshop.ledger.ledger import Ledger
+from tuckshop.services.fields import rfc3339
+from tuckshop.services.shapes import LimitStanding, Usd, VeiledLimit
+
+# A key that restricts nothing, to read a member's policy by.
+_ANY_KEY: Final = VirtualKey(
+    id="",
+    group_id="",
+    member_id="",
+    name=None,
+    digest=b"",
+    last4="",
+    limits=(),
+    models=None,
+    endpoints=None,
+    max_output_tokens=None,
+    tags=(),
+    expires_at_us=None,
+    state="active",
+)
+
+
+def limits_of_member(member: Member, group: Group, workspace: Workspace) -> list[LimitInForce]:
+    """Every limit that holds for *member* with whatever key."""
+    holder = Holder(
+        key=_ANY_KEY, member=member, group=group, workspace=workspace, directory_version=0
+    )
+    return list(policy_of(holder).limits)
+
+
+def limits_of_group(group: Group, workspace: Workspace) -> list[LimitInForce]:
+    """The limits that *group*'s members share, and those of all groups together."""
+    shared = Scope("group", group.id)
+    own = [
+        LimitInForce(scope=shared, limit=limit, zone=group.zone, amounts_visible=True)
+        for limit in group.shared
+    ]
+    everyone = Scope("workspace", workspace.id)
+    return own + [
+        LimitInForce(scope=everyone, limit=limit, zone=workspace.zone, amounts_visible=True)
+        for limit in workspace.limits
+    ]
+
+
+async def standings_of(
+    ledger: Ledger, chains: Sequence[Sequence[LimitInForce]]
+) -> list[list[LimitStanding]]:
+    """Each of *chains* with how its limits stand, read in one step."""
+    wanted = list(dict.fromkeys(limit for chain in chains for limit in chain))
+    states = await ledger.states(wanted)
+    found = {limit: shown(state) for limit, state in zip(wanted, states, strict=True)}
+    return [[found[limit] for limit in chain] for chain in chains]
+
+
+def shown(state: LimitState) -> LimitStanding:
+    """A limit's state, for staff or for the one whom it binds."""
+    in_usd = state.limit.metric is Metric.MONEY
+
+    def amount(value: int) -> Usd | int:
+        return usd(value) if in_usd else value
+
+    return LimitStanding(
+        limit=str(state.limit),
+        scope=state.scope.kind,
+        used=amount(state.used),
+        reserved=amount(state.reserved),
+        remaining=amount(state.remaining),
+        resets_at=None if state.resets_at_us is None else rfc3339(state.resets_at_us),
+    )
+
+
+def veiled(state: LimitState) -> VeiledLimit:
+    """A limit whose amounts its holder does not see: what is only held counts as available."""
+    scope = state.scope.kind
+    assert scope != "key" and scope != "member"  # the holder sees those
+    return VeiledLimit(
+        limit=str(state.limit),
+        scope=scope,
+        state="used up" if state.used >= state.limit.amount else "available",
+    )
