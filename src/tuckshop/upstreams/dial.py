@@ -1,0 +1,134 @@
+"""Connecting to an upstream: name, addresses raced with a delay (RFC 8305), TLS; all within one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Callable
+from itertools import chain, zip_longest
+from typing import Any, TypeVar
+
+from tuckshop.domain.errors import TuckshopError
+from tuckshop.upstreams.base_url import BaseUrl
+from tuckshop.upstreams.failure import FailureKind
+from tuckshop.upstreams.limits import UpstreamLimits
+
+P = TypeVar("P", bound=asyncio.Protocol)
+Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+
+
+class DialError(TuckshopError):
+    """There is no connection, so no byte of a request was written."""
+
+    def __init__(self, kind: FailureKind, detail: str) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind: FailureKind = kind
+        self.detail = detail
+
+
+async def dial(
+    base_url: BaseUrl, tls: ssl.SSLContext | None, make: Callable[[], P], limits: UpstreamLimits
+) -> P:
+    """
+    A protocol made by *make*, connected.
+
+    Raises:
+        DialError: Why there is no connection.
+    """
+    try:
+        async with asyncio.timeout(limits.connect_timeout_s):
+            addresses = await _resolve(base_url)
+            sock = await _race(addresses, limits.attempt_delay_s)
+            return await _wrap(base_url, tls, make, sock)
+    except TimeoutError as error:
+        if isinstance(error, OSError) and error.errno == errno.ETIMEDOUT:
+            raise DialError("refused", str(error)) from error
+        raise DialError("connect_timeout", f"{limits.connect_timeout_s} s") from error
+    except socket.gaierror as error:
+        raise DialError("dns", str(error)) from error
+    except ssl.SSLError as error:  # of a certificate too
+        raise DialError("tls", str(error)) from error
+    except OSError as error:
+        raise DialError("refused", str(error)) from error
+
+
+async def _resolve(base_url: BaseUrl) -> list[Address]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(base_url.host, base_url.port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+    first = [a for a in addresses if a[0] == addresses[0][0]]
+    other = [a for a in addresses if a[0] != addresses[0][0]]
+    # Families take turns, so that one which leads nowhere costs one delay only.
+    return [a for a in chain.from_iterable(zip_longest(first, other)) if a is not None]
+
+
+async def _race(addresses: list[Address], delay_s: float) -> socket.socket:
+    if len(addresses) == 1:
+        return await _connect(addresses[0])
+    loop = asyncio.get_running_loop()
+    waiting = list(addresses)
+    running: set[asyncio.Task[socket.socket]] = set()
+    failure: OSError | None = None
+    try:
+        while waiting or running:
+            if waiting:
+                running.add(loop.create_task(_connect(waiting.pop(0)), name="dial"))
+            done, running = await asyncio.wait(
+                running,
+                timeout=delay_s if waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            winner: socket.socket | None = None
+            for task in done:
+                error = task.exception()
+                if error is None and winner is None:
+                    winner = task.result()
+                elif error is None:
+                    task.result().close()
+                elif isinstance(error, OSError):
+                    failure = error
+                else:
+                    raise error
+            if winner is not None:
+                return winner
+    finally:
+        for task in running:
+            task.cancel()
+            task.add_done_callback(_close_late)
+    raise failure or OSError("no address")
+
+
+def _close_late(task: asyncio.Task[socket.socket]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
+
+
+async def _connect(address: Address) -> socket.socket:
+    sock = socket.socket(address[0], socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(sock, address[1])
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _wrap(
+    base_url: BaseUrl, tls: ssl.SSLContext | None, make: Callable[[], P], sock: socket.socket
+) -> P:
+    loop = asyncio.get_running_loop()
+    try:
+        if base_url.is_tls:
+            _, protocol = await loop.create_connection(
+                make, sock=sock, ssl=tls, server_hostname=base_url.host
+            )
+        else:
+            _, protocol = await loop.create_connection(make, sock=sock)
+    except BaseException:
+        sock.close()
+        raise
+    return protocol
