@@ -39,6 +39,8 @@ def _segment_matches(glob: str, segment: str) -> bool:
 
 def can_overlap(glob: str, other: str) -> bool:
     """Whether there is any name that both globs cover."""
+    if "*" not in glob or "*" not in other:
+        return matches(glob, other) or matches(other, glob)
     # reach[j]: the rest of `glob` seen so far and `other[j:]` have a name in common.
     reach: list[bool] = []
     for i in range(len(glob), -1, -1):

@@ -208,7 +208,7 @@ _METRICS: Final[dict[str, Metric]] = {
     **dict.fromkeys(("token", "tokens", "tok", "toks"), Metric.TOKENS),
     **dict.fromkeys(("image", "images", "img", "imgs"), Metric.IMAGES),
 }
-_UNITS: Final[dict[str, RollingUnit | Calendar]] = {
+_UNITS: Final[dict[str, RollingUnit | Literal["week", "month", "year"]]] = {
     **dict.fromkeys(("second", "seconds", "sec", "secs", "s"), "second"),
     **dict.fromkeys(("minute", "minutes", "min", "mins"), "minute"),
     **dict.fromkeys(("hour", "hours", "hr", "hrs", "h"), "hour"),
@@ -338,20 +338,18 @@ class _Reader:
         unit = _UNITS.get(word)
         if unit is None:
             self._fail(_WHEN, at=word_start)
-        if unit in _SECONDS:
-            return self._window_of(count or 1, unit, at=start)
+        if unit != "week" and unit != "month" and unit != "year":
+            return self._window_of(1 if count is None else count, unit, at=start)
         if count is not None:
             self._fail(
                 f'"{unit}" without a number, or a number of days such as "14 days"', at=start
             )
         return unit
 
-    def _window_of(self, count: int, unit: RollingUnit | Calendar, *, at: int = 0) -> Window:
+    def _window_of(self, count: int, unit: RollingUnit, *, at: int = 0) -> Window:
         if count * _SECONDS[unit] > MAX_ROLLING_SECONDS:
             self._fail(f"a window of at most {MAX_ROLLING_SECONDS // _SECONDS['day']} days", at=at)
-        if unit == "second" or unit == "minute" or unit == "hour":
-            return Rolling.of(count, unit)
-        return "day" if count == 1 else Rolling.of(count, "day")
+        return "day" if unit == "day" and count == 1 else Rolling.of(count, unit)
 
     def _selector(self) -> Selector:
         models: list[str] = []
@@ -399,13 +397,17 @@ class _Reader:
         if not found:
             return ""
         self._at = found.end()
-        return found[0].lower()
+        # Only ASCII is folded: the Kelvin sign is no K.
+        return found[0].lower() if found[0].isascii() else found[0]
 
     def _keyword(self, word: str) -> bool:
         """Step over *word*, where it stands here and is a word of its own."""
         self._skip_space()
         start = self._at
-        if self._word() == word and re.match(r"\s|\d|$", self._text[self._at : self._at + 1]):
+        # What follows "on" may begin with nearly anything, so only there white space must set it apart.
+        if self._word() == word and (
+            word != "on" or not self._text[self._at : self._at + 1].strip()
+        ):
             return True
         self._at = start
         return False
