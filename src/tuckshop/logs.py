@@ -1,0 +1,61 @@
+"""The server's own log: one line per event, as text for people or as JSON for machines, never with content or keys."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+# Line breaks, control and bidirectional characters could make one line look like two, or like another (P6).
+_BIDI: Final = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
+_ESCAPES: Final = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160))} | {
+    ord(c): f"\\u{ord(c):04x}" for c in _BIDI
+}
+
+
+def one_line(text: str) -> str:
+    """*text* with every character that could break out of its line escaped."""
+    return text.translate(_ESCAPES)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON; JSON itself escapes what could break the line."""
+        line = {
+            "time": _time_of(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """Time, level, message; a traceback below where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record for a person's eyes."""
+        text = f"{_time_of(record)} {record.levelname.lower():7} {one_line(record.getMessage())}"
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return text
+
+
+def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
+    """Log to standard error from now on."""
+    if form == "auto":
+        form = "console" if sys.stderr.isatty() else "json"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(ConsoleFormatter() if form == "console" else JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def _time_of(record: logging.LogRecord) -> str:
+    at = datetime.fromtimestamp(record.created, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
