@@ -10,7 +10,7 @@ from tuckshop.domain.policy import policy_of
 from tuckshop.domain.records import Holder
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.services.shapes import NO_LOGGING, Me, OwnGroup, OwnKey, OwnUsage, Privacy
-from tuckshop.services.standing import shown, veiled
+from tuckshop.services.standing import shown_to_holder
 from tuckshop.services.usage import Usage
 from tuckshop.storage.schema import usage_buckets
 
@@ -57,7 +57,7 @@ class Mine:
                 for group in self._endpoint_groups
                 if policy.may_endpoint(group, default_open=True)
             ],
-            limits=[shown(state) if state.amounts_visible else veiled(state) for state in states],
+            limits=[shown_to_holder(state) for state in states],
             usage=OwnUsage(days=days, models=models),
             privacy=Privacy(
                 bodies=NO_LOGGING.bodies,

@@ -367,12 +367,16 @@ class OwnGroup(Shown, frozen=True, kw_only=True):
     time_zone: str
 
 
-class VeiledLimit(Shown, frozen=True, kw_only=True):
-    """A limit of all together: whether there is room, no amounts used."""
+class OwnLimit(Shown, frozen=True, kw_only=True):
+    """A limit that binds the key: its amounts, or for a limit of all together only whether there is room."""
 
     limit: str
-    scope: Literal["group", "workspace", "upstream"]
-    state: Literal["available", "used up"]
+    scope: Literal["member", "key", "group", "workspace", "upstream"]
+    used: Usd | int | UnsetType = UNSET
+    reserved: Usd | int | UnsetType = UNSET
+    remaining: Usd | int | UnsetType = UNSET
+    resets_at: str | UnsetType | None = UNSET
+    state: Literal["available", "used up"] | UnsetType = UNSET
 
 
 class OwnUsage(Shown, frozen=True, kw_only=True):
@@ -398,6 +402,6 @@ class Me(Shown, frozen=True, kw_only=True):
     group: OwnGroup
     models: list[str]  # those with a price that the policy opens
     endpoints: list[str]
-    limits: list[LimitStanding | VeiledLimit]
+    limits: list[OwnLimit]
     usage: OwnUsage
     privacy: Privacy

@@ -12,7 +12,7 @@ from tuckshop.domain.records import Group, Holder, Member, VirtualKey, Workspace
 from tuckshop.domain.reservation import LimitInForce, LimitState, Scope
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.services.fields import rfc3339
-from tuckshop.services.shapes import LimitStanding, Usd, VeiledLimit
+from tuckshop.services.shapes import LimitStanding, OwnLimit, Usd
 
 # A key that restricts nothing, to read a member's policy by.
 _ANY_KEY: Final = VirtualKey(
@@ -65,7 +65,7 @@ async def standings_of(
 
 
 def shown(state: LimitState) -> LimitStanding:
-    """A limit's state, for staff or for the one whom it binds."""
+    """A limit's state, for staff."""
     in_usd = state.limit.metric is Metric.MONEY
 
     def amount(value: int) -> Usd | int:
@@ -81,12 +81,13 @@ def shown(state: LimitState) -> LimitStanding:
     )
 
 
-def veiled(state: LimitState) -> VeiledLimit:
-    """A limit whose amounts its holder does not see: what is only held counts as available."""
-    scope = state.scope.kind
-    assert scope != "key" and scope != "member"  # the holder sees those
-    return VeiledLimit(
-        limit=str(state.limit),
-        scope=scope,
-        state="used up" if state.used >= state.limit.amount else "available",
-    )
+def shown_to_holder(state: LimitState) -> OwnLimit:
+    """A limit's state, for a key that it binds. Where it sees no amounts, what is only held counts as available."""
+    if not state.amounts_visible:
+        return OwnLimit(
+            limit=str(state.limit),
+            scope=state.scope.kind,
+            state="used up" if state.used >= state.limit.amount else "available",
+        )
+    standing = shown(state)
+    return OwnLimit(**{name: getattr(standing, name) for name in standing.__struct_fields__})

@@ -1,0 +1,116 @@
+"""The admin API over a real ledger file, called in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tuckshop.ledger.ledger import Ledger
+
+from tests.support.asgi_client import AsgiClient
+from tests.support.fake_clock import FakeClock
+from tuckshop.api.app import build_app
+from tuckshop.pricing.prices import PriceList
+from tuckshop.services.assembly import Services, assemble
+from tuckshop.services.opening import open_directory
+from tuckshop.storage.database import Database, prepare
+from tuckshop.storage.writer import Writer
+
+ADMIN_TOKEN = "an admin token for tests only"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counter:
+    """A running server without its edge."""
+
+    services: Services
+    writer: Writer
+    ledger: Ledger
+    database: Database
+    clock: FakeClock
+    app: Any
+    admin: AsgiClient
+    trouble: list[str]  # why it is not ready
+
+    async def group(self, **fields: Any) -> dict[str, Any]:
+        """A group, `swa` unless named."""
+        answer = await self.admin.post("/api/v1/groups", {"name": "swa", **fields})
+        assert answer.status == 201, answer.body
+        found: dict[str, Any] = answer.json
+        return found
+
+    async def member(self, group: str = "swa", **fields: Any) -> dict[str, Any]:
+        """A member of it, 4711 unless named."""
+        answer = await self.admin.post(
+            f"/api/v1/groups/{group}/members", {"external_id": "4711", **fields}
+        )
+        assert answer.status == 201, answer.body
+        found: dict[str, Any] = answer.json["data"][0]
+        return found
+
+    async def key(self, member_id: str, **fields: Any) -> dict[str, Any]:
+        """A key of a member."""
+        answer = await self.admin.post(f"/api/v1/members/{member_id}/keys", fields)
+        assert answer.status == 201, answer.body
+        found: dict[str, Any] = answer.json
+        return found
+
+    async def chain(self, **fields: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """A group with these fields, a member and a key."""
+        group = await self.group(**fields)
+        member = await self.member()
+        return group, member, await self.key(member["id"])
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
+    clock = FakeClock()
+    database = prepare(tmp_path / "data", durability="process")
+    ledger, writer = make_ledger(database, clock)
+    await writer.start()
+    trouble: list[str] = []
+    try:
+        directory = await open_directory(writer, zone="UTC")
+        services = assemble(
+            directory=directory,
+            writer=writer,
+            ledger=ledger,
+            database=database,
+            prices=PriceList.load(),
+            clock=clock,
+            default_zone="UTC",
+            endpoint_groups=("chat", "embeddings", "moderations", "models"),
+        )
+        app = build_app(
+            services=services,
+            admin_token=ADMIN_TOKEN,
+            readiness=lambda: trouble[0] if trouble else None,
+        )
+        yield Counter(
+            services=services,
+            writer=writer,
+            ledger=ledger,
+            database=database,
+            clock=clock,
+            app=app,
+            admin=AsgiClient(app, token=ADMIN_TOKEN),
+            trouble=trouble,
+        )
+        await services.changes.close()
+    finally:
+        await writer.close()
+        database.close()
+
+
+def make_ledger(database: Database, clock: FakeClock) -> tuple[Ledger, Writer]:
+    """The ledger and its writer, not started."""
+    writer = Writer(database, clock)
+    return Ledger(writer), writer
