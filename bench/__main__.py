@@ -84,9 +84,14 @@ def measure_streams(
     keys.write_text("\n".join(subject.keys))
     before = subject.cpu_s()
     process = subprocess.Popen(
-        ["taskset", "-c", OTHER_CORE, sys.executable, "-m", "bench.streams", subject.url, str(keys), "--streams", str(streams), "--tokens", str(tokens), "--speed", str(speed)],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [
+            *("taskset", "-c", OTHER_CORE, sys.executable, "-m", "bench.streams"),
+            *(subject.url, str(keys)),
+            *("--streams", str(streams), "--tokens", str(tokens), "--speed", str(speed)),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     rss = 0.0
     while process.poll() is None:
         rss = max(rss, subject.rss_mb())
