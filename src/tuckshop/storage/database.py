@@ -31,9 +31,11 @@ from tuckshop.storage.session import WriterSession
 from tuckshop.storage.sqlite import (
     APPLICATION_ID,
     Durability,
+    damaged,
     is_safe_version,
     open_reader,
     open_writer,
+    unusable,
 )
 from tuckshop.storage.transaction import Transaction
 
@@ -195,7 +197,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             )
     except sqlite3.Error as error:
         connection.close()
-        raise _damaged(path, error) from error
+        raise unusable(path, error) from error
     except BaseException:
         connection.close()
         raise
@@ -229,7 +231,7 @@ def _prepare_locked(path: Path, durability: Durability) -> str:
                 _check_pages(path, connection)
             schema_version.migrate(path, connection)
         except sqlite3.Error as error:
-            raise _damaged(path, error) from error
+            raise unusable(path, error) from error
     if marker is None:
         _log.warning("%s came without its marker; written anew", path)
         write_marker(path, epoch)
@@ -272,8 +274,4 @@ def _setting(connection: sqlite3.Connection, name: str) -> str | None:
 def _check_pages(path: Path, connection: sqlite3.Connection) -> None:
     found = connection.execute("PRAGMA quick_check(5)").fetchall()
     if found != [("ok",)]:
-        raise _damaged(path, "; ".join(str(line) for (line,) in found))
-
-
-def _damaged(path: Path, reason: object) -> StoreError:
-    return StoreError(f"{path} is damaged ({reason}): restore a backup")
+        raise damaged(path, "; ".join(str(line) for (line,) in found))

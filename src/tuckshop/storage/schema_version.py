@@ -19,7 +19,7 @@ from sqlalchemy.pool import StaticPool
 from tuckshop.domain.errors import StoreError
 from tuckshop.storage import schema
 from tuckshop.storage.data_folder import sync_file
-from tuckshop.storage.sqlite import APPLICATION_ID
+from tuckshop.storage.sqlite import APPLICATION_ID, WriterConnection
 
 HEAD: Final = "0001"  # the newest migration in migrations/versions
 _log: Final = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def create(path: Path, epoch: str) -> None:
     sync_file(path.parent)
 
 
-def migrate(path: Path, connection: sqlite3.Connection) -> None:
+def migrate(path: Path, connection: WriterConnection) -> None:
     """
     Bring an open ledger to the present schema, with a backup beside it first.
 

@@ -21,6 +21,10 @@ SAFE_VERSION: Final = (3, 51, 3)  # repairs the WAL-reset race of several writer
 _SYNCHRONOUS: Final[Mapping[Durability, int]] = {"full": 2, "process": 1}
 
 
+class DamagedError(StoreError):
+    """The file is not whole: nothing it says is to be believed."""
+
+
 class WriterConnection(sqlite3.Connection):
     """
     The one connection that writes. Only SQL text (`COMMIT`, `ROLLBACK`) ends its transactions.
@@ -73,7 +77,7 @@ def open_writer(path: Path, durability: Durability = "full") -> WriterConnection
         )
     except sqlite3.Error as error:
         connection.close()
-        raise StoreError(f"{path} cannot be used: {error}") from error
+        raise unusable(path, error) from error
     except StoreError:
         connection.close()
         raise
@@ -102,11 +106,26 @@ def open_reader(path: Path) -> sqlite3.Connection:
         )
     except sqlite3.Error as error:
         connection.close()
-        raise StoreError(f"{path} cannot be read: {error}") from error
+        raise unusable(path, error) from error
     except StoreError:
         connection.close()
         raise
     return connection
+
+
+def unusable(path: Path, error: sqlite3.Error) -> StoreError:
+    """What to tell when SQLite cannot use *path*."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    ):
+        return damaged(path, error)
+    return StoreError(f"{path} cannot be used: {error}")
+
+
+def damaged(path: Path, reason: object) -> DamagedError:
+    """What to tell of a file that is not whole."""
+    return DamagedError(f"{path} is damaged ({reason}): restore a backup")
 
 
 def is_safe_version(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import exc
 
 from tuckshop.domain.errors import ServerBusyError
+from tuckshop.storage.sqlite import DamagedError
 
 
 class Trouble(IntEnum):
@@ -40,6 +41,8 @@ def refusal(trouble: Trouble) -> ServerBusyError:
 
 def trouble_of(error: BaseException) -> Trouble | None:
     """Which trouble *error* stands for; None: it is none of the machine's, but a mistake in the SQL or the data."""
+    if isinstance(error, DamagedError):
+        return Trouble.FINAL
     if isinstance(error, exc.DBAPIError) and error.orig is not None:
         error = error.orig
     code = getattr(error, "sqlite_errorcode", None)

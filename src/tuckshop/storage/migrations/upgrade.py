@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,8 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
+
+from tuckshop.storage.sqlite import WriterConnection
 
 _FOLDER: Final = Path(__file__).parent
 
@@ -38,8 +39,8 @@ def head() -> str | None:
     return ScriptDirectory.from_config(config()).get_current_head()
 
 
-def to_head(driver: sqlite3.Connection) -> None:
-    """Run what is missing, in one transaction (D9)."""
+def to_head(driver: WriterConnection) -> None:
+    """Run what is missing, in one transaction (D9): on this connection Alembic's own commits do nothing."""
     engine = create_engine("sqlite://", creator=lambda: driver, poolclass=StaticPool)
     with engine.connect() as connection:
         driver.execute("BEGIN IMMEDIATE")
