@@ -170,6 +170,17 @@ def load_from_process() -> Loaded:
     return load_settings(os.environ, Path.cwd())  # noqa: TID251 - the one place that may
 
 
+def load_for_commands() -> Loaded:
+    """
+    The settings of a command that calls a server: those of the process, but the environment's `OPENAI_…`.
+
+    There they are often a student's key and tuckshop's own address, set to try it, and of no concern to a command.
+    """
+    theirs = {*ENVIRONMENT_NAMES.values(), *(f"{name}_FILE" for name in ENVIRONMENT_NAMES.values())}
+    environ = os.environ  # noqa: TID251 - the other place that may
+    return load_settings({n: v for n, v in environ.items() if n not in theirs}, Path.cwd())
+
+
 def _known() -> dict[str, Any]:
     hints = get_type_hints(Settings)
     known = {f.name: hints[f.name] for f in fields(Settings) if f.name != "edge"}

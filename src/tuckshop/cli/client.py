@@ -1,0 +1,233 @@
+"""
+The admin API, as the commands call it: find the server, send, read, and say plainly what went wrong.
+
+On the server's machine the data folder tells address and token; elsewhere `TUCKSHOP_URL` and `TUCKSHOP_ADMIN_TOKEN`
+do. The token goes to that address and nowhere else: no proxy is used and no redirect followed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+import sys
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+import click
+import msgspec
+
+from tuckshop.settings import Settings, load_for_commands
+
+TIMEOUT_S: Final = 60.0
+PAGE: Final = 200
+ANSWER_MAX_BYTES: Final = 256 << 20
+Json = dict[str, Any]
+
+_DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class RefusedError(click.ClickException):
+    """The server, or the way to it, said no: exit status 1, the reason on stderr."""
+
+    exit_code = 1
+
+
+class _Run(msgspec.Struct):
+    """What a running server leaves in its data folder."""
+
+    url: str
+    pid: int
+
+
+class Client:
+    """One server's admin API."""
+
+    def __init__(self, url: str, token: str) -> None:
+        parts = urlsplit(url)
+        self.url = url
+        self._token = token
+        self._host = parts.hostname or ""
+        self._port = parts.port
+        self._base = parts.path.rstrip("/") + "/api/v1"
+        self._is_tls = parts.scheme == "https"
+
+    @classmethod
+    def connect(cls) -> Client:
+        """
+        The server that the settings of this process point at.
+
+        Raises:
+            RefusedError: None runs, or its token is not at hand.
+            SettingsError: A setting that does not exist or has a bad value.
+        """
+        return cls(*_find(load_for_commands().settings))
+
+    def get(self, *path: str, **query: object) -> Any:
+        """Read *path* (each part is escaped); a *query* value of None is left out."""
+        return self._call("GET", path, query)
+
+    def post(self, *path: str, body: object = None, **query: object) -> Any:
+        """Make or do something."""
+        return self._call("POST", path, query, body)
+
+    def patch(self, *path: str, body: object) -> Any:
+        """Change some fields."""
+        return self._call("PATCH", path, {}, body)
+
+    def delete(self, *path: str) -> Any:
+        """Archive."""
+        return self._call("DELETE", path, {})
+
+    def rows(self, *path: str, limit: int | None = None, **query: object) -> Iterator[Json]:
+        """The rows of a list, page by page, at most *limit*."""
+        left = limit
+        cursor: str | None = None
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            page = self.get(*path, **query, cursor=cursor, limit=size)
+            yield from page["data"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+            left = None if left is None else left - len(page["data"])
+
+    def _call(
+        self, method: str, path: tuple[str, ...], query: Mapping[str, object], body: object = None
+    ) -> Any:
+        target = "/".join([self._base, *(quote(part, safe="") for part in path)])
+        sent = {name: _query_value(value) for name, value in query.items() if value is not None}
+        if sent:
+            target += "?" + urlencode(sent)
+        headers = {"authorization": f"Bearer {self._token}", "accept": "application/json"}
+        data = None
+        if body is not None:
+            data = msgspec.json.encode(body)
+            headers["content-type"] = "application/json"
+        status, raw, media_type = self._exchange(method, target, headers, data)
+        if 300 <= status < 400:
+            raise RefusedError(
+                f"{self.url} answers with a redirect, which is not followed: set TUCKSHOP_URL to the final address."
+            )
+        try:
+            answer = _DECODER.decode(raw) if raw else None
+        except msgspec.DecodeError:
+            answer = None
+            media_type = ""
+        if status >= 400:
+            raise RefusedError(_reason(status, answer, self.url))
+        if raw and "json" not in media_type:
+            raise RefusedError(
+                f"{self.url} does not answer as tuckshop does: is the address right?"
+            )
+        return answer
+
+    def _exchange(
+        self, method: str, target: str, headers: Mapping[str, str], data: bytes | None
+    ) -> tuple[int, bytes, str]:
+        connection: http.client.HTTPConnection
+        if self._is_tls:
+            connection = http.client.HTTPSConnection(
+                self._host, self._port, timeout=TIMEOUT_S, context=ssl.create_default_context()
+            )
+        else:
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
+        try:
+            connection.request(method, target, body=data, headers=dict(headers))
+            reply = connection.getresponse()
+            raw = reply.read(ANSWER_MAX_BYTES)
+            return reply.status, raw, reply.headers.get("content-type", "")
+        except ssl.SSLCertVerificationError as error:
+            raise RefusedError(
+                f"{self.url} has no certificate that this machine trusts ({error.verify_message})."
+            ) from error
+        except ConnectionRefusedError as error:
+            raise RefusedError(
+                f"No server answers at {self.url}. Start one with `tuckshop serve`."
+            ) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise RefusedError(
+                f"{self.url} cannot be reached: {str(error) or type(error).__name__}."
+            ) from error
+        finally:
+            connection.close()
+
+
+def _find(settings: Settings) -> tuple[str, str]:
+    """(address, admin token) of the server that *settings* point at."""
+    if settings.url is not None:
+        return settings.url, settings.admin_token or _asked_for_token()
+    run = _run_file(settings.data)
+    token = settings.admin_token
+    if token is None:
+        path = settings.data / "admin-token"
+        try:
+            token = path.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise RefusedError(f"The admin token in {path} cannot be read: {error}.") from error
+    return run.url, token
+
+
+def _run_file(folder: Path) -> _Run:
+    path = folder / "run.json"
+    nowhere = (
+        f"No server runs over the data folder {folder}. Start one with `tuckshop serve`; if it runs over another"
+        " folder, set TUCKSHOP_DATA; on another machine, TUCKSHOP_URL and TUCKSHOP_ADMIN_TOKEN."
+    )
+    try:
+        run = msgspec.json.decode(path.read_bytes(), type=_Run)
+    except FileNotFoundError:
+        raise RefusedError(nowhere) from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise RefusedError(f"{path} cannot be read: {error}.") from error
+    # What listens there after the server's death could be anybody's, and would be handed the token.
+    if not _is_alive(run.pid):
+        raise RefusedError(nowhere)
+    return run
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _asked_for_token() -> str:
+    if not sys.stdin.isatty():
+        raise RefusedError(
+            "TUCKSHOP_URL is set, but no admin token: set TUCKSHOP_ADMIN_TOKEN_FILE or TUCKSHOP_ADMIN_TOKEN."
+        )
+    token = click.prompt("Admin token", hide_input=True, err=True)
+    assert isinstance(token, str)
+    return token.strip()
+
+
+def _query_value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _reason(status: int, answer: object, url: str) -> str:
+    """The sentence of a refusal, and a line for each further field that could not be taken."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("detail"), str):
+        return f"{url} answers {status}, but not as tuckshop does: is the address right?"
+    lines = [answer["detail"]]
+    errors = [error for error in answer.get("errors", []) if isinstance(error, dict)]
+    if len(errors) > 1:
+        lines = ["Nothing was changed:"]
+        lines += [f"  {error.get('field')}: {error.get('message')}" for error in errors]
+    if status == 401:
+        lines.append("Is TUCKSHOP_ADMIN_TOKEN that of this server?")
+    if any(str(error.get("field")).startswith(("each", "shared", "limits")) for error in errors):
+        lines.append(
+            "(Write limits in single quotes: elsewhere the shell replaces $0 by something else.)"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,52 @@
+"""`tuckshop config`: the settings in force, and where each came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tuckshop.cli import options
+from tuckshop.cli.client import Json
+from tuckshop.cli.output import as_list, print_json, print_table
+from tuckshop.settings import SECRETS, Loaded, environment_name, load_from_process
+
+
+@click.command()
+@click.option("--changed", is_flag=True, help="Only those that are set.")
+@options.as_json
+def config(changed: bool, as_json: bool) -> None:
+    """
+    Show the settings in force, and where each came from. Secrets are masked.
+
+    \b
+    Example:
+      tuckshop config --changed
+    """
+    rows = [
+        row for row in rows_of(load_from_process()) if not changed or row["origin"] != "default"
+    ]
+    if as_json:
+        print_json(as_list(rows))
+        return
+    print_table(
+        ["setting", "value", "from"],
+        [
+            [row["setting"], "(none)" if row["value"] is None else row["value"], row["origin"]]
+            for row in rows
+        ],
+    )
+
+
+def rows_of(loaded: Loaded) -> list[Json]:
+    """Every setting by its environment variable, with value and origin."""
+    rows = []
+    for name, origin in loaded.origins.items():
+        owner, _, field = name.rpartition(".")
+        value = getattr(loaded.settings.edge if owner else loaded.settings, field)
+        if isinstance(value, Path):
+            value = str(value)
+        if name in SECRETS and value is not None:
+            value = f"…{value[-4:]}" if len(value) >= 20 else "(set)"
+        rows.append({"setting": environment_name(name), "value": value, "origin": origin})
+    return rows

@@ -1,0 +1,268 @@
+"""`tuckshop group`: courses, teams, hackathons, and the policy their members share."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from tuckshop.cli import options
+from tuckshop.cli.client import Client, Json
+from tuckshop.cli.output import (
+    allowed,
+    as_list,
+    listing,
+    note,
+    print_facts,
+    print_json,
+    print_limits,
+    print_table,
+)
+
+_LISTS: Final = ("models", "endpoints")
+_UNSETTABLE: Final = (
+    *("title", "time_zone", "models", "endpoints", "each", "shared", "max_output_tokens"),
+    *("min_output_tokens", "patience_s", "on_disconnect", "unknown_parameters", "show_shared"),
+)
+
+
+def policy_options(command: options.Command) -> options.Command:
+    """The fields of a group's policy."""
+    chosen: tuple[options.Decorator, ...] = (
+        click.option(
+            "--show-shared/--no-show-shared",
+            default=None,
+            help="May members see the amounts of shared limits?",
+        ),
+        click.option(
+            "--unknown-parameters",
+            type=click.Choice(["refuse", "pass"]),
+            help="What becomes of parameters that tuckshop does not know.",
+        ),
+        click.option(
+            "--on-disconnect",
+            type=click.Choice(["drain", "cancel"]),
+            help="When a client leaves: read the answer to its end, or break it off.",
+        ),
+        click.option(
+            "--patience-s",
+            type=click.IntRange(0),
+            help="How long a call waits for amounts that are only held.",
+        ),
+        click.option(
+            "--min-output-tokens",
+            type=click.IntRange(1),
+            help="A call whose answer could not be this long is refused.",
+        ),
+        options.allow_options,
+        options.limit_options(("each", "of each member"), ("shared", "of all members together")),
+        click.option("--time-zone", metavar="ZONE", help="Such as Europe/Berlin."),
+        click.option("--title", help="What the group is called in public."),
+    )
+    for option in chosen:
+        command = option(command)
+    return command
+
+
+@click.group()
+def group() -> None:
+    """
+    Groups: courses, teams, hackathons, and the policy their members share.
+
+    \b
+    Example:
+      tuckshop group create swa --each '$0.20/month' --shared '$50/month' --models gpt-4o-mini
+      tuckshop group edit swa --models gpt-4o-mini --models 'text-embedding-*'
+    """
+
+
+@group.command()
+@click.argument("name")
+@policy_options
+@options.unset_options(fields=(), lists=_LISTS)
+@options.as_json
+def create(
+    name: str, as_json: bool, unset: tuple[str, ...], empty: tuple[str, ...], **fields: object
+) -> None:
+    """
+    Make the group NAME.
+
+    \b
+    Example:
+      tuckshop group create swa --title 'Software architecture' --time-zone Europe/Berlin \\
+        --each '$0.20/month' --each '35 requests/minute on gpt-4o-mini' --shared '$50/month' \\
+        --models gpt-4o-mini --models 'text-embedding-*'
+    """
+    body = options.body_of({"name": name, **fields}, unset=unset, empty=empty)
+    made = Client.connect().post("groups", body=body)
+    _show(made, as_json)
+    if not any(str(limit).startswith("$") for limit in (*made["each"], *made["shared"])):
+        note(
+            "No limit on money is set: its members may spend without end."
+            f" Mend it: tuckshop group edit {name} --each '$0.20/month'"
+        )
+    if not as_json:
+        note(f"Next: tuckshop member create EXTERNAL_ID … --group {name} --issue-keys")
+
+
+@group.command("list")
+@options.state_option()
+@options.as_json
+def list_(state: str | None, as_json: bool) -> None:
+    """
+    List groups, oldest first.
+
+    \b
+    Example:
+      tuckshop group list --state all --json
+    """
+    found = list(Client.connect().rows("groups", state=state))
+    if as_json:
+        print_json(as_list(found))
+    elif not found:
+        note("There are no groups yet. Next: tuckshop group create swa --each '$0.20/month'")
+    else:
+        print_table(
+            ["name", "title", "state", "each", "shared"],
+            [
+                [
+                    *(one["name"], one["title"], one["state"]),
+                    *("; ".join(one["each"]), "; ".join(one["shared"])),
+                ]
+                for one in found
+            ],
+        )
+
+
+@group.command()
+@click.argument("name")
+@options.as_json
+def show(name: str, as_json: bool) -> None:
+    """
+    Show the group NAME (a name or an id), with what is left of its shared limits.
+
+    \b
+    Example:
+      tuckshop group show swa
+    """
+    _show(Client.connect().get("groups", name), as_json)
+
+
+@group.command()
+@click.argument("name")
+@click.option("--name", "new_name", help="A new name.")
+@policy_options
+@options.unset_options(fields=_UNSETTABLE, lists=_LISTS)
+@options.as_json
+def edit(
+    name: str,
+    new_name: str | None,
+    as_json: bool,
+    unset: tuple[str, ...],
+    empty: tuple[str, ...],
+    **fields: object,
+) -> None:
+    """
+    Change the group NAME. What is not named stays; a list is replaced as a whole.
+
+    \b
+    Example:
+      tuckshop group edit swa --each '$0.50/month' --unset max_output_tokens
+    """
+    body = options.change_of({"name": new_name, **fields}, unset=unset, empty=empty)
+    _show(Client.connect().patch("groups", name, body=body), as_json)
+
+
+@group.command()
+@click.argument("name")
+@options.as_json
+def pause(name: str, as_json: bool) -> None:
+    """
+    Refuse calls of the group NAME, and cut off its running streams.
+
+    \b
+    Example:
+      tuckshop group pause swa
+    """
+    _show(Client.connect().post("groups", name, "pause"), as_json)
+
+
+@group.command()
+@click.argument("name")
+@options.as_json
+def resume(name: str, as_json: bool) -> None:
+    """
+    Let the group NAME call again, paused or archived.
+
+    \b
+    Example:
+      tuckshop group resume swa
+    """
+    _show(Client.connect().post("groups", name, "resume"), as_json)
+
+
+@group.command()
+@click.argument("name")
+@click.option(
+    "--what",
+    type=click.Choice(["each", "shared", "all"]),
+    default="all",
+    show_default=True,
+    help="Of each member, of what they share, or both.",
+)
+@click.option("--total", is_flag=True, help="Limits without a window (total) too.")
+@options.as_json
+def reset(name: str, what: str, total: bool, as_json: bool) -> None:
+    """
+    Start the running windows of the group NAME afresh, at what open calls hold.
+
+    \b
+    Example:
+      tuckshop group reset swa --what each
+    """
+    query = {"total": True} if total else {}
+    _show(Client.connect().post("groups", name, "reset", body={"what": what}, **query), as_json)
+
+
+@group.command()
+@click.argument("name")
+@options.as_json
+def archive(name: str, as_json: bool) -> None:
+    """
+    Hide the group NAME and refuse its calls. Records stay, and `resume` brings it back.
+
+    \b
+    Example:
+      tuckshop group archive swa
+    """
+    _show(Client.connect().delete("groups", name), as_json)
+
+
+def _show(one: Json, as_json: bool) -> None:
+    if as_json:
+        print_json(one)
+        return
+    print_facts(
+        f"{one['name']}  {one['title']}".rstrip(),
+        [
+            ("id", one["id"]),
+            ("state", one["state"]),
+            ("time zone", one["time_zone"]),
+            ("models", allowed(one["models"])),
+            ("endpoints", allowed(one["endpoints"])),
+            ("each member", listing(one["each"], none="", empty="no limits")),
+            ("all together", listing(one["shared"], none="", empty="no limits")),
+            ("longest answer", _tokens(one["max_output_tokens"])),
+            ("least answer", _tokens(one["min_output_tokens"])),
+            ("patience", f"{one['patience_s']} s"),
+            ("on disconnect", one["on_disconnect"]),
+            ("unknown parameters", one["unknown_parameters"]),
+            ("shows shared", "yes" if one["show_shared"] else "no"),
+        ],
+    )
+    if one.get("in_force"):
+        print_limits(one["in_force"])
+
+
+def _tokens(count: int | None) -> str | None:
+    return None if count is None else f"{count:,} tokens"

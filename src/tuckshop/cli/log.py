@@ -1,0 +1,89 @@
+"""`tuckshop log`: the request log."""
+
+from __future__ import annotations
+
+import click
+
+from tuckshop.cli import options
+from tuckshop.cli.client import Client, Json
+from tuckshop.cli.naming import member_id
+from tuckshop.cli.output import as_list, note, print_facts, print_json, print_table, usd, when
+
+
+@click.command()
+@click.argument("request", required=False, metavar="[REQUEST]")
+@click.option("--group", metavar="GROUP", help="Only of this group.")
+@click.option("--member", metavar="MEMBER", help="Only of this member.")
+@click.option("--key", metavar="KEY", help="Only of this key.")
+@click.option("--model", help="Only of this model.")
+@click.option(
+    "--endpoint", help="Only of this endpoint, such as chat.completions, or group of endpoints."
+)
+@click.option(
+    "--status", type=click.Choice(["settled", "voided", "reserved", "refused", "blocked"])
+)
+@click.option("--tag", help="Only with this tag (x-tuckshop-tag).")
+@click.option("--since", metavar="TIME", help="From then on: a day, or 2026-11-01T00:00:00Z.")
+@click.option("--until", metavar="TIME", help="Before then.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows at most."
+)
+@options.as_json
+def log(
+    request: str | None, member: str | None, limit: int, as_json: bool, **filters: str | None
+) -> None:
+    """
+    Show the request log, newest first, or one REQUEST (req_…) of it.
+
+    \b
+    Example:
+      tuckshop log --group swa --status refused --since 2026-11-24
+      tuckshop log req_06f…
+    """
+    client = Client.connect()
+    if request is not None:
+        if member is not None or any(value is not None for value in filters.values()):
+            raise click.UsageError("One request is shown whole: leave the filters out.")
+        _show(client.get("requests", request), as_json)
+        return
+    chosen = None if member is None else member_id(client, member)
+    found = list(client.rows("requests", limit=limit, member=chosen, **filters))
+    if as_json:
+        print_json(as_list(found))
+    elif not found:
+        note("Nobody has called yet." if not any(filters.values()) else "No such calls.")
+    else:
+        numbers = ("in", "out", "cost", "ms")
+        print_table(
+            ["at", "member", "model", "status", *numbers, "notes", "id"],
+            [_line(row) for row in found],
+            right=frozenset(numbers),
+        )
+
+
+def _line(row: Json) -> list[object]:
+    status = row["status"] if row["error"] is None else f"{row['status']} {row['error']}"
+    repeats = [f"{row['repeats']} times"] if row["repeats"] > 1 else []
+    return [
+        *(when(row["at"]), row["member"], row["model"], status),
+        *(row["input_tokens"], row["output_tokens"], usd(row["cost_usd"]), row["duration_ms"]),
+        *(" ".join([*row["flags"], *repeats]), row["id"]),
+    ]
+
+
+def _show(row: Json, as_json: bool) -> None:
+    if as_json:
+        print_json(row)
+        return
+    facts: list[tuple[str, object]] = []
+    for name, value in row.items():
+        if name == "id":
+            continue
+        if name == "at":
+            value = when(value)
+        elif name == "cost_usd":
+            name, value = "cost", usd(value)
+        elif isinstance(value, list):
+            value = " ".join(value)
+        facts.append((name.replace("_", " "), value))
+    print_facts(row["id"], facts)

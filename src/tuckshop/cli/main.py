@@ -1,0 +1,73 @@
+"""The command `tuckshop`: which commands there are. Each is imported when it is called, so that help comes at once."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import click
+
+from tuckshop.domain.errors import TuckshopError
+
+# Name → what it does, in the order in which somebody needs them. A command stands in the module of its name.
+COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "serve": "Start the server.",
+        "group": "Groups: create, list, show, edit, pause, resume, reset, archive.",
+        "member": "Members: create, list, show, edit, pause, resume, reset, archive.",
+        "key": "Keys: create, list, show, edit, pause, resume, reset, rotate, revoke, archive.",
+        "usage": "Show what was used, summed up.",
+        "log": "Show the request log, newest first.",
+        "config": "Show the settings in force, and where each came from.",
+    }
+)
+
+
+class Commands(click.Group):
+    """A group whose commands are known by name and imported on first need."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, in the order of the help page."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name; None: there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command = getattr(importlib.import_module(f"tuckshop.cli.{name}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List them without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what tuckshop raises on purpose becomes a sentence on stderr and exit status 1."""
+        try:
+            return super().invoke(ctx)
+        except TuckshopError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tuckshop", message="%(prog)s %(version)s")
+def cli() -> None:
+    """
+    One real key behind the counter; everyone gets a key of their own and a budget.
+
+    \b
+    Example:
+      tuckshop demo
+      tuckshop group create swa --each '$0.20/month' --models gpt-4o-mini
+      tuckshop member create 4711 --group swa --issue-keys
+    """
+
+
+def main() -> None:
+    """Entry point of the command."""
+    cli(prog_name="tuckshop")

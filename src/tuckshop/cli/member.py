@@ -1,0 +1,288 @@
+"""`tuckshop member`: the people of a group."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from tuckshop.cli import options
+from tuckshop.cli.client import Client, Json, RefusedError
+from tuckshop.cli.naming import member_id
+from tuckshop.cli.output import (
+    allowed,
+    as_list,
+    clean,
+    listing,
+    note,
+    print_facts,
+    print_json,
+    print_limits,
+    print_table,
+    usd,
+)
+
+_LISTS: Final = ("models", "endpoints")
+_UNSETTABLE: Final = ("name", "email", "limits", "models", "endpoints", "max_output_tokens")
+_ROWS_PER_CALL: Final = 500
+
+
+@click.group()
+def member() -> None:
+    """
+    Members: the people of a group.
+
+    A MEMBER is named by id (mem_…) or as GROUP/EXTERNAL_ID (swa/4711).
+
+    \b
+    Example:
+      tuckshop member create 4711 4712 4713 --group swa --issue-keys
+      tuckshop member show swa/4711
+    """
+
+
+@member.command()
+@click.argument("external_id", nargs=-1, required=True)
+@click.option("--group", required=True, metavar="GROUP", help="Name or id of the group.")
+@click.option("--name", help="Of one member.")
+@click.option("--email", help="Of one member.")
+@options.limit_options(("limits", "of its own, in place of the group's of the same kind"))
+@options.allow_options
+@options.unset_options(fields=(), lists=_LISTS)
+@click.option(
+    "--issue-keys", is_flag=True, help="Give each that has no active key one, shown only now."
+)
+@options.as_json
+def create(
+    external_id: tuple[str, ...],
+    group: str,
+    issue_keys: bool,
+    as_json: bool,
+    unset: tuple[str, ...],
+    empty: tuple[str, ...],
+    **fields: object,
+) -> None:
+    """
+    Add members by EXTERNAL_ID: matriculation number, LMS id, e-mail. Those who are there are changed.
+
+    \b
+    Example:
+      tuckshop member create 4711 --group swa --name 'Ada Lovelace' --limits '$2/month'
+      tuckshop member create 4711 4712 4713 --group swa --issue-keys > keys.txt
+    """
+    if len(external_id) > 1 and (fields["name"] or fields["email"]):
+        raise click.UsageError("--name and --email are of one member: add them one by one.")
+    body = options.body_of(fields, unset=unset, empty=empty)
+    rows = [{"external_id": one, **body} for one in external_id]
+    client = Client.connect()
+    query = {"issue_keys": True} if issue_keys else {}
+    made: list[Json] = []
+    errors: list[Json] = []
+    for start in range(0, len(rows), _ROWS_PER_CALL):
+        sent = rows[start : start + _ROWS_PER_CALL]
+        answer = client.post("groups", group, "members", body=sent, **query)
+        made += answer["data"]
+        errors += [{**error, "line": error["line"] + start} for error in answer["errors"]]
+    if as_json:
+        print_json({"data": made, "errors": errors})
+    elif made:
+        _print_made(made, issue_keys)
+    if errors:
+        raise RefusedError("\n".join(_failed_row(external_id, error) for error in errors))
+
+
+@member.command("list")
+@click.option("--group", metavar="GROUP", help="Only of this group.")
+@click.option("--external-id", help="Only who has this external id.")
+@click.option("--email", help="Only who has this e-mail address.")
+@click.option("--q", metavar="TEXT", help="Only whose external id, name or e-mail holds this.")
+@options.state_option()
+@options.as_json
+def list_(
+    group: str | None,
+    external_id: str | None,
+    email: str | None,
+    q: str | None,
+    state: str | None,
+    as_json: bool,
+) -> None:
+    """
+    List members, oldest first, with the money limit that is nearest to its end.
+
+    \b
+    Example:
+      tuckshop member list --group swa
+    """
+    client = Client.connect()
+    path = ("groups", group, "members") if group else ("members",)
+    found = list(client.rows(*path, external_id=external_id, email=email, q=q, state=state))
+    if as_json:
+        print_json(as_list(found))
+    elif not found:
+        note("There are no such members.")
+    else:
+        names = {one["id"]: one["name"] for one in client.rows("groups", state="all")}
+        print_table(
+            ["group", "external id", "name", "state", "used", "of", "id"],
+            [
+                [
+                    *(names.get(one["group"], one["group"]), one["external_id"], one["name"]),
+                    *(one["state"], *_money(one), one["id"]),
+                ]
+                for one in found
+            ],
+            right=frozenset({"used", "of"}),
+        )
+
+
+@member.command()
+@click.argument("member", metavar="MEMBER")
+@options.as_json
+def show(member: str, as_json: bool) -> None:
+    """
+    Show a MEMBER, with what is used, held and left of every limit.
+
+    \b
+    Example:
+      tuckshop member show swa/4711
+    """
+    client = Client.connect()
+    _show(client.get("members", member_id(client, member)), as_json)
+
+
+@member.command()
+@click.argument("member", metavar="MEMBER")
+@click.option("--external-id", help="A new external id.")
+@click.option("--name")
+@click.option("--email")
+@options.limit_options(("limits", "of its own, in place of the group's of the same kind"))
+@options.allow_options
+@options.unset_options(fields=_UNSETTABLE, lists=_LISTS)
+@options.as_json
+def edit(
+    member: str, as_json: bool, unset: tuple[str, ...], empty: tuple[str, ...], **fields: object
+) -> None:
+    """
+    Change a MEMBER. What is not named stays; a list is replaced as a whole.
+
+    \b
+    Example:
+      tuckshop member edit swa/4711 --limits '$2/month'
+    """
+    body = options.change_of(fields, unset=unset, empty=empty)
+    client = Client.connect()
+    _show(client.patch("members", member_id(client, member), body=body), as_json)
+
+
+@member.command()
+@click.argument("member", metavar="MEMBER")
+@options.as_json
+def pause(member: str, as_json: bool) -> None:
+    """
+    Refuse calls of a MEMBER, and cut off running streams.
+
+    \b
+    Example:
+      tuckshop member pause swa/4711
+    """
+    client = Client.connect()
+    _show(client.post("members", member_id(client, member), "pause"), as_json)
+
+
+@member.command()
+@click.argument("member", metavar="MEMBER")
+@options.as_json
+def resume(member: str, as_json: bool) -> None:
+    """
+    Let a MEMBER call again, paused or archived.
+
+    \b
+    Example:
+      tuckshop member resume swa/4711
+    """
+    client = Client.connect()
+    _show(client.post("members", member_id(client, member), "resume"), as_json)
+
+
+@member.command()
+@click.argument("member", metavar="MEMBER")
+@click.option("--total", is_flag=True, help="Limits without a window (total) too.")
+@options.as_json
+def reset(member: str, total: bool, as_json: bool) -> None:
+    """
+    Start the running windows of a MEMBER afresh, at what open calls hold.
+
+    \b
+    Example:
+      tuckshop member reset swa/4711
+    """
+    client = Client.connect()
+    query = {"total": True} if total else {}
+    _show(client.post("members", member_id(client, member), "reset", **query), as_json)
+
+
+@member.command()
+@click.argument("member", metavar="MEMBER")
+@options.as_json
+def archive(member: str, as_json: bool) -> None:
+    """
+    Hide a MEMBER and refuse their calls. Records stay, and `resume` brings them back.
+
+    \b
+    Example:
+      tuckshop member archive swa/4711
+    """
+    client = Client.connect()
+    _show(client.delete("members", member_id(client, member)), as_json)
+
+
+def _print_made(made: list[Json], with_keys: bool) -> None:
+    if with_keys:
+        rows = [[one["external_id"], one["id"], one.get("key", "(has one)")] for one in made]
+        print_table(["external id", "id", "key"], rows)
+        if any("key" in one for one in made):
+            note("Keys are shown only now: tuckshop keeps no copy.")
+    elif len(made) == 1:
+        _show(made[0], False)
+    else:
+        print_table(["external id", "id"], [[one["external_id"], one["id"]] for one in made])
+
+
+def _failed_row(external_ids: tuple[str, ...], error: Json) -> str:
+    line = int(error["line"])
+    which = external_ids[line - 1] if 0 < line <= len(external_ids) else f"row {line}"
+    field = f"{error['field']}: " if error.get("field") else ""
+    return clean(f"{which}: {field}{error['message']}")
+
+
+def _money(one: Json) -> tuple[str, str]:
+    """Used and amount of the member's own money limit of which the least is left."""
+    own = [
+        standing
+        for standing in one["in_force"]
+        if standing["scope"] == "member" and str(standing["limit"]).startswith("$")
+    ]
+    if not own:
+        return "", ""
+    tightest = min(own, key=lambda standing: standing["remaining"])
+    return usd(tightest["used"]), str(tightest["limit"])
+
+
+def _show(one: Json, as_json: bool) -> None:
+    if as_json:
+        print_json(one)
+        return
+    print_facts(
+        f"{one['external_id']}  {one['name'] or ''}".rstrip(),
+        [
+            ("id", one["id"]),
+            ("group", one["group"]),
+            ("state", one["state"]),
+            ("e-mail", one["email"]),
+            ("own limits", listing(one["limits"], none="", empty="none")),
+            ("models", allowed(one["models"])),
+            ("endpoints", allowed(one["endpoints"])),
+            ("longest answer", one["max_output_tokens"]),
+        ],
+    )
+    print_limits(one["in_force"])

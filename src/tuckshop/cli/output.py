@@ -1,0 +1,183 @@
+"""
+What the commands print: JSON as the API gave it, tables and sentences for people.
+
+Names and models come from outside, so everything that a terminal could obey is made visible instead.
+"""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import click
+import msgspec
+
+from tuckshop.cli.client import Json
+
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+# Controls (line ends are some), and the invisible characters that turn the direction of what follows.
+_UNSEEN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_TURNING: Final = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+SCOPES: Final = {
+    "member": "each member's own",
+    "key": "the key's own",
+    "group": "shared by the group",
+    "workspace": "shared by all groups",
+    "upstream": "the upstream's",
+}
+
+
+def json_text(value: object) -> str:
+    """*value* as indented JSON, with money to the last decimal and nothing a terminal would obey."""
+    text = msgspec.json.format(_ENCODER.encode(value), indent=2).decode()
+    return "".join(c if c == "\n" or _is_seen(c) else _escaped(c) for c in text)
+
+
+def print_json(value: object) -> None:
+    """Print *value* as JSON."""
+    click.echo(json_text(value))
+
+
+def clean(value: object) -> str:
+    """*value* as one line of text without anything that a terminal would obey; None is empty."""
+    text = "" if value is None else str(value)
+    return text if text.isprintable() else "".join(c if _is_seen(c) else _escaped(c) for c in text)
+
+
+def print_table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    right: frozenset[str] = frozenset(),
+) -> None:
+    """Print *rows* below *headings*; columns named in *right* are numbers."""
+    cells = [[clean(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_rich_table(headings, cells, right)
+        return
+    for line in _aligned([[heading.upper() for heading in headings], *cells], headings, right):
+        click.echo(line)
+
+
+def print_facts(title: str, facts: Sequence[tuple[str, object]]) -> None:
+    """Print a heading and, below it, name and value of each fact that has a value."""
+    click.secho(clean(title), bold=True)
+    shown = [(name, clean(value)) for name, value in facts if value not in (None, "")]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        click.echo(f"  {name:<{width}}  {value}")
+
+
+def print_limits(standings: Sequence[Json]) -> None:
+    """Print every limit in force as a sentence."""
+    if not standings:
+        click.echo("  no limits in force")
+    for standing in standings:
+        click.echo(f"  {limit_sentence(standing)}")
+
+
+def note(text: str) -> None:
+    """Tell something that is no data: on stderr."""
+    click.echo(clean(text), err=True)
+
+
+def limit_sentence(standing: Json) -> str:
+    """A limit with its state: ``$0.20/month (…): $0.013 used, $0.002 reserved, $0.185 left; renews …``."""
+    is_money = str(standing["limit"]).startswith("$")
+
+    def amount(name: str) -> str:
+        value = standing[name]
+        return usd(value) if is_money else f"{value:,}"
+
+    scope = SCOPES.get(standing["scope"], standing["scope"])
+    sentence = (
+        f"{standing['limit']} ({scope}): {amount('used')} used, {amount('reserved')} reserved,"
+        f" {amount('remaining')} left"
+    )
+    if standing["resets_at"] is not None:
+        sentence += f"; renews {when(standing['resets_at'])}"
+    return clean(sentence)
+
+
+def usd(value: Decimal | int | None) -> str:
+    """Dollars as people write them: ``$0.20``, ``$0.0001234``; None is empty."""
+    if value is None:
+        return ""
+    text = f"{Decimal(value):f}"
+    sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
+    whole, _, decimals = text.partition(".")
+    return f"{sign}${int(whole):,}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def when(value: str | None) -> str:
+    """A time of the API as people read it, in UTC and to the second; None is empty."""
+    if value is None:
+        return ""
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        return clean(value)
+    seconds = ":%S" if at.second else ""
+    return at.strftime(f"%Y-%m-%d %H:%M{seconds} UTC")
+
+
+def listing(values: Sequence[str] | None, *, none: str, empty: str) -> str:
+    """A list as a phrase: *none* where there is no restriction, *empty* where nothing is allowed."""
+    if values is None:
+        return none
+    return ", ".join(values) if values else empty
+
+
+def allowed(values: Sequence[str] | None) -> str:
+    """An allow-list as a phrase."""
+    return listing(values, none="no restriction from here", empty="none")
+
+
+def _print_rich_table(
+    headings: Sequence[str], cells: Sequence[Sequence[str]], right: frozenset[str]
+) -> None:
+    # Only here: a pipe, `--json` and `--help` do without it.
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def _aligned(
+    lines: Sequence[Sequence[str]], headings: Sequence[str], right: frozenset[str]
+) -> list[str]:
+    widths = [max(len(line[place]) for line in lines) for place in range(len(headings))]
+    return [
+        "  ".join(
+            cell.rjust(width) if heading in right else cell.ljust(width)
+            for cell, width, heading in zip(line, widths, headings, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def _is_seen(character: str) -> bool:
+    return unicodedata.category(character) not in _UNSEEN and character not in _TURNING
+
+
+def _escaped(character: str) -> str:
+    return f"\\u{ord(character):04x}"
+
+
+def as_list(data: Sequence[Any]) -> Json:
+    """All rows of a list in the shape of a page of the API, so that scripts read both alike."""
+    return {"data": list(data), "next_cursor": None}

@@ -1,0 +1,108 @@
+"""What people read: money, times, limits as sentences, and nothing that a terminal would obey."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.cli.fake_server import STANDING
+from tuckshop.cli.output import clean, json_text, limit_sentence, print_table, usd, when
+
+_TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "$0.00"),
+        (Decimal("0.2"), "$0.20"),
+        (Decimal("0.000000001"), "$0.000000001"),
+        (Decimal("1E-7"), "$0.0000001"),
+        (Decimal("1234.5"), "$1,234.50"),
+        (50, "$50.00"),
+        (Decimal("-0.5"), "-$0.50"),
+        (None, ""),
+    ],
+)
+def test_money_is_written_as_people_write_it(value: Decimal | int | None, text: str) -> None:
+    assert usd(value) == text
+
+
+def test_times_are_read_in_utc() -> None:
+    assert when("2026-11-30T23:00:00Z") == "2026-11-30 23:00 UTC"
+    assert when("2026-11-24T10:00:07.123456Z") == "2026-11-24 10:00:07 UTC"
+    assert when(None) == ""
+
+
+def test_a_limit_is_a_sentence() -> None:
+    exact = STANDING | {
+        name: Decimal(str(STANDING[name])) for name in ("used", "reserved", "remaining")
+    }
+
+    assert limit_sentence(exact) == (
+        "$0.20/month (each member's own): $0.013 used, $0.002 reserved, $0.185 left;"
+        " renews 2026-11-30 23:00 UTC"
+    )
+
+
+def test_a_count_is_no_money() -> None:
+    standing = {
+        "limit": "160000 tokens total",
+        "scope": "key",
+        "used": 1600,
+        "reserved": 0,
+        "remaining": 158400,
+        "resets_at": None,
+    }
+
+    sentence = limit_sentence(standing)
+
+    assert sentence.endswith("1,600 used, 0 reserved, 158,400 left")
+
+
+@given(st.text())
+def test_no_text_can_speak_to_the_terminal(text: str) -> None:
+    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in clean(text))
+
+
+def test_direction_marks_are_made_visible() -> None:
+    assert clean("a\u202eb\x1b[31m\nc") == "a\\u202eb\\u001b[31m\\u000ac"
+
+
+@given(st.dictionaries(_TEXT, _TEXT))
+def test_json_keeps_its_meaning_and_holds_nothing_a_terminal_obeys(value: dict[str, str]) -> None:
+    text = json_text(value)
+
+    assert json.loads(text) == value
+    assert not any((ord(c) < 32 and c != "\n") or 127 <= ord(c) < 160 for c in text)
+
+
+def test_json_keeps_money_to_the_last_decimal() -> None:
+    assert '"cost_usd": 0.123456789' in json_text({"cost_usd": Decimal("0.123456789")})
+
+
+def test_a_table_is_aligned_text_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(
+        ["name", "cost"], [["Ada", "$0.20"], ["Grace", "$12.00"]], right=frozenset({"cost"})
+    )
+
+    assert capsys.readouterr().out.splitlines() == [
+        "NAME     COST",
+        "Ada     $0.20",
+        "Grace  $12.00",
+    ]
+
+
+def test_a_table_is_drawn_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    print_table(["name"], [["[bold]Ada\x1b[31m"]])
+
+    out = capsys.readouterr().out
+    assert "[bold]Ada\\u001b[31m" in out
