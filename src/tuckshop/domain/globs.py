@@ -12,6 +12,8 @@ def matches(glob: str, name: str) -> bool:
     """
     if "*" not in glob:
         return glob == name
+    if "/" not in glob:
+        return "/" not in name and _segment_matches(glob, name)
     glob_segments = glob.split("/")
     segments = name.split("/")
     return len(glob_segments) == len(segments) and all(
