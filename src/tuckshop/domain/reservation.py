@@ -65,6 +65,7 @@ class LimitState:
     reserved: int
     resets_at_us: int | None  # None: `total`. Rolling: when all is free again
     amounts_visible: bool
+    zone_name: str = "UTC"  # in which the holder is told when it renews
 
     @property
     def remaining(self) -> int:

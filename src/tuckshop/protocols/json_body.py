@@ -11,9 +11,11 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 from tuckshop.domain.errors import InvalidRequestBodyError
+
+Tree: TypeAlias = dict[str, Any]  # what `parse` gives: its values end where `facts` reads them
 
 MAX_DEPTH: Final = 64
 _INT_MAX: Final = 2**63 - 1
@@ -30,7 +32,7 @@ class Number:
     text: str
 
 
-def parse(body: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
+def parse(body: bytes, *, max_depth: int = MAX_DEPTH) -> Tree:
     """
     The one object that *body* is.
 

@@ -1,0 +1,133 @@
+"""Header fields, both ways: what goes up, what comes down, and how limits are told in OpenAI's format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from tuckshop.domain.limits import Limit, Metric
+from tuckshop.domain.money import usd
+from tuckshop.domain.reservation import LimitState
+
+Headers = list[tuple[bytes, bytes]]
+
+# All that an upstream's reply may bring along; its account, rate and cookie fields stay here (E4).
+_CLIENT_MAY_SEE: Final = frozenset({b"content-type", b"retry-after", b"retry-after-ms"})
+
+_TOKENS: Final = frozenset({Metric.TOKENS, Metric.INPUT_TOKENS, Metric.OUTPUT_TOKENS})
+_HOLDERS_OWN: Final = frozenset({"key", "member"})
+_US_PER_MS: Final = 1000
+
+
+def upstream_headers(*, credential: str, request_id: str, stream: bool) -> Headers:
+    """All that goes to the upstream beside `host` and `content-length`: nothing of what the client sent (E4)."""
+    return [
+        (b"authorization", b"Bearer " + credential.encode("latin-1")),
+        (b"content-type", b"application/json"),
+        (b"accept", b"text/event-stream" if stream else b"application/json"),
+        (b"accept-encoding", b"identity"),
+        (b"x-client-request-id", request_id.encode()),
+    ]
+
+
+def client_headers(from_upstream: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Of the fields of an upstream's reply (names in lower case), those that the client may see."""
+    return [(name, value) for name, value in from_upstream if name in _CLIENT_MAY_SEE]
+
+
+def answer_headers(
+    *,
+    request_id: str,
+    content_type: bytes,
+    is_stream: bool,
+    states: Sequence[LimitState],
+    now_us: int,
+    upstream_request_id: str | None,
+    cost_usd: str | None,
+    output_cap: int | None,
+    lowered_by: Limit | None,
+) -> Headers:
+    """The fields of a reply that is passed on; framing is the edge's."""
+    headers: Headers = [
+        (b"content-type", content_type),
+        (b"x-request-id", request_id.encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if is_stream:
+        headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+    if upstream_request_id is not None:
+        headers.append((b"x-tuckshop-upstream-request-id", field_value(upstream_request_id)))
+    headers += ratelimit_headers(states, now_us)
+    headers += budget_header(states)
+    if cost_usd is not None:
+        headers.append((b"x-tuckshop-cost-usd", cost_usd.encode()))
+    if output_cap is not None:
+        headers.append((b"x-tuckshop-output-cap", _output_cap(output_cap, lowered_by, states)))
+    return headers
+
+
+def ratelimit_headers(states: Iterable[LimitState], now_us: int) -> Headers:
+    """`x-ratelimit-*` of the tightest limit on requests and on tokens that the holder may see; of none, nothing."""
+    headers: Headers = []
+    visible = [state for state in states if state.amounts_visible]
+    requests = [state for state in visible if state.limit.metric is Metric.REQUESTS]
+    tokens = [state for state in visible if state.limit.metric in _TOKENS]
+    for kind, of_kind in ((b"requests", requests), (b"tokens", tokens)):
+        if of_kind:
+            tightest = min(of_kind, key=_tightness)
+            headers += [
+                (b"x-ratelimit-limit-" + kind, b"%d" % tightest.limit.amount),
+                (b"x-ratelimit-remaining-" + kind, b"%d" % tightest.remaining),
+            ]
+            if tightest.resets_at_us is not None:
+                reset = go_duration(tightest.resets_at_us - now_us)
+                headers.append((b"x-ratelimit-reset-" + kind, reset.encode()))
+    return headers
+
+
+def budget_header(states: Iterable[LimitState]) -> Headers:
+    """What is left of the tightest of the holder's own money limits; a group's purse is not the holder's to see."""
+    left = [
+        state.remaining
+        for state in states
+        if state.limit.metric is Metric.MONEY
+        and state.scope.kind in _HOLDERS_OWN
+        and state.amounts_visible
+    ]
+    return [(b"x-tuckshop-budget-remaining-usd", f"{usd(min(left)):f}".encode())] if left else []
+
+
+def go_duration(us: int) -> str:
+    """*us* microseconds as Go prints a duration, rounded up to the millisecond: ``20ms``, ``7.66s``, ``6m0s``."""
+    ms = max(0, -(-us // _US_PER_MS))
+    if 0 < ms < 1000:
+        return f"{ms}ms"
+    seconds, ms = divmod(ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{ms:03d}".rstrip("0") if ms else ""
+    text = f"{seconds}{fraction}s"
+    if hours or minutes:
+        text = f"{minutes}m{text}"
+    return f"{hours}h{text}" if hours else text
+
+
+def field_value(text: str) -> bytes:
+    """*text* as it may stand in a field: visible ASCII and spaces, anything else as a question mark."""
+    return bytes(ord(c) if " " <= c <= "~" else 0x3F for c in text)
+
+
+def _tightness(state: LimitState) -> tuple[int, int]:
+    return state.remaining, state.limit.amount
+
+
+def _output_cap(cap: int, lowered_by: Limit | None, states: Iterable[LimitState]) -> bytes:
+    """``412; limit="$0.20/month"``; of a limit whose amounts are not the holder's to see, its scope."""
+    if lowered_by is None:
+        return b"%d" % cap
+    of_it = [state for state in states if state.limit == lowered_by]
+    if any(state.amounts_visible for state in of_it):
+        named = str(lowered_by)
+    else:
+        named = of_it[0].scope.kind if of_it else "shared"
+    return b'%d; limit="%s"' % (cap, field_value(named.replace('"', "'")))

@@ -1,0 +1,55 @@
+"""Usage as OpenAI's API states it, in chunks and in whole replies alike."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from tuckshop.pricing.cost import Usage
+
+
+class _CacheWrites(msgspec.Struct):
+    ttl_12h_tokens: int | None = None
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_tokens_details: _CacheWrites | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+
+
+_DECODER: Final = msgspec.json.Decoder(_Usage)
+
+
+def decode_usage(raw: bytes | msgspec.Raw) -> Usage | None:
+    """
+    The usage object *raw*; None: null, or not one that could be charged by.
+
+    A total above its parts counts as output: some servers leave hidden reasoning out of `completion_tokens` alone.
+    """
+    try:
+        stated = _DECODER.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    output = stated.completion_tokens
+    if stated.total_tokens is not None:
+        output = max(output or 0, stated.total_tokens - stated.prompt_tokens)
+    if output is None:
+        return None
+    details = stated.prompt_tokens_details or _PromptDetails()
+    writes = details.cache_write_tokens_details or _CacheWrites()
+    return Usage(
+        input_tokens=stated.prompt_tokens,
+        cached_tokens=details.cached_tokens or 0,
+        cache_write_tokens=details.cache_write_tokens or 0,
+        output_tokens=output,
+        cache_write_12h_tokens=writes.ttl_12h_tokens or 0,
+    )
