@@ -57,6 +57,7 @@ class Connection(asyncio.Protocol):
         "_exchange",
         "_floor",
         "_head",
+        "_is_admin",
         "_peer",
         "_pending",
         "_reading_paused",
@@ -66,6 +67,7 @@ class Connection(asyncio.Protocol):
         "_timer",
         "_unsent",
         "_verdict",
+        "call_soon",
         "is_paused",
         "transport",
     )
@@ -74,6 +76,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, floor: Floor) -> None:
         self._floor = floor
+        self.call_soon = floor.loop.call_soon
         self._state = _HEAD
         self._pending = bytearray()  # part of a head, or what came ahead of its turn
         self._scanned = 0  # how much of a partial head was looked at
@@ -87,6 +90,7 @@ class Connection(asyncio.Protocol):
         self._body_began_at = 0.0
         self._charged = 0  # bytes of this connection in `floor.buffered_bytes`
         self._exchange: Exchange | None = None
+        self._is_admin = False  # the request goes to the ASGI application
         self._consuming = False
         self._reading_paused = False
         self._deadline: float | None = None
@@ -149,9 +153,9 @@ class Connection(asyncio.Protocol):
         """Will the connection take another request after this reply?"""
         return head.keep_alive and not self._floor.is_draining
 
-    def date_line(self) -> bytes:
+    def date_field(self) -> bytes:
         """The `Date` field of now."""
-        return self._floor.date_line()
+        return self._floor.date_field()
 
     def release_body(self) -> None:
         """Give back what this connection's body holds of the memory for bodies."""
@@ -289,7 +293,7 @@ class Connection(asyncio.Protocol):
 
     def _judge(self, head: RequestHead) -> tuple[HeadVerdict, RefusalError | None]:
         floor = self._floor
-        is_admin = floor.serves_by_asgi(head.path)
+        is_admin = self._is_admin = floor.serves_by_asgi(head.path)
         if is_admin:
             verdict = HeadVerdict(floor.limits.body_max_bytes)
         else:
@@ -380,11 +384,7 @@ class Connection(asyncio.Protocol):
             exchange.reply(*floor.app.refuse(refusal, head))
             return
         try:
-            work = (
-                floor.serve_by_asgi(exchange)
-                if floor.serves_by_asgi(head.path)
-                else floor.app.handle(exchange)
-            )
+            work = floor.serve_by_asgi(exchange) if self._is_admin else floor.app.handle(exchange)
         except RefusalError as error:
             self._refuse_exchange(exchange, error)
             return
@@ -417,10 +417,9 @@ class Connection(asyncio.Protocol):
         self._pending.clear()
         head = self._head if self._state == _BODY else None
         status, headers, body = self._floor.app.refuse(error, head or self._head)
-        lines = [b"HTTP/1.1 %d \r\n" % status, *(b"%b: %b\r\n" % field for field in headers)]
-        lines += [b"content-length: %d\r\n" % len(body), b"connection: close\r\n"]
-        lines += [self.date_line(), b"\r\n", body]
-        self.transport.write(b"".join(lines))
+        lines = [b"HTTP/1.1 %d " % status, *map(b": ".join, headers)]
+        lines += [b"content-length: %d" % len(body), b"connection: close", self.date_field()]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
         self._state = _LINGER
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -437,7 +436,8 @@ class Connection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange = None
             self._floor.in_flight -= 1
-            self.release_body()
+            if self._charged:
+                self.release_body()
 
     def _close(self) -> None:
         """Close once what was written is sent; a client that does not read it is cut off."""

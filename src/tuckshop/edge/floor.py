@@ -49,17 +49,17 @@ class Floor:
         self._asgi_exact = frozenset(asgi_paths)
         self._asgi_below = tuple(f"{path}/" for path in asgi_paths)
         self._clock = clock
-        self._date_second = -1
-        self._date_line = b""
+        self._date_until = 0.0
+        self._date_field = b""
 
     def serves_by_asgi(self, path: str) -> bool:
         """Is *path* one of the ASGI application's? Compared raw: nothing is decoded or normalised first (E3)."""
         return path in self._asgi_exact or path.startswith(self._asgi_below)
 
-    def date_line(self) -> bytes:
-        """The `Date` field of this second."""
-        second = self._clock.now_us() // US_PER_SECOND
-        if second != self._date_second:
-            self._date_second = second
-            self._date_line = b"date: %b\r\n" % formatdate(second, usegmt=True).encode("ascii")
-        return self._date_line
+    def date_field(self) -> bytes:
+        """The `Date` field, right to the second or so."""
+        if self.loop.time() >= self._date_until:
+            self._date_until = self.loop.time() + 1
+            now_s = self._clock.now_us() // US_PER_SECOND
+            self._date_field = b"date: %b" % formatdate(now_s, usegmt=True).encode("ascii")
+        return self._date_field

@@ -86,10 +86,9 @@ class _Collector:
         self.completed = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        field = (name, value)
+        field = (name.lower(), value)
         self.headers.append(field)
-        if name in _FRAMING:
+        if field[0] in _FRAMING:
             self.framing.append(field)
 
     def on_headers_complete(self) -> None:

@@ -202,7 +202,8 @@ class UpstreamConnection(asyncio.Protocol):
         if self._surplus:
             return
         status = self._parser.get_status_code()
-        if self._parser.get_http_version() not in ("1.1", "1.0"):
+        # Asked once per connection: the parser makes a text for it.
+        if self.served == 1 and self._parser.get_http_version() not in ("1.1", "1.0"):
             raise _MalformedError("neither HTTP/1.1 nor 1.0")
         if status < 200:
             self._interim += 1
@@ -274,8 +275,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _end(self, exchange: UpstreamExchange) -> None:
         self._exchange = None
-        exchange.connection = None
-        exchange.is_over = True
+        receiver = exchange.detach()
         may_stay = (
             self._keeps_alive
             and not self._surplus
@@ -289,7 +289,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._pool.give_back(self)
         else:
             self._cut()
-        exchange.receiver.on_end()
+        receiver.on_end()
 
     def _fail(self, kind: FailureKind, detail: str) -> None:
         exchange, self._exchange = self._exchange, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tuckshop.upstreams.failure import TimeoutKind, UpstreamFailure
 
@@ -35,6 +35,19 @@ class Receiver(Protocol):
 
     def on_timeout(self, kind: TimeoutKind) -> None:
         """The upstream is slower than allowed, and alive. The exchange goes on unless it is aborted. Told once."""
+
+
+class _Nobody:
+    """Takes the receiver's place once it hears nothing more, so that no cycle of references is left behind."""
+
+    def on_head(self, status: int, headers: Headers) -> None: ...
+    def on_data(self, data: bytes) -> None: ...
+    def on_end(self) -> None: ...
+    def on_error(self, failure: UpstreamFailure) -> None: ...
+    def on_timeout(self, kind: TimeoutKind) -> None: ...
+
+
+_NOBODY: Final = _Nobody()
 
 
 class UpstreamExchange:
@@ -108,16 +121,22 @@ class UpstreamExchange:
         """
         if self.is_over:
             return
-        self.is_over = True
-        connection, self.connection = self.connection, None
+        connection = self.connection
+        self.detach()
         if connection is not None:
             connection.give_up()
         elif self.dialling is not None:
             self.dialling.cancel()
+            self.dialling = None
 
     def fail(self, failure: UpstreamFailure) -> None:
         """There will be no complete reply (called by connection and pool)."""
         if not self.is_over:
-            self.is_over = True
-            self.connection = None
-            self.receiver.on_error(failure)
+            self.detach().on_error(failure)
+
+    def detach(self) -> Receiver:
+        """The exchange is over; who is to hear how it ended (called by connection and pool)."""
+        receiver, self.receiver = self.receiver, _NOBODY
+        self.is_over = True
+        self.connection = None
+        return receiver

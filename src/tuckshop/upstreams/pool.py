@@ -57,8 +57,8 @@ class UpstreamPool:
         self._dialling: set[asyncio.Task[Any]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._is_closed = False
-        self._fixed_lines = (
-            f"host: {self.base_url.authority}\r\naccept-encoding: identity\r\n".encode("ascii")
+        self._fixed_lines = f"host: {self.base_url.authority}\r\naccept-encoding: identity".encode(
+            "ascii"
         )
 
     @property
@@ -186,16 +186,18 @@ class UpstreamPool:
         if not _PATH.fullmatch(path) or not _METHOD.fullmatch(method) or method == "HEAD":
             raise ValueError("such a method or path cannot be sent")
         lines = [
-            f"{method} {self.base_url.prefix}{path} HTTP/1.1\r\n".encode("ascii"),
+            f"{method} {self.base_url.prefix}{path} HTTP/1.1".encode("ascii"),
             self._fixed_lines,
+            *map(b": ".join, headers),
         ]
-        for name, value in headers:
-            if name in _OURS:
-                raise ValueError(f"{name.decode('latin-1')} is set by the pool")
-            lines.append(b"%b: %b\r\n" % (name, value))
+        if not _OURS.isdisjoint([name for name, _ in headers]):
+            raise ValueError("a field is given that the pool sets")
         if body or method != "GET":
-            lines.append(b"content-length: %d\r\n" % len(body))
-        head = b"".join(lines)
-        if head.count(b"\n") != len(lines) + 1 or head.count(b"\r") != len(lines) + 1:
+            lines.append(b"content-length: %d" % len(body))
+        lines += (b"", body)
+        raw = b"\r\n".join(lines)
+        ends = len(lines)  # one line end between two, and one more within the fixed lines
+        head_size = len(raw) - len(body)
+        if raw.count(b"\n", 0, head_size) != ends or raw.count(b"\r", 0, head_size) != ends:
             raise ValueError("a header field holds a line break")
-        return b"".join((head, b"\r\n", body))
+        return raw
