@@ -20,12 +20,11 @@ _US_PER_MS: Final = 1000
 
 
 def upstream_headers(*, credential: str, request_id: str, stream: bool) -> Headers:
-    """All that goes to the upstream beside `host` and `content-length`: nothing of what the client sent (E4)."""
+    """All that goes up beside what the pool sets (host, length, identity coding): nothing of what the client sent (E4)."""
     return [
         (b"authorization", b"Bearer " + credential.encode("latin-1")),
         (b"content-type", b"application/json"),
         (b"accept", b"text/event-stream" if stream else b"application/json"),
-        (b"accept-encoding", b"identity"),
         (b"x-client-request-id", request_id.encode()),
     ]
 

@@ -1,0 +1,135 @@
+"""
+Understand: what a call asks and what it can cost at worst.
+
+From a parsed body and the holder's policy to a `Hold`: allowed or refused with what is allowed (K9, M9), bounded by
+a proven maximum (reliability: bound and clamp).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tuckshop.domain.errors import (
+    EndpointNotAllowedError,
+    ModelNotAllowedError,
+    ModelNotFoundError,
+    ParameterNotAllowedError,
+)
+from tuckshop.domain.policy import Policy, limits_for
+from tuckshop.domain.records import Holder
+from tuckshop.domain.reservation import CapWish, Hold, HoldTerms
+from tuckshop.pricing.bound import input_bound, terms_of
+from tuckshop.pricing.prices import ModelPrice, PriceList, nearest
+from tuckshop.protocols.endpoints import Endpoint
+from tuckshop.protocols.openai.facts import BodyFacts
+
+FLOOR_TOKENS: Final = 16  # a shorter answer is no answer
+
+FREE: Final = HoldTerms(price_id="free", input_nano_per_million=0, output_nano_per_million=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call that the policy allows, with the most it can cost."""
+
+    request_id: str
+    endpoint: Endpoint
+    holder: Holder
+    policy: Policy
+    tag: str | None
+    model: str  # resolved: without upstream prefix; "" where the endpoint has none
+    price: ModelPrice | None  # None: an endpoint without a model, which costs nothing
+    tree: dict[str, Any]
+    facts: BodyFacts | None
+    input_tokens: int  # bound
+    cap: CapWish
+
+    def hold(self) -> Hold:
+        """What is to be reserved before this call may be dispatched."""
+        holder, price = self.holder, self.price
+        aliases = price.aliases if price else ()
+        return Hold(
+            request_id=self.request_id,
+            workspace_id=holder.workspace.id,
+            group_id=holder.group.id,
+            member_id=holder.member.id,
+            key_id=holder.key.id,
+            directory_version=holder.directory_version,
+            limits=limits_for(self.policy, self.model, aliases, self.endpoint.group),
+            endpoint=self.endpoint.name,
+            endpoint_group=self.endpoint.group,
+            model=self.model,
+            model_aliases=aliases,
+            upstream="openai",
+            terms=terms_of(price, input_bound=self.input_tokens, may_keep_12h=False)
+            if price
+            else FREE,
+            input_tokens=self.input_tokens,
+            images=0,
+            cap=self.cap,
+            patience_s=self.policy.patience_s,
+            tag=self.tag,
+        )
+
+
+def allowed_endpoint(endpoint: Endpoint, policy: Policy, groups: tuple[str, ...]) -> None:
+    """
+    Does *policy* open *endpoint*? *groups*: the endpoint groups there are, for the refusal.
+
+    Raises:
+        EndpointNotAllowedError: It does not; names what it opens.
+    """
+    if not policy.may_endpoint(endpoint.group, default_open=True):
+        allowed = tuple(g for g in groups if policy.may_endpoint(g, default_open=True))
+        raise EndpointNotAllowedError(endpoint.group, allowed)
+
+
+def priced_model(asked: str, *, policy: Policy, prices: PriceList, upstream: str) -> ModelPrice:
+    """
+    The price row of the model that *asked* names, by exact id behind an optional upstream prefix (K9).
+
+    Raises:
+        ModelNotAllowedError, ModelNotFoundError: Names what is allowed, or the nearest name.
+    """
+    model = asked.removeprefix(f"{upstream}/")
+    if not policy.may_model(model):
+        raise ModelNotAllowedError(model, policy.allowed_models())
+    price = prices.find(model)
+    if price is None:
+        names = (row.model for row in prices.rows() if policy.may_model(row.model))
+        raise ModelNotFoundError(model, nearest(model, names))
+    return price
+
+
+def bounded(
+    facts: BodyFacts, price: ModelPrice, *, policy: Policy, endpoint: Endpoint
+) -> tuple[int, CapWish]:
+    """
+    (the most input tokens, the cap the call would like) of a body.
+
+    Raises:
+        ParameterNotAllowedError: The model is of another family than the endpoint.
+    """
+    if price.family != endpoint.family:
+        raise ParameterNotAllowedError("model", f"{price.model} is no model for this endpoint")
+    tokens = input_bound(
+        text_bytes=facts.text_bytes,
+        messages=facts.messages,
+        tools=facts.tools,
+        schema_properties=facts.schema_properties,
+        token_ids=facts.token_ids,
+        price=price,
+    )
+    if price.free:
+        tokens = 0  # nothing of a free call is billed, tokens neither
+    if not endpoint.generates:
+        return tokens, CapWish(wanted=0, greatest=0, least=0)
+    assert price.max_output_tokens is not None  # the price list has no chat model without
+    greatest = price.max_output_tokens
+    if policy.max_output_tokens is not None:
+        greatest = min(greatest, policy.max_output_tokens)
+    floor = policy.min_output_tokens if price.reasons else FLOOR_TOKENS
+    wanted = None if facts.cap_wanted is None else min(facts.cap_wanted, greatest)
+    least = min(floor, greatest if wanted is None else wanted)
+    return tokens, CapWish(wanted=wanted, greatest=greatest, least=least, choices=facts.choices)

@@ -1,0 +1,423 @@
+"""
+The data plane: the six steps of a call, in their order.
+
+    identify → understand → admit → relay → meter → settle
+
+`Gateway` is what the edge calls: `admit_head` when a request's head is complete, `handle` when its body is. From the
+dispatch on a `Relay` has the call; nothing awaits it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from tuckshop.domain.clock import Clock
+from tuckshop.domain.errors import (
+    InvalidApiKeyError,
+    KeyPausedError,
+    RefusalError,
+    ServerBusyError,
+    StaleDirectoryError,
+    UpstreamUnavailableError,
+)
+from tuckshop.domain.ids import new_id
+from tuckshop.domain.keys import digest_of
+from tuckshop.domain.policy import Policy, policy_of
+from tuckshop.domain.records import Holder
+from tuckshop.domain.reservation import (
+    CapWish,
+    Granted,
+    Hold,
+    Outcome,
+    RefusedRow,
+    Void,
+)
+from tuckshop.edge.app import HeadVerdict
+from tuckshop.edge.exchange import Exchange
+from tuckshop.edge.head import Headers, RequestHead
+from tuckshop.gateway import outcome
+from tuckshop.gateway.call import Call, allowed_endpoint, bounded, priced_model
+from tuckshop.gateway.credential import secret_of
+from tuckshop.gateway.drains import DrainLimits, Drains
+from tuckshop.gateway.flood import FloodGate
+from tuckshop.gateway.identify import may_call
+from tuckshop.gateway.models import model_body, models_body
+from tuckshop.gateway.relay import Relay, RelayTools, Resolver
+from tuckshop.pricing.prices import PriceList
+from tuckshop.protocols import json_body
+from tuckshop.protocols.endpoints import Endpoint
+from tuckshop.protocols.openai import errors as wording
+from tuckshop.protocols.openai.facts import understand
+from tuckshop.protocols.openai.headers import answer_headers, upstream_headers
+from tuckshop.protocols.openai.outgoing import Profile, rewrite
+from tuckshop.protocols.openai.table import GROUPS, model_in, route
+from tuckshop.upstreams.pool import UpstreamPool
+
+_log: Final = logging.getLogger(__name__)
+
+STALE_TRIES: Final = (
+    3  # how often a call is identified again because the directory changed under it
+)
+OFF_LOOP_BYTES: Final = 256 << 10  # a larger body is parsed in a thread
+TAG_MAX: Final = 64
+
+
+class Directory(Protocol):
+    """Who holds which key, in memory."""
+
+    def find(self, digest: bytes, now_us: int) -> Holder | None:
+        """The holder of the key with this digest, whatever its state."""
+
+
+class Ledger(Resolver, Protocol):
+    """Where reservations live. Promises hold across tasks, processes and instances."""
+
+    async def reserve(self, hold: Hold) -> Granted:
+        """Take the hold from every limit or from none, durably (M1, M2, M3). Raises the refusal of the tightest."""
+
+    def refuse(self, row: RefusedRow) -> None:
+        """Note a refusal of a known key."""
+
+    def pin_price(self, price_id: str, content: str) -> None:
+        """Keep the price that a hold is computed with (M11)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """The one upstream of this server, or what is known of it while it has none."""
+
+    name: str
+    profile: Profile
+    pool: UpstreamPool | None  # None: no credential is set
+    credential: str
+    pseudonym_of: Callable[[str], str]  # member id → what the upstream may know of them (P3)
+    gap_s: float
+    reasoning_gap_s: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Arrival:
+    """A request whose head has passed: who calls what."""
+
+    request_id: str
+    digest: bytes
+    holder: Holder
+    endpoint: Endpoint
+    tag: str | None
+
+
+class Gateway:
+    """The data plane of one server."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        ledger: Ledger,
+        prices: PriceList,
+        upstream: Upstream,
+        clock: Clock,
+        flood: FloodGate,
+        drains: DrainLimits,
+        json_max_depth: int,
+        body_max_bytes: Mapping[str, int],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._directory = directory
+        self._ledger = ledger
+        self._prices = prices
+        self._upstream = upstream
+        self._clock = clock
+        self._flood = flood
+        self._json_max_depth = json_max_depth
+        self._body_max_bytes = body_max_bytes  # per endpoint group; "" for the others
+        self._tools = RelayTools(
+            ledger=ledger, drains=Drains(drains), prices=prices, clock=clock, loop=loop
+        )
+        self._running: set[Relay] = set()
+        self._policies: dict[
+            str, tuple[Holder, Policy]
+        ] = {}  # by key id, as long as its holder is the same
+
+    # ── identify ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def admit_head(self, head: RequestHead) -> HeadVerdict:
+        """Who calls which endpoint; raises the refusal, before any of the body is read."""
+        now_us = self._clock.now_us()
+        digest = digest_of(secret_of(head.headers))
+        holder = may_call(self._directory.find(digest, now_us), now_us)
+        self._flood.pass_through(holder.key.id, self._clock.monotonic_s())
+        endpoint = route(head.method, head.path)
+        arrival = Arrival(
+            request_id=new_id("req", now_us),
+            digest=digest,
+            holder=holder,
+            endpoint=endpoint,
+            tag=_tag_of(head.headers),
+        )
+        most = self._body_max_bytes.get(endpoint.group, self._body_max_bytes[""])
+        return HeadVerdict(max_body=most, context=arrival)
+
+    def refuse(self, error: RefusalError, head: RequestHead | None) -> tuple[int, Headers, bytes]:
+        """Word a refusal of the edge, or one that `admit_head` raised; a known key gets its row."""
+        now_us = self._clock.now_us()
+        request_id = new_id("req", now_us)
+        holder = self._known_holder(head, now_us) if head is not None else None
+        if holder is not None:
+            self._note(error, request_id=request_id, holder=holder)
+        return wording.refusal(error, now_us=now_us, request_id=request_id)
+
+    async def handle(self, exchange: Exchange) -> None:
+        """Serve one request, complete with its body. Returns once it is dispatched or answered."""
+        arrival = exchange.context
+        assert isinstance(arrival, Arrival)
+        try:
+            await self._serve(arrival, exchange)
+        except RefusalError as refusal:
+            self._refuse(arrival, exchange, refusal)
+        except Exception:  # noqa: BLE001 - the outer edge of a call: logged, and answered
+            _log.exception("request %s failed", arrival.request_id)
+            self._refuse(arrival, exchange, ServerBusyError("a fault of the server; it is logged"))
+
+    def _known_holder(self, head: RequestHead, now_us: int) -> Holder | None:
+        try:
+            return self._directory.find(digest_of(secret_of(head.headers)), now_us)
+        except InvalidApiKeyError:
+            return None
+
+    # ── understand, admit ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def _serve(self, arrival: Arrival, exchange: Exchange) -> None:
+        began_s = self._clock.monotonic_s()
+        if arrival.endpoint.group == "models":
+            await self._serve_models(arrival, exchange)
+            return
+        tree = await self._parsed(exchange.body)
+        for _ in range(STALE_TRIES):
+            call = self._understand(arrival, tree)
+            if self._upstream.pool is None:
+                raise UpstreamUnavailableError(retryable=False)
+            assert call.price is not None
+            self._ledger.pin_price(call.price.price_id, call.price.to_json())
+            try:
+                granted = await self._ledger.reserve(call.hold())
+            except StaleDirectoryError:
+                self._identify_again(arrival)
+                continue
+            self._dispatch(call, granted, exchange, began_s)
+            return
+        raise ServerBusyError("the directory changes too quickly", retry_after_s=1)
+
+    async def _parsed(self, body: bytes) -> json_body.Tree:
+        if len(body) > OFF_LOOP_BYTES:
+            return await asyncio.to_thread(json_body.parse, body, max_depth=self._json_max_depth)
+        return json_body.parse(body, max_depth=self._json_max_depth)
+
+    def _understand(self, arrival: Arrival, tree: json_body.Tree) -> Call:
+        endpoint, holder = arrival.endpoint, arrival.holder
+        policy = self._policy_of(holder)
+        allowed_endpoint(endpoint, policy, GROUPS)
+        facts = understand(endpoint, tree, pass_unknown=policy.unknown_parameters == "pass")
+        price = priced_model(
+            facts.model, policy=policy, prices=self._prices, upstream=self._upstream.name
+        )
+        tokens, cap = bounded(facts, price, policy=policy, endpoint=endpoint)
+        return Call(
+            request_id=arrival.request_id,
+            endpoint=endpoint,
+            holder=holder,
+            policy=policy,
+            tag=arrival.tag,
+            model=price.model,
+            price=price,
+            tree=tree,
+            facts=facts,
+            input_tokens=tokens,
+            cap=cap,
+        )
+
+    def _policy_of(self, holder: Holder) -> Policy:
+        known = self._policies.get(holder.key.id)
+        if known is not None and known[0] is holder:
+            return known[1]
+        policy = policy_of(holder)
+        self._policies[holder.key.id] = (holder, policy)
+        return policy
+
+    def _identify_again(self, arrival: Arrival) -> None:
+        now_us = self._clock.now_us()
+        arrival.holder = may_call(self._directory.find(arrival.digest, now_us), now_us)
+
+    # ── relay ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _dispatch(self, call: Call, granted: Granted, exchange: Exchange, began_s: float) -> None:
+        upstream, price, facts = self._upstream, call.price, call.facts
+        assert upstream.pool is not None
+        assert price is not None
+        assert facts is not None
+        if exchange.client_left:
+            self._ledger.void(
+                Void(
+                    request_id=call.request_id,
+                    outcome=Outcome(http_status=None, error="client_left"),
+                    flags=frozenset({"client_left"}),
+                )
+            )
+            return
+        body = rewrite(
+            call.endpoint,
+            call.tree,
+            facts,
+            profile=upstream.profile,
+            model=call.model,
+            cap=granted.cap if _must_state(call, granted) else None,
+            cap_field=price.cap_field,
+            pseudonym=upstream.pseudonym_of(call.holder.member.id),
+        )
+        relay = Relay(
+            call=call,
+            granted=granted,
+            exchange=exchange,
+            began_s=began_s,
+            tools=self._tools,
+            on_done=self._running.discard,
+        )
+        self._running.add(relay)
+        relay.start(
+            upstream.pool.open(
+                call.endpoint.method,
+                call.endpoint.path,
+                upstream_headers(
+                    credential=upstream.credential, request_id=call.request_id, stream=facts.stream
+                ),
+                exchange.body if body is None else body,
+                relay,
+                gap_timeout_s=upstream.reasoning_gap_s if price.reasons else upstream.gap_s,
+            )
+        )
+
+    def cut_off(self, is_meant: Callable[[Holder], bool]) -> None:
+        """End the client's side of running calls whose key, member or group was revoked or paused (K3)."""
+        for relay in [r for r in self._running if is_meant(r.call.holder)]:
+            relay.cut(KeyPausedError())
+
+    def cancel_all(self) -> None:
+        """Shutdown's deadline has come: every running call is charged its bound."""
+        for relay in list(self._running):
+            relay.cancel("shutdown")
+
+    # ── calls that nothing is sent for ────────────────────────────────────────────────────────────────────────
+
+    async def _serve_models(self, arrival: Arrival, exchange: Exchange) -> None:
+        endpoint = arrival.endpoint
+        for _ in range(STALE_TRIES):
+            holder = arrival.holder
+            policy = self._policy_of(holder)
+            allowed_endpoint(endpoint, policy, GROUPS)
+            if endpoint.name == "models.list":
+                body, model = models_body(self._prices, policy, self._upstream.name), ""
+            else:
+                price = priced_model(
+                    model_in(exchange.path),
+                    policy=policy,
+                    prices=self._prices,
+                    upstream=self._upstream.name,
+                )
+                body, model = model_body(price, self._upstream.name), price.model
+            call = Call(
+                request_id=arrival.request_id,
+                endpoint=endpoint,
+                holder=holder,
+                policy=policy,
+                tag=arrival.tag,
+                model=model,
+                price=None,
+                tree={},
+                facts=None,
+                input_tokens=0,
+                cap=CapWish(wanted=0, greatest=0, least=0),
+            )
+            try:
+                granted = await self._ledger.reserve(call.hold())
+            except StaleDirectoryError:
+                self._identify_again(arrival)
+                continue
+            self._ledger.settle(
+                outcome.charge_nothing(granted, Outcome(http_status=200), frozenset())
+            )
+            headers = answer_headers(
+                request_id=call.request_id,
+                content_type=b"application/json",
+                is_stream=False,
+                states=granted.states,
+                now_us=granted.at_us,
+                upstream_request_id=None,
+                cost_usd="0",
+                output_cap=None,
+                lowered_by=None,
+            )
+            exchange.reply(200, headers, body)
+            return
+        raise ServerBusyError("the directory changes too quickly", retry_after_s=1)
+
+    # ── refusals ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _refuse(self, arrival: Arrival, exchange: Exchange, refusal: RefusalError) -> None:
+        self._note(
+            refusal,
+            request_id=arrival.request_id,
+            holder=arrival.holder,
+            endpoint=arrival.endpoint.name,
+            tag=arrival.tag,
+        )
+        exchange.reply(
+            *wording.refusal(refusal, now_us=self._clock.now_us(), request_id=arrival.request_id)
+        )
+
+    def _note(
+        self,
+        refusal: RefusalError,
+        *,
+        request_id: str,
+        holder: Holder,
+        endpoint: str = "",
+        tag: str | None = None,
+    ) -> None:
+        self._ledger.refuse(
+            RefusedRow(
+                request_id=request_id,
+                workspace_id=holder.workspace.id,
+                group_id=holder.group.id,
+                member_id=holder.member.id,
+                key_id=holder.key.id,
+                endpoint=endpoint,
+                model="",
+                error=refusal.code,
+                http_status=refusal.status,
+                tag=tag,
+            )
+        )
+
+
+def _must_state(call: Call, granted: Granted) -> bool:
+    """Is the granted cap lower than what the model would do anyway?"""
+    price, facts = call.price, call.facts
+    assert price is not None
+    assert facts is not None
+    if facts.cap_wanted is not None:
+        return granted.cap < facts.cap_wanted
+    return price.max_output_tokens is not None and granted.cap < price.max_output_tokens
+
+
+def _tag_of(headers: list[tuple[bytes, bytes]]) -> str | None:
+    for name, value in headers:
+        if name == b"x-tuckshop-tag":
+            tag = value.decode("latin-1")
+            if len(tag) > TAG_MAX or not all("!" <= c <= "~" for c in tag):
+                raise wording.bad_tag(TAG_MAX)
+            return tag or None
+    return None

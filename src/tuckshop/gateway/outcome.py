@@ -1,0 +1,168 @@
+"""
+Outcome → charge: what a call is charged, by how it ended (`Settlement` or `Void`).
+
+Valid usage is charged exactly. A void needs proof that nothing was billed (M10). Everything else is charged at its
+bound and flagged `unconfirmed` (M9): money may be over-counted and corrected, never lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+
+from tuckshop.domain.limits import Metric
+from tuckshop.domain.reservation import (
+    Amounts,
+    Flag,
+    Granted,
+    LimitState,
+    Outcome,
+    Settlement,
+    Void,
+)
+from tuckshop.pricing.bound import takes_in
+from tuckshop.pricing.cost import Usage, dearer
+from tuckshop.pricing.prices import ModelPrice
+
+# 429 bodies that say the account itself is out of money: retrying is no use, and the holder is not to blame.
+OUT_OF_MONEY: Final = frozenset(
+    {
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "project_spend_limit_exceeded",
+        "organization_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+        "billing_hard_limit_reached",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """What the upstream said of a reply: usage, and by which model and tier it was made."""
+
+    usage: Usage | None
+    model: str | None
+    answered_price: ModelPrice | None  # of `model`, where the price list knows it
+
+
+def charge_reported(
+    reported: Reported,
+    *,
+    granted: Granted,
+    price: ModelPrice,
+    outcome: Outcome,
+    flags: frozenset[Flag],
+) -> Settlement:
+    """The settlement of a reply that came to its end: exact where the usage is valid, else the bound."""
+    usage = reported.usage
+    if usage is None or not is_plausible(usage, price, granted):
+        return charge_bound(granted, outcome=outcome, flags=flags)
+    answered = reported.answered_price
+    if answered is None and reported.model is not None and reported.model != price.model:
+        # Nobody can say what the model that answered costs: priced as the one asked for, and told.
+        flags |= {"estimated"}
+    charged = Amounts(
+        cost_nano=dearer(usage, price, answered or price),
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        images=granted.held.images,
+    )
+    return Settlement(
+        request_id=granted.request_id,
+        charged=charged,
+        cached_tokens=usage.cached_tokens,
+        outcome=outcome,
+        flags=flags,
+    )
+
+
+def charge_bound(granted: Granted, *, outcome: Outcome, flags: frozenset[Flag]) -> Settlement:
+    """The settlement of a call whose use nobody knows: all that was held."""
+    return Settlement(
+        request_id=granted.request_id,
+        charged=granted.held,
+        cached_tokens=0,
+        outcome=outcome,
+        flags=flags | {"unconfirmed"},
+    )
+
+
+def charge_nothing(granted: Granted, outcome: Outcome, flags: frozenset[Flag]) -> Settlement:
+    """The settlement of a call that is free by its price."""
+    return Settlement(
+        request_id=granted.request_id,
+        charged=Amounts(images=granted.held.images),
+        cached_tokens=0,
+        outcome=outcome,
+        flags=flags,
+    )
+
+
+def settled_states(granted: Granted, cost_nano: int) -> tuple[LimitState, ...]:
+    """The money limits of *granted* as they stand once *cost_nano* has taken the hold's place; others as they were."""
+    return tuple(
+        replace(
+            state,
+            used=state.used + cost_nano,
+            reserved=max(0, state.reserved - granted.held.cost_nano),
+        )
+        if state.limit.metric is Metric.MONEY
+        else state
+        for state in granted.states
+    )
+
+
+def void(granted: Granted, *, outcome: Outcome, flags: frozenset[Flag] = frozenset()) -> Void:
+    """All of it back; the caller holds the proof."""
+    return Void(request_id=granted.request_id, outcome=outcome, flags=flags)
+
+
+def is_plausible(usage: Usage, price: ModelPrice, granted: Granted) -> bool:
+    """
+    Can these numbers be? No credit is ever given on numbers that cannot.
+
+    More than was held is plausible (an overrun, charged and logged); more than the model's window per choice, or no
+    input at all where text was sent, is not.
+    """
+    if not usage.is_consistent:
+        return False
+    if granted.held.input_tokens and not usage.input_tokens:
+        return False
+    if not granted.cap:
+        return not usage.output_tokens and _fits(usage.input_tokens, takes_in(price))
+    choices = granted.held.output_tokens // granted.cap
+    window = takes_in(price)
+    return _fits(usage.input_tokens, window) and _fits(usage.output_tokens // choices, window)
+
+
+def _fits(tokens: int, most: int | None) -> bool:
+    return most is None or tokens <= most
+
+
+class _Error(msgspec.Struct):
+    code: str | int | None = None
+    type: str | None = None
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _Error
+
+
+_DECODER: Final = msgspec.json.Decoder(_ErrorBody)
+
+
+def provider_error(body: bytes) -> tuple[str | None, str | None] | None:
+    """(code, type) of *body* where it is the provider's error JSON, else None: a gateway's page proves nothing."""
+    try:
+        error = _DECODER.decode(body).error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return (str(error.code) if error.code is not None else None), error.type
+
+
+def is_out_of_money(code: str | None, type_: str | None) -> bool:
+    """Does a 429 say that the account behind the credential is out of its own money?"""
+    return code in OUT_OF_MONEY or type_ in OUT_OF_MONEY
