@@ -6,7 +6,7 @@ from __future__ import annotations
 class FakeClock:
     """Wall, monotonic and boot clock in step; `advance` moves all three."""
 
-    def __init__(self, now_us: int = 1_795_000_000_000_000) -> None:
+    def __init__(self, now_us: int = 1_795_500_000_000_000) -> None:
         self.wall_us = now_us
         self.running_s = 1_000.0
 

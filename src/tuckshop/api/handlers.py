@@ -220,6 +220,8 @@ def roster_lines(body: bytes) -> list[RosterLine]:
     except msgspec.ValidationError as error:
         problem = field_problem(error)
         raise ProblemError(422, problem.message, errors=[problem]) from None
+    except msgspec.DecodeError as error:
+        raise ProblemError(400, f"The body cannot be read: {error}.") from None
     if len(rows) > ROSTER_MAX_ROWS:
         raise ProblemError(422, f"A list has at most {ROSTER_MAX_ROWS} rows.")
     return [RosterLine(line, _roster_row(line, row)) for line, row in enumerate(rows, 1)]

@@ -108,3 +108,5 @@ def _decode(body: bytes, kind: Any) -> Any:
         raise ProblemError(
             422, f"{problem.field or 'The body'}: {problem.message}", errors=[problem]
         ) from None
+    except msgspec.DecodeError as error:
+        raise ProblemError(400, f"The body cannot be read: {error}.") from None

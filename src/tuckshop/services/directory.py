@@ -118,6 +118,10 @@ class Directory:
         """All groups, oldest first."""
         return sorted(self._groups.values(), key=lambda group: group.id)
 
+    def member_ids(self, group_id: str) -> list[str]:
+        """The ids of a group's members, archived ones too."""
+        return sorted(m.id for m in self._members.values() if m.group_id == group_id)
+
     def known_members(self, ids: Iterable[str]) -> list[Member]:
         """Those of *ids* that are here, in the order given."""
         return [member for id_ in ids if (member := self._members.get(id_)) is not None]

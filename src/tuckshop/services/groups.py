@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -34,6 +34,8 @@ from tuckshop.services.shapes import (
 from tuckshop.services.standing import limits_of_group, standings_of
 from tuckshop.storage.rows import text_of_zone, zone_of_text
 from tuckshop.storage.schema import groups
+
+SCOPES_PER_TRANSACTION: Final = 200  # so that calls never wait long for the reset of a large group
 
 Listed = Literal["active", "paused", "archived", "all"]
 
@@ -183,19 +185,21 @@ class Groups:
             NotFoundError: No such group.
         """
         group_id = self._directory.group(name_or_id).id
+        scopes: list[Scope] = []
+        if reset.what != "shared":
+            scopes += [Scope("member", id_) for id_ in self._directory.member_ids(group_id)]
+        if reset.what != "each":
+            scopes.append(Scope("group", group_id))
+        for start in range(0, max(1, len(scopes)), SCOPES_PER_TRANSACTION):
+            some = scopes[start : start + SCOPES_PER_TRANSACTION]
 
-        def work(edit: Edit) -> None:
-            scopes: list[Scope] = []
-            if reset.what != "shared":
-                scopes += [Scope("member", id_) for id_ in _member_ids(edit, group_id)]
-            if reset.what != "each":
-                scopes.append(Scope("group", group_id))
-            self._ledger.reset_in(edit.transaction, scopes, edit.actor, with_total=with_total)
-            edit.audit(
-                "group.reset", group_id, None, {"what": reset.what, "with_total": with_total}
-            )
+            def work(edit: Edit, some: Sequence[Scope] = some, is_first: bool = not start) -> None:
+                self._ledger.reset_in(edit.transaction, some, edit.actor, with_total=with_total)
+                if is_first:
+                    after = {"what": reset.what, "with_total": with_total}
+                    edit.audit("group.reset", group_id, None, after)
 
-        await self._changes.make(actor, work)
+            await self._changes.make(actor, work)
         return await self.get(group_id)
 
     def _columns(self, change: GroupChange) -> dict[str, object]:

@@ -1,0 +1,238 @@
+"""Who may call what, and how the face answers what it does not take."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.integration.api.conftest import ADMIN_TOKEN, Counter
+from tuckshop.api.app import all_routes
+from tuckshop.api.routing import Call, Route
+from tuckshop.domain.keys import new_secret
+
+pytestmark = pytest.mark.anyio
+
+ROUTES = all_routes(lambda: None)
+
+
+async def nothing(call: Call) -> object:
+    return None
+
+
+def test_a_route_without_a_role_cannot_be_built() -> None:
+    """K4."""
+    for role in ("", "anyone", None):
+        with pytest.raises(ValueError, match="role"):
+            Route(
+                method="GET",
+                path="/api/v1/x",
+                handler=nothing,
+                role=role,  # type: ignore[arg-type]  # what a careless author writes
+                summary="",
+                response=None,
+            )
+    with pytest.raises(TypeError):
+        Route(method="GET", path="/x", handler=nothing, summary="", response=None)  # type: ignore[call-arg]
+
+
+def test_only_health_and_the_description_are_open_to_all_and_only_me_to_keys() -> None:
+    """K4, K21."""
+    by_role: dict[str, set[str]] = {}
+    for route in ROUTES:
+        by_role.setdefault(route.role, set()).add(f"{route.method} {route.path}")
+
+    assert by_role["public"] == {"GET /healthz", "GET /readyz", "GET /api/openapi.json"}
+    assert by_role["key"] == {"GET /api/v1/me"}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+async def test_the_role_of_every_route_is_kept(counter: Counter, route: Route) -> None:
+    """K4: every route times every kind of caller."""
+    _, _, key = await counter.chain()
+    path = re.sub(r"\{[a-z]+\}", "nosuch", route.path)
+
+    async def status(token: str) -> int:
+        answer = await counter.admin.send(route.method, path, token=token)
+        return answer.status
+
+    nobody, stranger = await status(""), await status("not the token")
+    unknown_key = await status(new_secret())
+    holder, admin = await status(key["key"]), await status(ADMIN_TOKEN)
+
+    if route.role == "public":
+        assert (nobody, stranger, unknown_key, holder, admin) == (200, 200, 200, 200, 200)
+    elif route.role == "key":
+        assert (nobody, stranger, unknown_key, holder, admin) == (401, 401, 401, 200, 403)
+    else:
+        assert (nobody, stranger, unknown_key, holder) == (401, 401, 401, 403)
+        assert admin in (200, 404, 400, 422)
+
+
+async def test_a_refusal_for_want_of_a_credential_says_how_to_send_one(counter: Counter) -> None:
+    answer = await counter.admin.send("GET", "/api/v1/groups", token="")
+
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert "Authorization: Bearer" in answer.json["detail"]
+    assert set(answer.json) == {"type", "title", "status", "detail"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": f"Basic {ADMIN_TOKEN}"},
+        {"authorization": ADMIN_TOKEN},
+        {"authorization": f"Bearer {ADMIN_TOKEN} x"},
+        {"authorization": f"Bearer {ADMIN_TOKEN[:-1]}"},
+        {"x-api-key": ADMIN_TOKEN},
+        {"cookie": f"token={ADMIN_TOKEN}"},
+    ],
+)
+async def test_the_admin_token_counts_only_whole_and_in_its_place(
+    counter: Counter, headers: dict[str, str]
+) -> None:
+    answer = await counter.admin.send("GET", "/api/v1/groups", token="", headers=headers)
+
+    assert answer.status == 401
+
+
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [
+        (("POST", "keys/{key}/pause"), 403),
+        (("POST", "members/{member}/pause"), 403),
+        (("POST", "groups/{group}/pause"), 403),
+        (("POST", "keys/{key}/revoke"), 401),
+        (("DELETE", "keys/{key}"), 401),
+        (("DELETE", "members/{member}"), 401),
+        (("DELETE", "groups/{group}"), 401),
+    ],
+)
+async def test_me_is_closed_to_what_is_not_active(
+    counter: Counter, call: tuple[str, str], status: int
+) -> None:
+    """K3."""
+    group, member, key = await counter.chain()
+    method, path = call
+    path = path.format(group=group["id"], member=member["id"], key=key["id"])
+
+    assert (await counter.admin.send(method, f"/api/v1/{path}")).status == 200
+
+    answer = await counter.admin.send("GET", "/api/v1/me", token=key["key"])
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/v1", "/api/v1/", "/api/v1/groups/", "/api/v1/audit", "/metrics"]
+)
+async def test_a_path_without_a_row_tells_what_is_served(counter: Counter, path: str) -> None:
+    answer = await counter.admin.send("GET", path)
+
+    assert answer.status == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "/api/v1/groups" in answer.json["detail"]
+
+
+async def test_another_method_is_told_which_there_are(counter: Counter) -> None:
+    answer = await counter.admin.send("PUT", "/api/v1/groups")
+
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, POST")
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"\xff", 400),
+        (b"\xef\xbb\xbf{}", 400),
+        (b'{"name": "a", "name": "b"}', 400),
+        (b'{"name": "a", "patience_s": NaN}', 400),
+        (b'{"name": "a", "tools": ' + b"[" * 100 + b"]" * 100 + b"}", 400),
+        (b"[]", 422),
+        (b'"a"', 400),
+        (b" " * 4_194_305, 413),
+    ],
+)
+async def test_bodies_are_read_strictly(counter: Counter, raw: bytes, status: int) -> None:
+    """E5."""
+    answer = await counter.admin.send(
+        "POST", "/api/v1/groups", raw=raw, headers={"content-type": "application/json"}
+    )
+
+    assert answer.status == status, answer.body
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "raw", [b"[", b'[{"external_id": "1", "external_id": "2"}]', b'[1], "x": [2]', b"[1]"]
+)
+async def test_lists_are_read_strictly_too(counter: Counter, raw: bytes) -> None:
+    await counter.group()
+
+    answer = await counter.admin.send("POST", "/api/v1/groups/swa/members", raw=raw)
+
+    if raw == b"[1]":
+        assert (answer.status, answer.json["errors"][0]["line"]) == (201, 1)
+    else:
+        assert answer.status == 400, answer.body
+
+
+async def test_other_media_and_codings_are_refused(counter: Counter) -> None:
+    form = await counter.admin.send(
+        "POST",
+        "/api/v1/groups",
+        raw=b"name=a",
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
+    zipped = await counter.admin.send(
+        "POST", "/api/v1/groups", raw=b"{}", headers={"content-encoding": "gzip"}
+    )
+
+    assert (form.status, zipped.status) == (415, 415)
+
+
+async def test_readiness_tells_why_not(counter: Counter) -> None:
+    ready = await counter.admin.send("GET", "/readyz", token="")
+    counter.trouble.append("the disk is full")
+    not_ready = await counter.admin.send("GET", "/readyz", token="")
+    alive = await counter.admin.send("GET", "/healthz", token="")
+
+    assert (ready.status, not_ready.status, alive.status) == (200, 503, 200)
+    assert "the disk is full" in not_ready.json["detail"]
+
+
+async def test_the_description_names_every_route_and_hides_nothing_behind_a_reference(
+    counter: Counter,
+) -> None:
+    document = (await counter.admin.send("GET", "/api/openapi.json", token="")).json
+
+    assert document["openapi"] == "3.1.0"
+    described = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+    assert described == {(route.method, route.path) for route in ROUTES}
+    references = set(re.findall(r"#/components/schemas/(\w+)", str(document)))
+    assert references <= set(document["components"]["schemas"])
+    operations = [op for path in document["paths"].values() for op in path.values()]
+    identifiers = [operation["operationId"] for operation in operations]
+    assert len(set(identifiers)) == len(identifiers)
+
+
+async def test_a_failure_inside_tells_nothing_but_that_it_failed(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*args: object, **kwargs: object) -> object:
+        raise RuntimeError("a secret in a message")
+
+    monkeypatch.setattr(type(counter.services.groups), "page", fail)
+
+    answer = await counter.admin.get("/api/v1/groups")
+
+    assert answer.status == 500
+    assert b"secret" not in answer.body
+    assert "GET /api/v1/groups failed" in caplog.text
