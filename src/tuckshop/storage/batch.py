@@ -53,7 +53,7 @@ class BatchHandler(Protocol):
         Do these, in order. Called with none when nothing arrived, but the time of `wake_at_s` has come.
 
         A `kept` one may name a request that was never admitted (its reservation was refused): that is no error.
-        An exception rolls the whole batch back; its submissions are then tried one by one.
+        An exception rolls the whole batch back; it is then tried again in halves, until the one to blame stands alone.
         """
 
     def finish(self) -> Iterable[Answer]:

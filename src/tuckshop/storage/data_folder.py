@@ -13,6 +13,9 @@ from tuckshop.domain.errors import StoreError
 
 MARKER_NAME: Final = "tuckshop.json"
 LOCK_NAME: Final = "tuckshop.lock"
+_NETWORK_FILE_SYSTEMS: Final = (
+    "nfs", "cifs", "smb", "afs", "ncp", "ceph", "glusterfs", "lustre", "fuse.sshfs", "fuse.glusterfs"
+)  # fmt: skip
 
 
 def make_folder(folder: Path) -> None:
@@ -26,6 +29,33 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"the data folder {folder} cannot be made: {error}") from error
+
+
+def refuse_network_file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> None:
+    """
+    Network file systems lie about locks and syncs (D1).
+
+    Raises:
+        StoreError: *folder* lies on one. Where the system has no list of mounts, nothing is checked.
+    """
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    path = folder.resolve()
+    best, kind = Path("/"), ""
+    for fields in (line.split(" ") for line in lines):
+        if len(fields) < 3:
+            continue
+        # A blank in a path stands as \040.
+        point = Path(fields[1].replace("\\040", " "))
+        if path.is_relative_to(point) and len(point.parts) >= len(best.parts):
+            best, kind = point, fields[2]
+    if kind.startswith(_NETWORK_FILE_SYSTEMS):
+        raise StoreError(
+            f"the data folder {folder} lies on a network file system ({kind}), where a database is not safe:"
+            " choose a folder on a local disk"
+        )
 
 
 class FolderLock:

@@ -25,6 +25,7 @@ from tuckshop.storage.data_folder import (
     Marker,
     make_folder,
     read_marker,
+    refuse_network_file_system,
     write_marker,
 )
 from tuckshop.storage.session import WriterSession
@@ -157,6 +158,7 @@ def prepare(
     path = database if database is not None else folder / DATABASE_NAME
     if path.parent != folder:
         make_folder(path.parent)
+    refuse_network_file_system(path.parent)
     if not is_safe_version():
         _log.warning(
             "SQLite %s is older than 3.51.3, whose WAL mode is safe with several writers; tuckshop has only one",

@@ -60,7 +60,7 @@ def open_writer(path: Path, durability: Durability = "full") -> WriterConnection
         raise StoreError(f"{path} cannot be opened: {error}") from error
     assert isinstance(connection, WriterConnection)
     try:
-        _prepare(
+        set_pragmas(
             connection,
             {
                 "busy_timeout": BUSY_TIMEOUT_MS,
@@ -93,7 +93,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be opened: {error}") from error
     try:
-        _prepare(
+        set_pragmas(
             connection,
             {
                 "busy_timeout": BUSY_TIMEOUT_MS,
@@ -137,7 +137,13 @@ def _uri(path: Path, mode: Literal["rw", "ro"]) -> str:
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
-def _prepare(connection: sqlite3.Connection, pragmas: Mapping[str, int | str]) -> None:
+def set_pragmas(connection: sqlite3.Connection, pragmas: Mapping[str, int | str]) -> None:
+    """
+    Set *pragmas* and read them back.
+
+    Raises:
+        StoreError: One did not take.
+    """
     for name, wanted in pragmas.items():
         connection.execute(f"PRAGMA {name} = {wanted}").fetchall()
         row = connection.execute(f"PRAGMA {name}").fetchone()

@@ -39,6 +39,9 @@ class Transaction:
     def __init__(self, connection: Connection, cursor: sqlite3.Cursor) -> None:
         self.connection = connection  # SQLAlchemy, over the same driver connection as `cursor`
         self.cursor = cursor  # plain SQL, compiled once: the ledger's way
+        self._cursor = (
+            cursor.connection.cursor()
+        )  # our own: whoever reads from `cursor` may call us
         self.now_us = (
             0  # the guarded wall clock, the same all through the transaction, never going back
         )
@@ -77,7 +80,7 @@ class Transaction:
         """
         version = self._versions.get(workspace_id)
         if version is None:
-            row = self.cursor.execute(
+            row = self._cursor.execute(
                 "SELECT directory_version FROM workspaces WHERE id = ?", (workspace_id,)
             ).fetchone()
             if row is None:
@@ -93,7 +96,7 @@ class Transaction:
             The new version.
         """
         version = self.directory_version(workspace_id) + 1
-        self.cursor.execute(
+        self._cursor.execute(
             "UPDATE workspaces SET directory_version = ? WHERE id = ?", (version, workspace_id)
         )
         self._versions[workspace_id] = version
@@ -134,12 +137,12 @@ class Transaction:
 
     def setting(self, name: str) -> str | None:
         """What the server remembers under *name*."""
-        row = self.cursor.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        row = self._cursor.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
     def remember(self, name: str, value: str) -> None:
         """Keep *value* under *name*."""
-        self.cursor.execute(
+        self._cursor.execute(
             "INSERT INTO settings (name, value) VALUES (?, ?)"
             " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (name, value),
@@ -206,7 +209,7 @@ class Transaction:
         # The rows are asked too, so that a lost or older settings row repeats nothing that they show.
         stored = int(self.setting(f"position:{workspace_id}") or 0)
         shown = [
-            self.cursor.execute(query, (workspace_id,)).fetchone()[0] or 0
+            self._cursor.execute(query, (workspace_id,)).fetchone()[0] or 0
             for query in (
                 "SELECT max(position) FROM requests WHERE workspace_id = ?",
                 "SELECT max(position) FROM entries WHERE workspace_id = ?",
@@ -219,7 +222,7 @@ class Transaction:
         return position
 
     def _load_chain(self, workspace_id: str) -> _Chain:
-        row = self.cursor.execute(
+        row = self._cursor.execute(
             "SELECT number, hash FROM audit WHERE workspace_id = ? ORDER BY number DESC LIMIT 1",
             (workspace_id,),
         ).fetchone()

@@ -10,7 +10,7 @@ What can go wrong, and what is done:
   database opened anew and checked, and memory read from it. A failed sync is final: whatever the disk says later
   proves nothing, so the server has to be restarted;
 - the clock is not fit (section 6): reservations are refused, everything else goes on;
-- a mistake in one submission: the batch is rolled back, and its submissions are tried one by one.
+- a mistake in one submission: the batch is rolled back and tried again in halves, until the one stands alone.
 """
 
 from __future__ import annotations
@@ -212,9 +212,9 @@ class WriterThread:
             trouble = trouble_of(error)
             if trouble is not None:
                 self._hit(trouble, error, batch)
-            elif len(batch) > 1:
-                for item in batch:
-                    self._commit_alone(item, now_us)
+            elif len(batch) > 1:  # one of them carries the fault: halve until it stands alone
+                self._commit_part(batch[: len(batch) // 2], now_us)
+                self._commit_part(batch[len(batch) // 2 :], now_us)
             else:
                 self._blame(batch, error)
             return
@@ -224,7 +224,6 @@ class WriterThread:
         for over in (Trouble.LOCKED, Trouble.FULL):
             self._leave(over)
         deliver(answers)
-        self._current = []
         if session.transaction.touched:
             self._guard.zones = self._database.zones(session.transaction)
         self._since_checkpoint += 1 + sum(
@@ -233,12 +232,11 @@ class WriterThread:
         if self._since_checkpoint >= CHECKPOINT_AFTER:
             self._checkpoint()
 
-    def _commit_alone(self, item: Work, now_us: int) -> None:
-        """One of a batch that failed for a reason that one of them must carry."""
-        if self.trouble is not None and self.trouble.stops_admin:
-            self._again.extend(self._refuse([item], self.trouble))
+    def _commit_part(self, part: list[Work], now_us: int) -> None:
+        if self.trouble is not None and self.trouble.stops_admin:  # came up since
+            self._again.extend(self._refuse(part, self.trouble))
         else:
-            self._commit([item], now_us)
+            self._commit(part, now_us)
 
     def _blame(self, batch: list[Work], error: Exception) -> None:
         _log.error("a submission to the ledger failed", exc_info=error)

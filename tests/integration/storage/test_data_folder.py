@@ -9,11 +9,14 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from tuckshop.domain.errors import StoreError
+from tuckshop.storage.data_folder import refuse_network_file_system
 from tuckshop.storage.database import open_for_reading, prepare
+from tuckshop.storage.sqlite import open_writer, set_pragmas
 
 
 def make(folder: Path) -> Path:
@@ -189,6 +192,56 @@ def test_an_old_sqlite_is_warned_of(
         make(tmp_path)
 
     assert "3.51.3" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_refused"), [("nfs4", True), ("cifs", True), ("ext4", False), ("overlay", False)]
+)
+def test_a_network_file_system_is_refused(tmp_path: Path, kind: str, is_refused: bool) -> None:
+    folder = tmp_path / "class of 2026" / "data"
+    mounts = tmp_path / "mounts"
+    point = str(folder.parent).replace(" ", "\\040")
+    mounts.write_text(
+        f"disk / ext4 rw 0 0\nserver:/x {point} {kind} rw 0 0\ntmp {tmp_path}/other nfs rw 0 0\n"
+    )
+
+    if is_refused:
+        with pytest.raises(StoreError, match="network file system"):
+            refuse_network_file_system(folder, mounts)
+    else:
+        refuse_network_file_system(folder, mounts)
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [("full", 2), ("process", 1)])
+def test_settings_are_read_back(
+    tmp_path: Path, durability: Literal["full", "process"], synchronous: int
+) -> None:
+    make(tmp_path)
+    connection = open_writer(tmp_path / "tuckshop.db", durability)
+
+    found = {
+        name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "synchronous", "foreign_keys", "wal_autocheckpoint")
+    }
+    connection.close()
+
+    assert found == {
+        "journal_mode": "wal",
+        "synchronous": synchronous,
+        "foreign_keys": 1,
+        "wal_autocheckpoint": 0,
+    }
+
+
+def test_a_setting_that_does_not_take_stops_the_start(tmp_path: Path) -> None:
+    """SQLite ignores what it does not know; this path has no write-ahead log, for one."""
+    make(tmp_path)
+    connection = sqlite3.connect(":memory:")
+    with pytest.raises(StoreError, match="journal_mode"):
+        set_pragmas(connection, {"journal_mode": "wal"})
+    with pytest.raises(StoreError, match="no_such_pragma"):
+        set_pragmas(connection, {"no_such_pragma": 1})
+    connection.close()
 
 
 def test_a_ledger_can_be_read_while_it_is_served(tmp_path: Path) -> None:
