@@ -12,9 +12,10 @@ from tuckshop.api.reading import check_json, decode
 from tuckshop.api.routing import Call
 from tuckshop.services.groups import Listed
 from tuckshop.services.keys import ListedKeys
-from tuckshop.services.members import ROSTER_MAX_ROWS, RosterLine
+from tuckshop.services.members import ROSTER_MAX_ROWS
 from tuckshop.services.paging import PAGE_DEFAULT, PageSize
 from tuckshop.services.request_log import RequestFilter
+from tuckshop.services.roster import RosterLine
 from tuckshop.services.shapes import (
     GroupChange,
     GroupReset,

@@ -57,7 +57,7 @@ def issue(edit: Edit, *, group_id: str, member_id: str, new: NewKey) -> tuple[st
         **columns,
         "created_at": edit.now_us,
     }
-    edit.connection.execute(insert(keys).values(row))
+    edit.connection.execute(insert(keys), row)
     edit.audit("key.create", key_id, None, audited_key(row))
     edit.touch(key_id)
     return key_id, secret

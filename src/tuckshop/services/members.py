@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from msgspec import UNSET
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select
 
 from tuckshop.domain.actor import Actor
-from tuckshop.domain.errors import ConflictError, InvalidFieldsError
+from tuckshop.domain.errors import ConflictError
 from tuckshop.domain.external_id import folded
-from tuckshop.domain.ids import new_id
 from tuckshop.domain.records import Member, State
 from tuckshop.domain.reservation import Scope
 from tuckshop.ledger.ledger import Ledger
-from tuckshop.services import fields
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
-from tuckshop.services.fields import Columns
 from tuckshop.services.groups import Listed
-from tuckshop.services.issuing import has_active_key, issue
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
+from tuckshop.services.roster import (
+    ReadyRow,
+    RosterLine,
+    member_columns,
+    put_in,
+    read_roster,
+    update_member,
+)
 from tuckshop.services.search import contains
 from tuckshop.services.shapes import (
     MemberChange,
     MemberPage,
     MemberShape,
-    NewKey,
-    NewMember,
     Roster,
-    RowError,
 )
 from tuckshop.services.standing import limits_of_member, standings_of
 from tuckshop.storage.database import Database
@@ -40,23 +40,6 @@ from tuckshop.storage.schema import members
 
 ROWS_PER_TRANSACTION: Final = 200  # so that calls never wait long for an import
 ROSTER_MAX_ROWS: Final = 10_000
-
-# Fields that tell who a person is: the audit trail says that they changed, not to what (P8).
-_PERSONAL: Final = frozenset({"external_id", "external_id_folded", "name", "email"})
-
-
-@dataclass(frozen=True, slots=True)
-class RosterLine:
-    """One row sent, or why it could not be read."""
-
-    line: int
-    row: NewMember | RowError
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    line: int
-    columns: Mapping[str, object]
 
 
 class Members:
@@ -85,13 +68,13 @@ class Members:
         found = self._directory.group(group)
         if found.state == "archived":
             raise ConflictError("The group is archived: resume it first.")
-        ready, errors = _read(lines)
+        ready, errors = await asyncio.to_thread(read_roster, lines)
         ids: dict[str, None] = {}
         secrets: dict[str, str] = {}
         for batch in _batches(ready, ROWS_PER_TRANSACTION):
 
-            def work(edit: Edit, batch: Sequence[_Ready] = batch) -> list[tuple[str, str | None]]:
-                return _put_in(edit, found.id, batch, issue_keys=issue_keys)
+            def work(edit: Edit, batch: Sequence[ReadyRow] = batch) -> list[tuple[str, str | None]]:
+                return put_in(edit, found.id, batch, issue_keys=issue_keys)
 
             for member_id, secret in await self._changes.make(actor, work):
                 ids[member_id] = None
@@ -175,7 +158,7 @@ class Members:
             ConflictError: The external id is another member's.
         """
         self._directory.member(member_id)
-        columns = _columns(change)
+        columns = member_columns(change)
 
         def work(edit: Edit) -> None:
             before = _row(edit, member_id)
@@ -227,7 +210,7 @@ class Members:
     def _write(
         self, edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
     ) -> None:
-        changed = _update(edit, action, before, after)
+        changed = update_member(edit, action, before, after)
         if "limits" in changed:
             self._ledger.forget_kinds(edit.transaction)
 
@@ -269,113 +252,6 @@ def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield rows[start : start + size]
 
 
-def _columns(change: MemberChange) -> dict[str, object]:
-    columns = Columns()
-    columns.set("external_id", change.external_id, fields.external_id)
-    columns.set("name", change.name, fields.text)
-    columns.set("email", change.email, fields.email)
-    columns.set("limits", change.limits, fields.limits, unset="[]")
-    columns.set("models", change.models, fields.models)
-    columns.set("endpoints", change.endpoints, fields.endpoints)
-    columns.set("max_output_tokens", change.max_output_tokens, fields.same)
-    values = columns.check()
-    if "external_id" in values:
-        values["external_id_folded"] = folded(str(values["external_id"]))
-    return values
-
-
-def _read(lines: Sequence[RosterLine]) -> tuple[list[_Ready], list[RowError]]:
-    ready: list[_Ready] = []
-    errors: list[RowError] = []
-    for line in lines:
-        if isinstance(line.row, RowError):
-            errors.append(line.row)
-            continue
-        try:
-            ready.append(_Ready(line.line, _columns(line.row)))
-        except InvalidFieldsError as error:
-            errors += [
-                RowError(line=line.line, field=one.field, message=one.message)
-                for one in error.errors
-            ]
-    return ready, errors
-
-
-def _put_in(
-    edit: Edit, group_id: str, batch: Sequence[_Ready], *, issue_keys: bool
-) -> list[tuple[str, str | None]]:
-    """Insert or update *batch*; (member id, secret of the key issued to it) per row."""
-    wanted = {str(ready.columns["external_id_folded"]) for ready in batch}
-    query = select(members).where(
-        members.c.workspace_id == edit.workspace_id,
-        members.c.group_id == group_id,
-        members.c.external_id_folded.in_(wanted),
-    )
-    known: dict[str, Mapping[str, Any]] = {
-        row["external_id_folded"]: dict(row) for row in edit.connection.execute(query).mappings()
-    }
-    done: list[tuple[str, str | None]] = []
-    for ready in batch:
-        name = str(ready.columns["external_id_folded"])
-        before = known.get(name)
-        if before is None:
-            row = _new_row(edit, group_id, ready.columns)
-        else:
-            columns = dict(ready.columns)
-            if before["state"] == "archived":
-                columns["state"] = "active"  # a paused one stays paused
-            _update(edit, "member.change", before, columns)
-            row = {**before, **columns}
-        known[name] = row
-        member_id = str(row["id"])
-        secret = None
-        if issue_keys and not has_active_key(edit, member_id):
-            _, secret = issue(edit, group_id=group_id, member_id=member_id, new=NewKey())
-        done.append((member_id, secret))
-    return done
-
-
-def _new_row(edit: Edit, group_id: str, columns: Mapping[str, object]) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "workspace_id": edit.workspace_id,
-        "id": new_id("mem", edit.now_us),
-        "group_id": group_id,
-        "name": None,
-        "email": None,
-        "limits": "[]",
-        "models": None,
-        "endpoints": None,
-        "max_output_tokens": None,
-        "state": "active",
-        **columns,
-        "created_at": edit.now_us,
-    }
-    edit.connection.execute(insert(members).values(row))
-    edit.audit("member.create", row["id"], None, _audited(row))
-    edit.touch(row["id"])
-    return row
-
-
-def _update(
-    edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
-) -> dict[str, object]:
-    changed = {name: value for name, value in after.items() if before[name] != value}
-    if changed:
-        edit.connection.execute(
-            update(members)
-            .where(members.c.workspace_id == edit.workspace_id, members.c.id == before["id"])
-            .values(changed)
-        )
-        edit.audit(
-            action,
-            before["id"],
-            _audited({name: before[name] for name in changed}),
-            _audited(changed),
-        )
-        edit.touch(before["id"])
-    return changed
-
-
 def _row(edit: Edit, member_id: str) -> Mapping[str, Any]:
     query = select(members).where(
         members.c.workspace_id == edit.workspace_id, members.c.id == member_id
@@ -393,13 +269,3 @@ def _check_free(edit: Edit, own: Mapping[str, Any], external_id_folded: str) -> 
     if row is not None and row.id != own["id"]:
         which = "an archived member" if row.state == "archived" else "another member"
         raise ConflictError(f"The external id is already that of {which} of the group: {row.id}.")
-
-
-def _audited(columns: Mapping[str, object]) -> dict[str, object]:
-    shown = {
-        name: value
-        for name, value in columns.items()
-        if name not in _PERSONAL and name not in ("workspace_id", "created_at")
-    }
-    personal = sorted(_PERSONAL.intersection(columns) - {"external_id_folded"})
-    return {**shown, "personal": personal} if personal else shown

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,10 +19,8 @@ def test_a_cursor_leads_back_to_its_mark(mark: str) -> None:
 
 @given(st.text())
 def test_anything_else_is_refused_or_a_mark_never_a_failure(cursor: str) -> None:
-    try:
-        mark_of(cursor)
-    except InvalidFieldError as error:
-        assert error.field == "cursor"
+    with suppress(InvalidFieldError):
+        assert isinstance(mark_of(cursor), str)
 
 
 @pytest.mark.parametrize("mark", ["", "x", "-1", "1" * 19, "1.5"])

@@ -1,0 +1,153 @@
+"""A roster on its way into the table of members: rows read one by one, put in by batches, each with its audit row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import insert, select, update
+
+from tuckshop.domain.errors import InvalidFieldsError
+from tuckshop.domain.external_id import folded
+from tuckshop.domain.ids import new_id
+from tuckshop.services import fields
+from tuckshop.services.changes import Edit
+from tuckshop.services.fields import Columns
+from tuckshop.services.issuing import has_active_key, issue
+from tuckshop.services.shapes import MemberChange, NewKey, NewMember, RowError
+from tuckshop.storage.schema import members
+
+# Fields that tell who a person is: the audit trail says that they changed, not to what (P8).
+_PERSONAL: Final = frozenset({"external_id", "external_id_folded", "name", "email"})
+
+
+@dataclass(frozen=True, slots=True)
+class RosterLine:
+    """One row sent, or why it could not be read."""
+
+    line: int
+    row: NewMember | RowError
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyRow:
+    line: int
+    columns: Mapping[str, object]
+
+
+def read_roster(lines: Sequence[RosterLine]) -> tuple[list[ReadyRow], list[RowError]]:
+    ready: list[ReadyRow] = []
+    errors: list[RowError] = []
+    for line in lines:
+        if isinstance(line.row, RowError):
+            errors.append(line.row)
+            continue
+        try:
+            ready.append(ReadyRow(line.line, member_columns(line.row)))
+        except InvalidFieldsError as error:
+            errors += [
+                RowError(line=line.line, field=one.field, message=one.message)
+                for one in error.errors
+            ]
+    return ready, errors
+
+
+def put_in(
+    edit: Edit, group_id: str, batch: Sequence[ReadyRow], *, issue_keys: bool
+) -> list[tuple[str, str | None]]:
+    """Insert or update *batch*; (member id, secret of the key issued to it) per row."""
+    wanted = {str(ready.columns["external_id_folded"]) for ready in batch}
+    query = select(members).where(
+        members.c.workspace_id == edit.workspace_id,
+        members.c.group_id == group_id,
+        members.c.external_id_folded.in_(wanted),
+    )
+    known: dict[str, Mapping[str, Any]] = {
+        row["external_id_folded"]: dict(row) for row in edit.connection.execute(query).mappings()
+    }
+    done: list[tuple[str, str | None]] = []
+    for ready in batch:
+        name = str(ready.columns["external_id_folded"])
+        before = known.get(name)
+        if before is None:
+            row = _new_row(edit, group_id, ready.columns)
+        else:
+            columns = dict(ready.columns)
+            if before["state"] == "archived":
+                columns["state"] = "active"  # a paused one stays paused
+            update_member(edit, "member.change", before, columns)
+            row = {**before, **columns}
+        known[name] = row
+        member_id = str(row["id"])
+        secret = None
+        if issue_keys and not has_active_key(edit, member_id):
+            _, secret = issue(edit, group_id=group_id, member_id=member_id, new=NewKey())
+        done.append((member_id, secret))
+    return done
+
+
+def member_columns(change: MemberChange) -> dict[str, object]:
+    columns = Columns()
+    columns.set("external_id", change.external_id, fields.external_id)
+    columns.set("name", change.name, fields.text)
+    columns.set("email", change.email, fields.email)
+    columns.set("limits", change.limits, fields.limits, unset="[]")
+    columns.set("models", change.models, fields.models)
+    columns.set("endpoints", change.endpoints, fields.endpoints)
+    columns.set("max_output_tokens", change.max_output_tokens, fields.same)
+    values = columns.check()
+    if "external_id" in values:
+        values["external_id_folded"] = folded(str(values["external_id"]))
+    return values
+
+
+def update_member(
+    edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
+) -> dict[str, object]:
+    changed = {name: value for name, value in after.items() if before[name] != value}
+    if changed:
+        edit.connection.execute(
+            update(members)
+            .where(members.c.workspace_id == edit.workspace_id, members.c.id == before["id"])
+            .values(changed)
+        )
+        edit.audit(
+            action,
+            before["id"],
+            _audited({name: before[name] for name in changed}),
+            _audited(changed),
+        )
+        edit.touch(before["id"])
+    return changed
+
+
+def _new_row(edit: Edit, group_id: str, columns: Mapping[str, object]) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "workspace_id": edit.workspace_id,
+        "id": new_id("mem", edit.now_us),
+        "group_id": group_id,
+        "name": None,
+        "email": None,
+        "limits": "[]",
+        "models": None,
+        "endpoints": None,
+        "max_output_tokens": None,
+        "state": "active",
+        **columns,
+        "created_at": edit.now_us,
+    }
+    edit.connection.execute(insert(members), row)
+    edit.audit("member.create", row["id"], None, _audited(row))
+    edit.touch(row["id"])
+    return row
+
+
+def _audited(columns: Mapping[str, object]) -> dict[str, object]:
+    shown = {
+        name: value
+        for name, value in columns.items()
+        if name not in _PERSONAL and name not in ("workspace_id", "created_at")
+    }
+    personal = sorted(_PERSONAL.intersection(columns) - {"external_id_folded"})
+    return {**shown, "personal": personal} if personal else shown
