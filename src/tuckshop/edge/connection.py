@@ -56,6 +56,7 @@ class Connection(asyncio.Protocol):
         "_decoder",
         "_exchange",
         "_floor",
+        "_has_served",
         "_head",
         "_is_admin",
         "_peer",
@@ -80,7 +81,8 @@ class Connection(asyncio.Protocol):
         self._state = _HEAD
         self._pending = bytearray()  # part of a head, or what came ahead of its turn
         self._scanned = 0  # how much of a partial head was looked at
-        self._head: RequestHead | None = None
+        self._head: RequestHead | None = None  # of the request that is read or answered
+        self._has_served = False
         self._verdict: HeadVerdict | None = None
         self._refusal: RefusalError | None = None  # answered once the body is read and dropped
         self._decoder: ChunkedDecoder | None = None
@@ -164,7 +166,8 @@ class Connection(asyncio.Protocol):
 
     def reply_ended(self) -> None:
         """The reply is complete: next request, or close."""
-        head = self._head
+        head, self._head = self._head, None
+        self._has_served = True
         self._drop_exchange()
         if head is None or not self.keeps_alive(head):
             self._close()
@@ -198,8 +201,12 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_busy(self) -> bool:
-        """Is a request being read or answered?"""
-        return self._state in (_BODY, _REPLY) or bool(self._pending)
+        """Is a request being read or answered, or a reply not yet sent?"""
+        return (
+            self._state in (_BODY, _REPLY)
+            or bool(self._pending)
+            or self.transport.get_write_buffer_size() > 0
+        )
 
     # ── reading requests ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -242,7 +249,7 @@ class Connection(asyncio.Protocol):
             if not pending:
                 pending += data
                 # The first head's time runs since the accept.
-                if self._head is not None:
+                if self._has_served:
                     self._arm(self._floor.loop.time() + limits.head_timeout_s)
             self._scanned = len(pending)
             return b""
@@ -381,7 +388,7 @@ class Connection(asyncio.Protocol):
         floor.in_flight += 1
         if self._refusal is not None:
             refusal, self._refusal = self._refusal, None
-            exchange.reply(*floor.app.refuse(refusal, head))
+            self._refuse_exchange(exchange, refusal)
             return
         try:
             work = floor.serve_by_asgi(exchange) if self._is_admin else floor.app.handle(exchange)
@@ -407,16 +414,17 @@ class Connection(asyncio.Protocol):
     def _refuse_exchange(self, exchange: Exchange, error: RefusalError) -> None:
         if exchange.started:
             exchange.abort()
-        else:
-            exchange.reply(*self._floor.app.refuse(error, exchange.head))
+            return
+        if isinstance(error, InvalidRequestError):
+            exchange.head.keep_alive = False  # whoever sends such things is not read any further
+        exchange.reply(*self._floor.app.refuse(error, exchange.head))
 
     def _refuse_and_close(self, error: RefusalError) -> None:
         """Answer a request that was not read to its end, and read no further one."""
         self.release_body()
         self._body = bytearray()
         self._pending.clear()
-        head = self._head if self._state == _BODY else None
-        status, headers, body = self._floor.app.refuse(error, head or self._head)
+        status, headers, body = self._floor.app.refuse(error, self._head)
         lines = [b"HTTP/1.1 %d " % status, *map(b": ".join, headers)]
         lines += [b"content-length: %d" % len(body), b"connection: close", self.date_field()]
         self.transport.write(b"\r\n".join([*lines, b"", body]))

@@ -86,7 +86,7 @@ class _Collector:
         self.completed = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        field = (name.lower(), value)
+        field = (name.lower(), value.rstrip())  # llhttp leaves the space after a value
         self.headers.append(field)
         if field[0] in _FRAMING:
             self.framing.append(field)

@@ -196,7 +196,7 @@ class UpstreamConnection(asyncio.Protocol):
             return  # a trailer: nobody needs one
         if len(self._headers) >= self._pool.limits.head_max_fields:
             raise _MalformedError("too many header fields")
-        self._headers.append((name.lower(), value))
+        self._headers.append((name.lower(), value.rstrip()))
 
     def on_headers_complete(self) -> None:
         if self._surplus:

@@ -121,13 +121,12 @@ class UpstreamExchange:
         """
         if self.is_over:
             return
-        connection = self.connection
+        connection, dialling = self.connection, self.dialling
         self.detach()
         if connection is not None:
             connection.give_up()
-        elif self.dialling is not None:
-            self.dialling.cancel()
-            self.dialling = None
+        elif dialling is not None:
+            dialling.cancel()
 
     def fail(self, failure: UpstreamFailure) -> None:
         """There will be no complete reply (called by connection and pool)."""
@@ -139,4 +138,5 @@ class UpstreamExchange:
         receiver, self.receiver = self.receiver, _NOBODY
         self.is_over = True
         self.connection = None
+        self.dialling = None
         return receiver
