@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,6 @@ class ManualClock:
 
     wall_us: int = NOON_US
     monotonic: float = 100.0
-    running: bool = True
 
     def now_us(self) -> int:
         return self.wall_us
@@ -42,8 +42,6 @@ class JumpingClock(ManualClock):
     """Real durations, and a wall clock that can be set."""
 
     def monotonic_s(self) -> float:
-        import time
-
         return time.monotonic()
 
 

@@ -42,6 +42,16 @@ def test_a_ledger_is_found_again(tmp_path: Path) -> None:
     assert second.epoch == first.epoch
 
 
+def test_a_ledger_that_was_never_finished_is_made_anew(tmp_path: Path) -> None:
+    """A kill while the first start makes the file leaves a draft, and nothing of value."""
+    (tmp_path / "tuckshop.db.new").write_bytes(b"half a")
+
+    make(tmp_path)
+
+    assert not (tmp_path / "tuckshop.db.new").exists()
+    make(tmp_path)
+
+
 def test_a_ledger_may_lie_elsewhere(tmp_path: Path) -> None:
     database = prepare(tmp_path / "data", database=tmp_path / "fast" / "ledger.db")
     database.close()
