@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import insert, or_, select
@@ -41,41 +41,56 @@ def key_columns(change: KeyChange) -> dict[str, object]:
 
 def issue(edit: Edit, *, group_id: str, member_id: str, new: NewKey) -> tuple[str, str]:
     """A new key of a member: its id and its secret, which nobody can read again."""
-    columns = key_columns(new)
+    row, secret = new_key(edit, group_id=group_id, member_id=member_id, new=new)
+    put_keys(edit, [row])
+    return str(row["id"]), secret
+
+
+def new_key(
+    edit: Edit, *, group_id: str, member_id: str, new: NewKey
+) -> tuple[dict[str, object], str]:
+    """The row of a new key, not written yet, and its secret."""
     secret = new_secret()
-    key_id = new_id("key", edit.now_us)
     row: dict[str, object] = {
         "workspace_id": edit.workspace_id,
-        "id": key_id,
+        "id": new_id("key", edit.now_us),
         "group_id": group_id,
         "member_id": member_id,
+        "name": None,
         "digest": digest_of(secret),
         "last4": secret[-4:],
         "limits": "[]",
+        "models": None,
+        "endpoints": None,
+        "max_output_tokens": None,
         "tags": "[]",
+        "expires_at": None,
         "state": "active",
-        **columns,
+        **key_columns(new),
         "created_at": edit.now_us,
     }
-    edit.connection.execute(insert(keys), row)
-    edit.audit("key.create", key_id, None, audited_key(row))
-    edit.touch(key_id)
-    return key_id, secret
+    return row, secret
 
 
-def has_active_key(edit: Edit, member_id: str) -> bool:
-    """Whether the member has a key that opens now."""
-    query = (
-        select(keys.c.id)
-        .where(
-            keys.c.workspace_id == edit.workspace_id,
-            keys.c.member_id == member_id,
-            keys.c.state == "active",
-            or_(keys.c.expires_at.is_(None), keys.c.expires_at > edit.now_us),
-        )
-        .limit(1)
+def put_keys(edit: Edit, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write new keys and their audit rows."""
+    if not rows:
+        return
+    edit.connection.execute(insert(keys), list(rows))
+    for row in rows:
+        edit.audit("key.create", str(row["id"]), None, audited_key(row))
+        edit.touch(str(row["id"]))
+
+
+def with_active_key(edit: Edit, member_ids: Collection[str]) -> set[str]:
+    """Those of the members who have a key that opens now."""
+    query = select(keys.c.member_id).where(
+        keys.c.workspace_id == edit.workspace_id,
+        keys.c.member_id.in_(member_ids),
+        keys.c.state == "active",
+        or_(keys.c.expires_at.is_(None), keys.c.expires_at > edit.now_us),
     )
-    return edit.connection.execute(query).first() is not None
+    return set(edit.connection.execute(query).scalars())
 
 
 def audited_key(columns: Mapping[str, object]) -> dict[str, object]:

@@ -38,8 +38,9 @@ from tuckshop.services.standing import limits_of_member, standings_of
 from tuckshop.storage.database import Database
 from tuckshop.storage.schema import members
 
-ROWS_PER_TRANSACTION: Final = 200  # so that calls never wait long for an import
+ROWS_PER_TRANSACTION: Final = 50  # so that calls never wait long for an import
 ROSTER_MAX_ROWS: Final = 10_000
+SHAPES_PER_STEP: Final = 200  # so that a long list never keeps the event loop
 
 
 class Members:
@@ -219,7 +220,7 @@ class Members:
     ) -> list[MemberShape]:
         directory = self._directory
         shapes: list[MemberShape] = []
-        for some in _batches(chosen, ROWS_PER_TRANSACTION):
+        for some in _batches(chosen, SHAPES_PER_STEP):
             standings = await standings_of(
                 self._ledger,
                 [

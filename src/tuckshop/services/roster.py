@@ -14,7 +14,7 @@ from tuckshop.domain.ids import new_id
 from tuckshop.services import fields
 from tuckshop.services.changes import Edit
 from tuckshop.services.fields import Columns
-from tuckshop.services.issuing import has_active_key, issue
+from tuckshop.services.issuing import new_key, put_keys, with_active_key
 from tuckshop.services.shapes import MemberChange, NewKey, NewMember, RowError
 from tuckshop.storage.schema import members
 
@@ -66,25 +66,52 @@ def put_in(
     known: dict[str, Mapping[str, Any]] = {
         row["external_id_folded"]: dict(row) for row in edit.connection.execute(query).mappings()
     }
-    done: list[tuple[str, str | None]] = []
+    added: list[dict[str, Any]] = []
+    ids: list[str] = []
     for ready in batch:
         name = str(ready.columns["external_id_folded"])
         before = known.get(name)
         if before is None:
             row = _new_row(edit, group_id, ready.columns)
+            added.append(row)
         else:
+            _put_added(edit, added)  # a later row of the batch may change what an earlier one added
             columns = dict(ready.columns)
             if before["state"] == "archived":
                 columns["state"] = "active"  # a paused one stays paused
             update_member(edit, "member.change", before, columns)
             row = {**before, **columns}
         known[name] = row
-        member_id = str(row["id"])
-        secret = None
-        if issue_keys and not has_active_key(edit, member_id):
-            _, secret = issue(edit, group_id=group_id, member_id=member_id, new=NewKey())
-        done.append((member_id, secret))
-    return done
+        ids.append(str(row["id"]))
+    _put_added(edit, added)
+    secrets = _issue_where_missing(edit, group_id, ids) if issue_keys else {}
+    return [(member_id, secrets.get(member_id)) for member_id in ids]
+
+
+def _put_added(edit: Edit, added: list[dict[str, Any]]) -> None:
+    """Write new members and their audit rows, and empty the list."""
+    if not added:
+        return
+    edit.connection.execute(insert(members), added)
+    for row in added:
+        edit.audit("member.create", row["id"], None, _audited(row))
+        edit.touch(row["id"])
+    added.clear()
+
+
+def _issue_where_missing(edit: Edit, group_id: str, ids: Sequence[str]) -> dict[str, str]:
+    """A key for each member without an active one; the secrets by member."""
+    served = with_active_key(edit, ids)
+    rows: list[dict[str, object]] = []
+    secrets: dict[str, str] = {}
+    for member_id in dict.fromkeys(ids):
+        if member_id not in served:
+            row, secrets[member_id] = new_key(
+                edit, group_id=group_id, member_id=member_id, new=NewKey()
+            )
+            rows.append(row)
+    put_keys(edit, rows)
+    return secrets
 
 
 def member_columns(change: MemberChange) -> dict[str, object]:
@@ -123,7 +150,7 @@ def update_member(
 
 
 def _new_row(edit: Edit, group_id: str, columns: Mapping[str, object]) -> dict[str, Any]:
-    row: dict[str, Any] = {
+    return {
         "workspace_id": edit.workspace_id,
         "id": new_id("mem", edit.now_us),
         "group_id": group_id,
@@ -137,10 +164,6 @@ def _new_row(edit: Edit, group_id: str, columns: Mapping[str, object]) -> dict[s
         **columns,
         "created_at": edit.now_us,
     }
-    edit.connection.execute(insert(members), row)
-    edit.audit("member.create", row["id"], None, _audited(row))
-    edit.touch(row["id"])
-    return row
 
 
 def _audited(columns: Mapping[str, object]) -> dict[str, object]:

@@ -62,6 +62,7 @@ class Database:
             pool_size=READERS_MAX,
             max_overflow=0,
             pool_timeout=READER_WAIT_S,
+            hide_parameters=True,  # names and digests never reach an error's text (P1)
         )
         self._reading: dict[sqlite3.Connection, float] = {}
         self._reading_lock = threading.Lock()

@@ -23,7 +23,12 @@ class WriterSession:
         self.driver: WriterConnection = open_writer(path, durability)
         self._cursor = self.driver.cursor()
         # SQLAlchemy's own BEGIN is nothing on this driver, and its COMMIT and ROLLBACK do nothing on this connection.
-        self._engine = create_engine("sqlite://", creator=lambda: self.driver, poolclass=StaticPool)
+        self._engine = create_engine(
+            "sqlite://",
+            creator=lambda: self.driver,
+            poolclass=StaticPool,
+            hide_parameters=True,  # names and digests never reach an error's text (P1)
+        )
         self._connection = self._engine.connect()
         self.transaction = Transaction(self._connection, self._cursor)
 
