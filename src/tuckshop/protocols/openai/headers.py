@@ -20,7 +20,7 @@ _US_PER_MS: Final = 1000
 
 
 def upstream_headers(*, credential: str, request_id: str, stream: bool) -> Headers:
-    """All that goes up beside what the pool sets (host, length, identity coding): nothing of what the client sent (E4)."""
+    """What goes up beside the fields the pool sets (host, length, identity coding): nothing from the client (E4)."""
     return [
         (b"authorization", b"Bearer " + credential.encode("latin-1")),
         (b"content-type", b"application/json"),

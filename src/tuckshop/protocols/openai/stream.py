@@ -65,7 +65,7 @@ class StreamMeter:
         self._is_blind = False  # an event was too long to be read
         self._is_first = True
         self._lf_follows = False  # the last event ended in a CR
-        self._lf_is_passed = True  # and was passed on
+        self._lf_is_passed = True  # and was passed on as it came
         self.usage: Usage | None = None  # the last one stated; None: charge by rule (M9)
         self.model: str | None = None
         self.service_tier: str | None = None
@@ -104,10 +104,11 @@ class StreamMeter:
         buffer += data
         start = 0
         while (end := _EVENT_END.search(buffer, searched)) is not None:
-            event = self._read(bytes(buffer[start : end.end()]))
-            passed.append(event)
+            event = bytes(buffer[start : end.end()])
+            kept = self._read(event)
+            passed.append(kept)
             start = searched = end.end()
-            self._lf_is_passed = bool(event)
+            self._lf_is_passed = kept is event
         if start:
             if start == len(buffer):
                 self._lf_follows = buffer.endswith(b"\r")

@@ -1,0 +1,89 @@
+"""Whole replies say their usage themselves, or at the end of what was kept of them (M5, M9)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tuckshop.pricing.cost import Usage
+from tuckshop.protocols.openai.reply import usage_of, usage_of_tail
+
+USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+
+
+def reply(**fields: Any) -> bytes:
+    choices = [{"message": {"content": 'He said "usage":{"prompt_tokens":1}'}}]
+    return json.dumps({"id": "x", "model": "m", "choices": choices, **fields}).encode()
+
+
+def test_a_whole_reply_tells_usage_model_and_tier() -> None:
+    facts = usage_of(reply(usage=USAGE, service_tier="default"))
+
+    assert facts is not None
+    assert facts.usage == Usage(input_tokens=10, output_tokens=5)
+    assert (facts.model, facts.service_tier) == ("m", "default")
+
+
+def test_embeddings_have_no_output() -> None:
+    facts = usage_of(b'{"object":"list","usage":{"prompt_tokens":7,"total_tokens":7}}')
+
+    assert facts is not None
+    assert facts.usage == Usage(input_tokens=7)
+
+
+def test_cache_writes_with_a_long_life_are_told_apart() -> None:
+    details = {"cache_write_tokens": 6, "cache_write_tokens_details": {"ttl_12h_tokens": 2}}
+
+    facts = usage_of(reply(usage={**USAGE, "prompt_tokens_details": details}))
+
+    assert facts is not None
+    assert facts.usage is not None
+    assert (facts.usage.cache_write_tokens, facts.usage.cache_write_12h_tokens) == (6, 2)
+
+
+@pytest.mark.parametrize("usage", [None, [], "many", {"prompt_tokens": 1.5}, {"total_tokens": 3}])
+def test_usage_that_nobody_can_read_is_none(usage: Any) -> None:
+    facts = usage_of(reply(usage=usage))
+
+    assert facts is not None
+    assert facts.usage is None
+
+
+def test_zero_is_a_value() -> None:
+    facts = usage_of(reply(usage={"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}))
+
+    assert facts is not None
+    assert facts.usage == Usage(input_tokens=0)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b"\xff", b'{"usage":'])
+def test_what_is_no_json_object_has_no_facts(body: bytes) -> None:
+    assert usage_of(body) is None
+
+
+@pytest.mark.parametrize("kept", [120, 200, 10_000])
+def test_the_tail_of_a_long_reply_tells_the_same_usage(kept: int) -> None:
+    body = reply(usage=USAGE, service_tier="default")
+
+    facts = usage_of_tail(body[-kept:])
+
+    assert facts is not None
+    assert facts.usage == Usage(input_tokens=10, output_tokens=5)
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"",
+        b'5,"total_tokens":15}}',
+        b'{"usage":{"prompt_tokens":1,"completion_tokens":1}}]}',  # not at the top level
+        b'x","usage":{"prompt_tokens":1,"completion_tokens":1},"cho',
+        reply(note='"usage":{"prompt_tokens":1,"completion_tokens":1}}'),
+    ],
+)
+def test_a_tail_without_usage_at_the_top_level_tells_nothing(tail: bytes) -> None:
+    facts = usage_of_tail(tail)
+
+    assert facts is None or facts.usage is None
