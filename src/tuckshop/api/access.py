@@ -11,18 +11,11 @@ from starlette.requests import Request
 from tuckshop.api.problems import ProblemError
 from tuckshop.api.routing import Role
 from tuckshop.domain.actor import OPERATOR, SYSTEM, Actor
-from tuckshop.domain.errors import (
-    GroupPausedError,
-    InvalidApiKeyError,
-    KeyArchivedError,
-    KeyExpiredError,
-    KeyPausedError,
-    KeyRevokedError,
-    MemberPausedError,
-)
+from tuckshop.domain.errors import InvalidApiKeyError
 from tuckshop.domain.keys import digest_of
 from tuckshop.domain.records import Holder
 from tuckshop.gateway.credential import secret_of
+from tuckshop.gateway.identify import may_call
 from tuckshop.services.directory import Directory
 
 _CHALLENGE = {"www-authenticate": "Bearer"}
@@ -61,14 +54,7 @@ class Access:
             )
         if is_admin:
             raise ProblemError(403, "This call is for keys: send one as Authorization: Bearer KEY.")
-        holder = self._holder(request, now_us)
-        if holder is None:
-            raise ProblemError(
-                401,
-                "There is no such key. Send yours as Authorization: Bearer KEY.",
-                headers=_CHALLENGE,
-            )
-        check_active(holder, now_us)
+        holder = may_call(self._holder(request, now_us), now_us)
         return Actor(kind="member", id=holder.member.id), holder
 
     def _is_admin(self, request: Request) -> bool:
@@ -86,28 +72,6 @@ class Access:
         except InvalidApiKeyError:
             return None
         return self._directory.find(digest_of(secret), now_us)
-
-
-def check_active(holder: Holder, now_us: int) -> None:
-    """
-    Whether the key opens anything now.
-
-    Raises:
-        RefusalError: It, its member or its group is revoked, expired, archived or paused.
-    """
-    states = (holder.key.state, holder.member.state, holder.group.state)
-    if holder.key.state == "revoked":
-        raise KeyRevokedError
-    if "archived" in states:
-        raise KeyArchivedError
-    if holder.key.expires_at_us is not None and holder.key.expires_at_us <= now_us:
-        raise KeyExpiredError
-    if holder.group.state == "paused":
-        raise GroupPausedError
-    if holder.member.state == "paused":
-        raise MemberPausedError
-    if holder.key.state == "paused":
-        raise KeyPausedError
 
 
 def _values(request: Request, name: bytes) -> Sequence[bytes]:

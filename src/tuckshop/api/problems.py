@@ -109,7 +109,11 @@ def of_error(error: TuckshopError) -> Response:
                 headers={"retry-after": str(max(1, round(error.retry_after_s)))},
             )
         case InvalidApiKeyError():
-            return respond(401, f"{error.reason}.", headers={"www-authenticate": "Bearer"})
+            return respond(
+                401,
+                f"No: {error.reason}. Send a key as Authorization: Bearer KEY.",
+                headers={"www-authenticate": "Bearer"},
+            )
         case RefusalError():
             return respond(error.status, f"{type(error).__doc__}")
         case _:
