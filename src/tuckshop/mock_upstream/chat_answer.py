@@ -1,14 +1,14 @@
 """
-The made-up model's answer to a chat request, and how it reads as one reply or as a stream of chunks.
+The made-up model's answer to a chat request: what it says, what it calls, where it stops, what it used.
 
-An answer is pieces, a token each, so what it says and what it bills cannot drift apart. Members and their order are
-those of the real replies.
+An answer is pieces, a token each, so what it says and what it bills cannot drift apart.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,11 +19,9 @@ from tuckshop.mock_upstream.markers import number
 from tuckshop.mock_upstream.schema_answer import matching
 from tuckshop.mock_upstream.tokens import prose, seed_of, split_text
 
-Frame = tuple[int, bytes]  # (output tokens generated up to and with this, what is sent)
-
-_PADDING: Final = "hU3x9QvK2mZr7TfWc5Ld"
+_REMEMBERED_MAX: Final = 512
+_REMEMBERED_BODY_MAX_BYTES: Final = 32 << 10
 _THOUGHT: Final = {"none": 0, "minimal": 0, "low": 64, "medium": 128, "high": 256, "xhigh": 512}
-_encode: Final = msgspec.json.encode
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,7 +34,6 @@ class Choice:
     reasoning_tokens: int = 0
     called: str | None = None  # the function called; the pieces are its arguments
     call_kind: str = "function"
-    call_id: str = ""
 
     @property
     def tokens(self) -> int:
@@ -44,11 +41,47 @@ class Choice:
 
 
 @dataclass(slots=True, kw_only=True)
+class Thought:
+    """A request and its choices, which are the same whenever it comes, and how they read once they were written."""
+
+    request: ChatRequest
+    choices: list[Choice]
+    reply_tail: bytes | None = None
+    stream_tails: list[tuple[int, bytes]] | None = None
+
+
+class Thoughts:
+    """The thoughts of late, by body. A load run asks the same thing again and again."""
+
+    def __init__(self) -> None:
+        self._by_body: OrderedDict[bytes, Thought] = OrderedDict()
+
+    def find(self, body: bytes) -> Thought | None:
+        """What was thought of this very *body*."""
+        return self._by_body.get(body)
+
+    def keep(self, body: bytes, thought: Thought) -> None:
+        """Remember it, if it is small."""
+        if len(body) <= _REMEMBERED_BODY_MAX_BYTES:
+            self._by_body[body] = thought
+            if len(self._by_body) > _REMEMBERED_MAX:
+                self._by_body.popitem(last=False)
+
+
+def think(request: ChatRequest) -> Thought:
+    """The answer to *request*: the same for the same request, in every process."""
+    return Thought(
+        request=request,
+        choices=[_choice(request, index) for index in range(request.choices)],
+    )
+
+
+@dataclass(slots=True, kw_only=True)
 class Answer:
     """All of a reply that does not depend on how it is sent."""
 
-    request: ChatRequest
-    id: str
+    thought: Thought
+    number: str
     created: int
     model: str
     service_tier: str
@@ -56,6 +89,29 @@ class Answer:
     cached_tokens: int
     cache_write_tokens: int
     distort: Callable[[dict[str, Any]], Any] | None = None  # what a script makes of the usage
+    altered: bool = False  # by a script, so that it is not what was thought
+
+    @property
+    def request(self) -> ChatRequest:
+        return self.thought.request
+
+    @property
+    def id(self) -> str:
+        return f"chatcmpl-{self.number}"
+
+    @property
+    def is_as_thought(self) -> bool:
+        """Whether nothing but its id and its time is its own."""
+        return not (
+            self.altered
+            or self.cached_tokens
+            or self.cache_write_tokens
+            or any(choice.called is not None for choice in self.choices)
+        )
+
+    def call_id(self, choice: Choice) -> str:
+        """The id of the tool call that *choice* makes."""
+        return f"call_{self.number[-20:]}{choice.index:04d}"
 
     def usage(self, output_tokens: int) -> Any:
         """What the reply says of its first *output_tokens*."""
@@ -75,16 +131,16 @@ class Answer:
 
 
 def make_answer(
-    request: ChatRequest, *, number_: str, created: int, cached_tokens: int, cache_write_tokens: int
+    thought: Thought, *, number_: str, created: int, cached_tokens: int, cache_write_tokens: int
 ) -> Answer:
-    """The answer to *request*: the same choices for the same request, in every process."""
+    """*thought*, said now."""
     return Answer(
-        request=request,
-        id=f"chatcmpl-{number_}",
+        thought=thought,
+        number=number_,
         created=created,
-        model=request.model.answers_as,
-        service_tier=request.service_tier,
-        choices=[_choice(request, index, number_) for index in range(request.choices)],
+        model=thought.request.model.answers_as,
+        service_tier=thought.request.service_tier,
+        choices=thought.choices,
         cached_tokens=cached_tokens,
         cache_write_tokens=cache_write_tokens,
     )
@@ -111,7 +167,7 @@ def usage_of(answer: Answer, total: int) -> dict[str, Any]:
     }
 
 
-def _choice(request: ChatRequest, index: int, number_: str) -> Choice:
+def _choice(request: ChatRequest, index: int) -> Choice:
     given, markers = request.given, request.markers
     seed = seed_of(request.prompt) + index
     cap = request.output_cap
@@ -145,7 +201,6 @@ def _choice(request: ChatRequest, index: int, number_: str) -> Choice:
         reasoning_tokens=reasoning,
         called=name if cap > reasoning else None,
         call_kind=kind,
-        call_id=f"call_{number_[-18:]}{index}",
     )
 
 
@@ -202,184 +257,3 @@ def _stopped(pieces: list[str], stop: str | list[str], finish: str) -> tuple[lis
         kept.append(text[begin : min(begin + len(piece), at)] if begin < at else "")
         begin += len(piece)
     return kept, "stop"
-
-
-def reply_object(answer: Answer) -> dict[str, Any]:
-    """The reply of a request that does not stream."""
-    return {
-        "id": answer.id,
-        "object": "chat.completion",
-        "created": answer.created,
-        "model": answer.model,
-        "choices": [_reply_choice(answer, choice) for choice in answer.choices],
-        "usage": answer.usage(answer.output_tokens),
-        "service_tier": answer.service_tier,
-        "system_fingerprint": answer.fingerprint,
-    }
-
-
-def _reply_choice(answer: Answer, choice: Choice) -> dict[str, Any]:
-    text = "".join(choice.pieces)
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": None if choice.called is not None else text,
-        "refusal": None,
-        "annotations": [],
-    }
-    if choice.called is not None:
-        if choice.call_kind == "functions":
-            message["function_call"] = {"name": choice.called, "arguments": text}
-        elif choice.call_kind == "custom":
-            custom = {"name": choice.called, "input": text}
-            message["tool_calls"] = [{"id": choice.call_id, "type": "custom", "custom": custom}]
-        else:
-            function = {"name": choice.called, "arguments": text}
-            message["tool_calls"] = [
-                {"id": choice.call_id, "type": "function", "function": function}
-            ]
-    logprobs = None
-    if answer.request.given.get("logprobs") and choice.called is None:
-        content = [_logprob(answer, piece) for piece in choice.pieces if piece]
-        logprobs = {"content": content, "refusal": None}
-    return {
-        "index": choice.index,
-        "message": message,
-        "logprobs": logprobs,
-        "finish_reason": choice.finish_reason,
-    }
-
-
-def _logprob(answer: Answer, piece: str) -> dict[str, Any]:
-    top = [
-        {"token": word, "logprob": -0.25 * (rank + 1), "bytes": list(word.encode())}
-        for rank, word in enumerate([piece, " the", " a", " one", " no"][: _tops(answer)])
-    ]
-    return {
-        "token": piece,
-        "logprob": -0.25,
-        "bytes": list(piece.encode()),
-        "top_logprobs": top,
-    }
-
-
-def _tops(answer: Answer) -> int:
-    return int(answer.request.given.get("top_logprobs", 0))
-
-
-def stream_frames(answer: Answer, *, usage: str = "last") -> Iterator[Frame]:
-    """
-    The chunks of a stream, each with the tokens generated up to it.
-
-    Args:
-        usage: Where the usage object stands: "last" (as OpenAI: in a chunk of its own, if it was asked for), "finish"
-            (in the chunk with the finish reason), "every" (in every chunk, cumulative), "absent".
-    """
-    chunks = _Chunks(answer, usage)
-    tokens = 0
-    for choice in answer.choices:
-        for _ in range(choice.reasoning_tokens):
-            tokens += 1
-            yield tokens, b""
-    for choice in answer.choices:
-        tokens += choice.called is not None
-        yield tokens, chunks.delta(choice, _first_delta(choice), tokens)
-    for at in range(max(len(choice.pieces) for choice in answer.choices)):
-        for choice in answer.choices:
-            if at < len(choice.pieces):
-                tokens += 1
-                piece = choice.pieces[at]
-                yield tokens, chunks.piece(choice, piece, tokens) if piece else b""
-    for choice in answer.choices:
-        yield tokens, chunks.finish(choice, tokens, last=choice is answer.choices[-1])
-    if usage == "last" and answer.request.wants_usage:
-        yield tokens, chunks.usage_alone(tokens)
-    yield tokens, b"data: [DONE]\n\n"
-
-
-def _first_delta(choice: Choice) -> dict[str, Any]:
-    delta: dict[str, Any] = {"role": "assistant", "content": "", "refusal": None}
-    if choice.called is not None:
-        delta["content"] = None
-        function = {"name": choice.called, "arguments": ""}
-        if choice.call_kind == "functions":
-            delta["function_call"] = function
-        else:
-            delta["tool_calls"] = [
-                {"index": 0, "id": choice.call_id, "type": "function", "function": function}
-            ]
-    return delta
-
-
-class _Chunks:
-    """Writes the chunks of one stream; what they have in common is written once."""
-
-    def __init__(self, answer: Answer, usage: str) -> None:
-        self.answer = answer
-        self.usage = usage
-        head = {
-            "id": answer.id,
-            "object": "chat.completion.chunk",
-            "created": answer.created,
-            "model": answer.model,
-            "service_tier": answer.service_tier,
-            "system_fingerprint": answer.fingerprint,
-        }
-        self.head = b"data: " + _encode(head)[:-1] + b',"choices":['
-        self.says_null = answer.request.wants_usage and usage == "last"
-        self.has_logprobs = bool(answer.request.given.get("logprobs"))
-        self.plain = usage != "every" and not self.has_logprobs
-
-    def piece(self, choice: Choice, piece: str, tokens: int) -> bytes:
-        if choice.called is None and self.plain:  # the many: no dict is built for them
-            return (
-                b'%b{"index":%d,"delta":{"content":%b},"logprobs":null,"finish_reason":null}]%b'
-                % (
-                    self.head,
-                    choice.index,
-                    _encode(piece),
-                    self._tail(tokens, len(piece)),
-                )
-            )
-        if choice.called is None:
-            delta: dict[str, Any] = {"content": piece}
-        elif choice.call_kind == "functions":
-            delta = {"function_call": {"arguments": piece}}
-        else:
-            delta = {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
-        return self.delta(choice, delta, tokens, piece if choice.called is None else "")
-
-    def delta(self, choice: Choice, delta: dict[str, Any], tokens: int, piece: str = "") -> bytes:
-        logprobs = None
-        if self.has_logprobs and piece:
-            logprobs = {"content": [_logprob(self.answer, piece)], "refusal": None}
-        body = {
-            "index": choice.index,
-            "delta": delta,
-            "logprobs": logprobs,
-            "finish_reason": None,
-        }
-        return self.head + _encode(body) + b"]" + self._tail(tokens, len(piece))
-
-    def finish(self, choice: Choice, tokens: int, *, last: bool) -> bytes:
-        body = {
-            "index": choice.index,
-            "delta": {},
-            "logprobs": None,
-            "finish_reason": choice.finish_reason,
-        }
-        with_usage = self.usage == "every" or (self.usage == "finish" and last)
-        return self.head + _encode(body) + b"]" + self._tail(tokens, 0, with_usage=with_usage)
-
-    def usage_alone(self, tokens: int) -> bytes:
-        return self.head + b"]" + self._tail(tokens, None, with_usage=True)
-
-    def _tail(self, tokens: int, length: int | None, *, with_usage: bool | None = None) -> bytes:
-        tail = b""
-        if self.usage == "every" if with_usage is None else with_usage:
-            tail = b',"usage":' + _encode(self.answer.usage(tokens))
-        elif self.says_null:
-            tail = b',"usage":null'
-        if length is not None and self.answer.request.obfuscates:
-            padding = _PADDING[: (16 - length) % 17]
-            tail += b',"obfuscation":"' + padding.encode() + b'"'
-        return tail + b"}\n\n"

@@ -19,21 +19,20 @@ import httptools
 
 _WRITE_HIGH_WATER_BYTES: Final = 64 << 10
 _REASONS: Final = {
-    200: "OK",
-    307: "Temporary Redirect",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-    529: "Site is overloaded",
+    200: b"OK",
+    307: b"Temporary Redirect",
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    429: b"Too Many Requests",
+    500: b"Internal Server Error",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+    529: b"Site is overloaded",
 }
-Headers = list[tuple[bytes, bytes]]
 
 
 @dataclass(slots=True)
@@ -42,7 +41,7 @@ class Request:
 
     method: str = ""
     target: bytes = b""
-    headers: Headers = field(default_factory=list)  # names as they were written
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)  # names as they were written
     body: bytes = b""
 
     def header(self, name: bytes) -> bytes | None:
@@ -87,24 +86,24 @@ class Exchange:
         """Whether the client reads what it is sent."""
         return self.connection.writable
 
-    def head(self, status: int, headers: Headers) -> bytes:
-        """A reply's head, to be written."""
-        lines = [b"HTTP/1.1 %d %b\r\n" % (status, _REASONS.get(status, "Unknown").encode())]
-        lines += [b"%b: %b\r\n" % header for header in headers]
-        lines.append(
-            b"connection: keep-alive\r\n\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+    def head(self, status: int, fields: bytes) -> bytes:
+        """A reply's head with *fields* (each with its CR LF), to be written."""
+        return b"HTTP/1.1 %d %b\r\n%bconnection: %b\r\n\r\n" % (
+            status,
+            _REASONS.get(status, b"Unknown"),
+            fields,
+            b"keep-alive" if self.keep_alive else b"close",
         )
-        return b"".join(lines)
 
     def write(self, data: bytes) -> None:
         """Send *data* as it is; nothing, if the client has gone."""
         if not self.gone and data:
             self.connection.transport.write(data)
 
-    def reply(self, status: int, headers: Headers, body: bytes) -> None:
+    def reply(self, status: int, fields: bytes, body: bytes) -> None:
         """The whole reply in one."""
-        headers.append((b"content-length", b"%d" % len(body)))
-        self.write(self.head(status, headers) + body)
+        fields = b"%bcontent-length: %d\r\n" % (fields, len(body))
+        self.write(self.head(status, fields) + body)
         self.end()
 
     def end(self) -> None:

@@ -34,7 +34,7 @@ def serve_control(state: State, request: Request, exchange: Exchange) -> None:
         status, answer = _queue(state, query)
     else:
         status, answer = 404, {"problem": f"there is no {call} here"}
-    exchange.reply(status, [(b"content-type", b"application/json")], json.dumps(answer).encode())
+    exchange.reply(status, b"content-type: application/json\r\n", json.dumps(answer).encode())
 
 
 def _release(state: State, query: dict[str, str], events: int | None) -> tuple[int, dict[str, Any]]:

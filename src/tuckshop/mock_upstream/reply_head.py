@@ -7,7 +7,6 @@ import time
 from email.utils import formatdate
 from typing import Final
 
-from tuckshop.mock_upstream.connection import Headers
 from tuckshop.mock_upstream.faults import ORGANISATION
 
 PROJECT: Final = "proj_TUCKSHOPmockproject"
@@ -20,52 +19,46 @@ class ReplyHead:
 
     def __init__(self) -> None:
         cookie = secrets.token_urlsafe(32)
-        self._fixed: Headers = [
-            (b"openai-organization", ORGANISATION.encode()),
-            (b"openai-project", PROJECT.encode()),
-            (b"openai-version", b"2020-10-01"),
-            (b"access-control-expose-headers", b"X-Request-ID"),
-            (b"x-ratelimit-limit-requests", b"%d" % LIMIT_REQUESTS),
-            (b"x-ratelimit-limit-tokens", b"%d" % LIMIT_TOKENS),
-            (b"x-ratelimit-remaining-requests", b"%d" % (LIMIT_REQUESTS - 1)),
-            (b"x-ratelimit-reset-requests", b"2ms"),
-            (b"x-ratelimit-reset-tokens", b"6ms"),
-            (b"strict-transport-security", b"max-age=31536000; includeSubDomains; preload"),
-            (b"cf-cache-status", b"DYNAMIC"),
-            (
-                b"set-cookie",
-                b"__cf_bm=%b; path=/; domain=.api.openai.com; HttpOnly; Secure; SameSite=None"
-                % cookie.encode(),
-            ),
-            (b"x-content-type-options", b"nosniff"),
-            (b"server", b"cloudflare"),
-        ]
+        self._fixed = (
+            f"openai-organization: {ORGANISATION}\r\n"
+            f"openai-project: {PROJECT}\r\n"
+            "openai-version: 2020-10-01\r\n"
+            "access-control-expose-headers: X-Request-ID\r\n"
+            f"x-ratelimit-limit-requests: {LIMIT_REQUESTS}\r\n"
+            f"x-ratelimit-limit-tokens: {LIMIT_TOKENS}\r\n"
+            f"x-ratelimit-remaining-requests: {LIMIT_REQUESTS - 1}\r\n"
+            "x-ratelimit-reset-requests: 2ms\r\n"
+            "x-ratelimit-reset-tokens: 6ms\r\n"
+            "strict-transport-security: max-age=31536000; includeSubDomains; preload\r\n"
+            "cf-cache-status: DYNAMIC\r\n"
+            f"set-cookie: __cf_bm={cookie}; path=/; domain=.api.openai.com; HttpOnly; Secure; SameSite=None\r\n"
+            "x-content-type-options: nosniff\r\n"
+            "server: cloudflare\r\n"
+        ).encode()
         self._date_at = 0
         self._date = b""
 
-    def reply(self, upstream_id: str, started_ns: int, input_tokens: int) -> Headers:
-        """The fields of a JSON reply, without its length; the content type comes first."""
-        return self._fields(b"application/json", upstream_id, started_ns, input_tokens)
-
-    def stream(self, upstream_id: str, started_ns: int, input_tokens: int) -> Headers:
-        """The fields of an event stream."""
-        return self._fields(
-            b"text/event-stream; charset=utf-8", upstream_id, started_ns, input_tokens
-        )
-
-    def _fields(
-        self, content_type: bytes, upstream_id: str, started_ns: int, input_tokens: int
-    ) -> Headers:
+    def fields(
+        self,
+        upstream_id: str,
+        started_ns: int,
+        *,
+        input_tokens: int = 0,
+        content_type: bytes = b"application/json",
+    ) -> bytes:
+        """The fields of a reply, without those of its framing."""
         now = time.time_ns() // 1_000_000_000
         if now != self._date_at:
             self._date_at, self._date = now, formatdate(now, usegmt=True).encode()
-        id_ = upstream_id.encode()
-        return [
-            (b"content-type", content_type),
-            (b"date", self._date),
-            (b"x-request-id", id_),
-            (b"openai-processing-ms", b"%d" % ((time.perf_counter_ns() - started_ns) // 1_000_000)),
-            (b"x-ratelimit-remaining-tokens", b"%d" % (LIMIT_TOKENS - input_tokens)),
-            (b"cf-ray", b"%b-FRA" % id_[-16:]),
-            *self._fixed,
-        ]
+        return (
+            b"content-type: %b\r\ndate: %b\r\nx-request-id: %b\r\nopenai-processing-ms: %d\r\n"
+            b"x-ratelimit-remaining-tokens: %d\r\ncf-ray: %b-FRA\r\n%b"
+        ) % (
+            content_type,
+            self._date,
+            id_ := upstream_id.encode(),
+            (time.perf_counter_ns() - started_ns) // 1_000_000,
+            LIMIT_TOKENS - input_tokens,
+            id_[-16:],
+            self._fixed,
+        )

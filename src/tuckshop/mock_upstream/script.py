@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +48,11 @@ class Script:
     # Given by markers and model names rather than by faults:
     at: int | None = None  # in how many events, or bytes, `midway` comes
     tokens_per_second: float | None = None
+
+    @property
+    def departs(self) -> bool:
+        """Whether more than the speed is unusual."""
+        return replace(self, first_delay_s=0.0, tokens_per_second=None, at=None) != _HEALTHY
+
+
+_HEALTHY: Final = Script()

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hmac
 import itertools
+import json
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
 
-from tuckshop.mock_upstream import chat_answer, embeddings, moderations
+from tuckshop.mock_upstream import embeddings, moderations
 from tuckshop.mock_upstream.bill import Bill, BillEntry, Record
 from tuckshop.mock_upstream.catalogue import MODELS, MockModel
-from tuckshop.mock_upstream.chat_answer import Answer
+from tuckshop.mock_upstream.chat_answer import Answer, Thought, Thoughts, make_answer, think
+from tuckshop.mock_upstream.chat_reply import reply_bytes
 from tuckshop.mock_upstream.chat_request import ChatRequest, read_chat
+from tuckshop.mock_upstream.chat_stream import stream_frames
 from tuckshop.mock_upstream.connection import Connection, Exchange, Request
 from tuckshop.mock_upstream.control import serve_control
 from tuckshop.mock_upstream.delivery import Delivery
@@ -65,12 +68,13 @@ class MockUpstream:
         self._run = secrets.token_hex(8)
         self._numbers = itertools.count(1)
         self._head = ReplyHead()
+        self._thoughts = Thoughts()
         self._healthy = Script(
             tokens_per_second=options.tokens_per_second,
             first_delay_s=options.first_token_ms / 1000,
         )
         self._at_once = not options.tokens_per_second and not options.first_token_ms
-        self._posts: dict[str, Callable[[_Call, object], None]] = {
+        self._posts: dict[str, Callable[[_Call, bytes], None]] = {
             "/v1/chat/completions": self._chat,
             "/v1/embeddings": self._embeddings,
             "/v1/moderations": self._moderations,
@@ -141,11 +145,7 @@ class MockUpstream:
         if (post := self._posts.get(path)) is not None:
             if request.method != "POST":
                 raise wrong_method(request.method, path)
-            try:
-                body = _decode(request.body)
-            except (msgspec.DecodeError, RecursionError, UnicodeError):
-                raise not_json() from None
-            post(call, body)
+            post(call, request.body)
         elif path == "/v1/models" or path.startswith("/v1/models/"):
             if request.method != "GET":
                 raise wrong_method(request.method, path)
@@ -165,22 +165,24 @@ class MockUpstream:
             raise unknown_model(name)
         self._reply(call, model.to_json())
 
-    def _chat(self, call: _Call, body: object) -> None:
-        request = read_chat(body)
+    def _chat(self, call: _Call, body: bytes) -> None:
+        thought = self._think(body)
+        request = thought.request
         script = script_for(
             self.state, self._healthy, request.model.name, request.markers, call.client_id
         )
         if self._refused_unbilled(call, script, streams=request.stream):
             return
         cached, written = self._cache(request)
-        answer = chat_answer.make_answer(
-            request,
+        answer = make_answer(
+            thought,
             number_=call.number,
             created=time.time_ns() // 1_000_000_000,
             cached_tokens=cached,
             cache_write_tokens=written,
         )
-        _distort(answer, script)
+        if script is not self._healthy:
+            _distort(answer, script)
         entry = self._open_entry(
             call,
             request.model,
@@ -194,19 +196,29 @@ class MockUpstream:
         if self._refused_billed(call, script, entry, total):
             return
         if request.stream:
-            headers = self._head.stream(call.upstream_id, call.started_ns, request.input_tokens)
-            frames = chat_answer.stream_frames(answer, usage=script.usage_place)
-            wire = stream_wire(call.exchange, headers, frames, script)
+            fields = self._head.fields(
+                call.upstream_id,
+                call.started_ns,
+                input_tokens=request.input_tokens,
+                content_type=b"text/event-stream; charset=utf-8",
+            )
+            frames = stream_frames(answer, usage=script.usage_place)
+            wire = stream_wire(call.exchange, fields, frames, script)
             after_leave = self.options.after_leave_tokens
             self._deliver(call, wire, script, entry, after_leave, request.markers)
             return
-        reply = chat_answer.reply_object(answer)
-        if script.usage_place == "absent":
-            del reply["usage"]
+        reply = reply_bytes(answer, with_usage=script.usage_place != "absent")
         self._answer(call, reply, script, entry, total, request.input_tokens, request.markers)
 
-    def _embeddings(self, call: _Call, body: object) -> None:
-        request = embeddings.read_embeddings(body)
+    def _think(self, body: bytes) -> Thought:
+        thought = self._thoughts.find(body)
+        if thought is None:
+            thought = think(read_chat(_parse(body)))
+            self._thoughts.keep(body, thought)
+        return thought
+
+    def _embeddings(self, call: _Call, body: bytes) -> None:
+        request = embeddings.read_embeddings(_parse(body))
         script = script_for(
             self.state, self._healthy, request.model.name, request.markers, call.client_id
         )
@@ -223,10 +235,10 @@ class MockUpstream:
             del reply["usage"]
         elif script.usage_value is not None:
             reply["usage"] = ODD_USAGE[script.usage_value](reply["usage"])
-        self._answer(call, reply, script, entry, 0, request.input_tokens, request.markers)
+        self._answer(call, _dump(reply), script, entry, 0, request.input_tokens, request.markers)
 
-    def _moderations(self, call: _Call, body: object) -> None:
-        request = moderations.read_moderations(body)
+    def _moderations(self, call: _Call, body: bytes) -> None:
+        request = moderations.read_moderations(_parse(body))
         script = script_for(
             self.state, self._healthy, request.model.name, request.markers, call.client_id
         )
@@ -236,7 +248,7 @@ class MockUpstream:
             return
         served = script.model or request.model.answers_as
         reply = moderations.reply_object(request, served, number_=call.number)
-        self._answer(call, reply, script, None, 0, 0, request.markers)
+        self._answer(call, _encode(reply), script, None, 0, 0, request.markers)
 
     # Billing and sending.
 
@@ -304,21 +316,22 @@ class MockUpstream:
         return True
 
     def _refuse(self, call: _Call, refusal: Refusal) -> None:
-        headers = self._head.reply(call.upstream_id, call.started_ns, 0)
-        headers[0] = (b"content-type", refusal.content_type.encode())
-        headers += [(name.encode(), value.encode()) for name, value in refusal.headers]
+        content_type = refusal.content_type.encode()
+        fields = self._head.fields(call.upstream_id, call.started_ns, content_type=content_type)
+        for name, value in refusal.headers:
+            fields += b"%b: %b\r\n" % (name.encode(), value.encode())
         self.state.statuses[refusal.status] += 1
-        call.exchange.reply(refusal.status, headers, refusal.body)
+        call.exchange.reply(refusal.status, fields, refusal.body)
 
     def _reply(self, call: _Call, reply: dict[str, Any]) -> None:
-        headers = self._head.reply(call.upstream_id, call.started_ns, 0)
         self.state.statuses[200] += 1
-        call.exchange.reply(200, headers, _encode(reply))
+        fields = self._head.fields(call.upstream_id, call.started_ns)
+        call.exchange.reply(200, fields, _encode(reply))
 
     def _answer(
         self,
         call: _Call,
-        reply: dict[str, Any],
+        body: bytes,
         script: Script,
         entry: BillEntry | None,
         output_tokens: int,
@@ -326,16 +339,15 @@ class MockUpstream:
         markers: dict[str, str],
     ) -> None:
         """A reply in one piece; it is computed to its end even if nobody waits for it."""
-        headers = self._head.reply(call.upstream_id, call.started_ns, input_tokens)
+        fields = self._head.fields(call.upstream_id, call.started_ns, input_tokens=input_tokens)
         if script is self._healthy and self._at_once:  # the many
             if entry is not None:
                 entry.piece(output_tokens)
                 entry.end("done")
             self.state.statuses[200] += 1
-            call.exchange.reply(200, headers, _encode(reply))
+            call.exchange.reply(200, fields, body)
             return
-        body = _encode(reply)
-        wire = reply_wire(call.exchange, headers, body, output_tokens, script)
+        wire = reply_wire(call.exchange, fields, body, output_tokens, script)
         self._deliver(call, wire, script, entry, None, markers)
 
     def _deliver(
@@ -372,8 +384,23 @@ class MockUpstream:
         delivery.start()
 
 
+def _parse(body: bytes) -> object:
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        raise not_json() from None
+
+
+def _dump(reply: dict[str, Any]) -> bytes:
+    """By `json`, since a script's numbers may be larger than msgspec's."""
+    return json.dumps(reply, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 def _distort(answer: Answer, script: Script) -> None:
     """What a script changes in the answer itself."""
+    if not script.departs:
+        return
+    answer.altered = True
     if script.model is not None:
         answer.model = script.model
     if script.service_tier is not None:
@@ -381,4 +408,6 @@ def _distort(answer: Answer, script: Script) -> None:
     if script.usage_value is not None:
         answer.distort = ODD_USAGE[script.usage_value]
     if script.padding_bytes and answer.choices[0].pieces:
-        answer.choices[0].pieces[0] += "x" * script.padding_bytes
+        first, *others = answer.choices
+        pieces = [first.pieces[0] + "x" * script.padding_bytes, *first.pieces[1:]]
+        answer.choices = [replace(first, pieces=pieces), *others]

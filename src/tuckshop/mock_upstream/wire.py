@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from tuckshop.mock_upstream.connection import Exchange, Headers
+from tuckshop.mock_upstream.connection import Exchange
 from tuckshop.mock_upstream.errors import error_body
 from tuckshop.mock_upstream.script import Script
 
@@ -38,16 +38,18 @@ STRAY: Final = (
 
 
 def stream_wire(
-    exchange: Exchange, headers: Headers, frames: Iterator[Frame], script: Script
+    exchange: Exchange, fields: bytes, frames: Iterator[Frame], script: Script
 ) -> Iterator[Wire]:
     """A stream: its head, its events, its end."""
+    if not script.departs:
+        return _usual_stream(exchange, fields, frames)
     chunked = script.framing == "usual"
     if chunked:
-        headers.append((b"transfer-encoding", b"chunked"))
+        fields += b"transfer-encoding: chunked\r\n"
     else:
         exchange.keep_alive = False
     if script.gzip:
-        headers.append((b"content-encoding", b"gzip"))
+        fields += b"content-encoding: gzip\r\n"
     wire = _stream_text(frames, script)
     if script.gather:
         wire = _gathered(wire)
@@ -55,26 +57,33 @@ def stream_wire(
         wire = _deflated(wire)
     if chunked:
         wire = _chunked(wire)
-    wire = _between(
-        _head(exchange, headers, script), wire, b"0\r\n\r\n" if chunked else b"", script
-    )
+    wire = _between(_head(exchange, fields, script), wire, b"0\r\n\r\n" if chunked else b"", script)
     return _finished(wire, script)
 
 
+def _usual_stream(exchange: Exchange, fields: bytes, frames: Iterator[Frame]) -> Iterator[Wire]:
+    """The same for a script that changes nothing but the speed: the many."""
+    yield 0, exchange.head(200, fields + b"transfer-encoding: chunked\r\n")
+    tokens = 0
+    for tokens, data in frames:
+        yield tokens, b"%x\r\n%b\r\n" % (len(data), data) if data else data
+    yield tokens, b"0\r\n\r\n"
+
+
 def reply_wire(
-    exchange: Exchange, headers: Headers, body: bytes, tokens: int, script: Script
+    exchange: Exchange, fields: bytes, body: bytes, tokens: int, script: Script
 ) -> Iterator[Wire]:
     """A plain reply: its head, its body, generated in *tokens* steps before it is sent."""
     body = body[: _middle(body, script)] if script.midway in ("stop", "broken-json") else body
     if script.gzip:
         body = gzip.compress(body, mtime=0)
-        headers.append((b"content-encoding", b"gzip"))
+        fields += b"content-encoding: gzip\r\n"
     if script.framing == "until-close":
         exchange.keep_alive = False
     else:
         missing = 64 if script.midway == "garbage" else 0
-        headers.append((b"content-length", b"%d" % (len(body) + missing)))
-    wire = _reply_steps(_head(exchange, headers, script), body, tokens, script)
+        fields += b"content-length: %d\r\n" % (len(body) + missing)
+    wire = _reply_steps(_head(exchange, fields, script), body, tokens, script)
     return _finished(wire, script)
 
 
@@ -97,10 +106,10 @@ def _middle(body: bytes, script: Script) -> int:
     return len(body) // 2 if script.at is None else script.at
 
 
-def _head(exchange: Exchange, headers: Headers, script: Script) -> bytes:
-    headers += [(name.encode(), value.encode()) for name, value in script.extra_headers]
+def _head(exchange: Exchange, fields: bytes, script: Script) -> bytes:
+    fields += b"".join(b"%b: %b\r\n" % (n.encode(), v.encode()) for n, v in script.extra_headers)
     hints = b"HTTP/1.1 103 Early Hints\r\nlink: </>; rel=preload\r\n\r\n"
-    return (hints if script.hints_first else b"") + exchange.head(200, headers)
+    return (hints if script.hints_first else b"") + exchange.head(200, fields)
 
 
 def _stream_text(frames: Iterator[Frame], script: Script) -> Iterator[Wire]:
