@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from tuckshop.domain.money import NanoUSD
+from tuckshop.domain.usage import Usage
 from tuckshop.pricing.prices import ModelPrice
 
+__all__ = ["PER_MILLION", "Usage", "cost_of", "dearer"]
+
 PER_MILLION: Final = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens as the upstream states them, likely or not. Reasoning tokens are part of the output."""
-
-    input_tokens: int  # all of the input; cached and cache-write tokens are parts of it
-    cached_tokens: int = 0  # read from the cache
-    cache_write_tokens: int = 0  # written to the cache, whatever the lifetime
-    output_tokens: int = 0
-    cache_write_12h_tokens: int = 0  # the part of cache_write_tokens that is kept for 12 hours
-
-    @property
-    def is_consistent(self) -> bool:
-        """Whether no count is negative and the parts are not more than their wholes."""
-        counts = (self.cached_tokens, self.cache_write_12h_tokens, self.output_tokens)
-        return (
-            min(counts) >= 0
-            and self.cache_write_12h_tokens <= self.cache_write_tokens
-            and self.cached_tokens + self.cache_write_tokens <= self.input_tokens
-        )
 
 
 def cost_of(usage: Usage, price: ModelPrice) -> NanoUSD:

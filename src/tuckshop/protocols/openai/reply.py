@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from tuckshop.pricing.cost import Usage
+from tuckshop.domain.usage import Usage
 from tuckshop.protocols.openai.usage import decode_usage
 
 

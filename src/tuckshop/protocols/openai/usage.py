@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from tuckshop.pricing.cost import Usage
+from tuckshop.domain.usage import Usage
 
 
 class _CacheWrites(msgspec.Struct):

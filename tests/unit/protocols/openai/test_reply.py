@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tuckshop.pricing.cost import Usage
+from tuckshop.domain.usage import Usage
 from tuckshop.protocols.openai.reply import usage_of, usage_of_tail
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}

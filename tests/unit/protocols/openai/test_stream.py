@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuckshop.pricing.cost import Usage
+from tuckshop.domain.usage import Usage
 from tuckshop.protocols.openai.stream import EVENT_MAX_BYTES, StreamMeter
 
 
