@@ -36,8 +36,9 @@ class Mock:
     record: Path
 
     def requests(self) -> list[dict[str, Any]]:
-        """Every request it was sent, in order."""
-        return [json.loads(line) for line in self.record.read_text().splitlines()]
+        """Every request it was sent, in order, with its `body` decoded."""
+        lines = [json.loads(line) for line in self.record.read_text().splitlines()]
+        return [line | {"body": json.loads(line["body"] or "null")} for line in lines]
 
     def state(self) -> dict[str, Any]:
         return call("GET", self.url.removesuffix("/v1") + "/_mock/state")[1]
@@ -137,7 +138,9 @@ def start_server(
     raise AssertionError(f"the server was not ready in {ready_within_s} s:\n{log.read_text()}")
 
 
-def call(method: str, url: str, body: object = None, *, token: str | None = None) -> tuple[int, Any]:
+def call(
+    method: str, url: str, body: object = None, *, token: str | None = None
+) -> tuple[int, Any]:
     """(status, JSON or text) of one call, no retries."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
     data = None

@@ -47,7 +47,7 @@ from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.identify import may_call
 from tuckshop.gateway.models import model_body, models_body
 from tuckshop.gateway.relay import Relay, RelayTools, Resolver
-from tuckshop.pricing.prices import PriceList
+from tuckshop.pricing.prices import ModelPrice, PriceList
 from tuckshop.protocols import json_body
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai import errors as wording
@@ -139,6 +139,7 @@ class Gateway:
             ledger=ledger, drains=Drains(drains), prices=prices, clock=clock, loop=loop
         )
         self._running: set[Relay] = set()
+        self._pinned: set[str] = set()
         self._policies: dict[
             str, tuple[Holder, Policy]
         ] = {}  # by key id, as long as its holder is the same
@@ -202,7 +203,7 @@ class Gateway:
             if self._upstream.pool is None:
                 raise UpstreamUnavailableError(retryable=False)
             assert call.price is not None
-            self._ledger.pin_price(call.price.price_id, call.price.to_json())
+            self._pin(call.price)
             try:
                 granted = await self._ledger.reserve(call.hold())
             except StaleDirectoryError:
@@ -239,6 +240,11 @@ class Gateway:
             input_tokens=tokens,
             cap=cap,
         )
+
+    def _pin(self, price: ModelPrice) -> None:
+        if price.price_id not in self._pinned:
+            self._ledger.pin_price(price.price_id, price.to_json())
+            self._pinned.add(price.price_id)
 
     def _policy_of(self, holder: Holder) -> Policy:
         known = self._policies.get(holder.key.id)

@@ -13,7 +13,8 @@ from tuckshop.pricing.prices import ModelPrice, PriceList
 
 def models_body(prices: PriceList, policy: Policy, upstream: str) -> bytes:
     """The list of models that have a price and that *policy* opens."""
-    rows = [_shown(row, upstream) for row in prices.rows() if policy.may_model(row.model)]
+    usable = (row for row in prices.rows() if not row.search and policy.may_model(row.model))
+    rows = [_shown(row, upstream) for row in usable]
     return msgspec.json.encode({"object": "list", "data": rows})
 
 

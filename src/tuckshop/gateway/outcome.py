@@ -39,6 +39,10 @@ OUT_OF_MONEY: Final = frozenset(
 )
 
 
+# Tiers that cost more than the one every call asks for (`default`); nobody here knows how much.
+DEARER_TIERS: Final = frozenset({"priority", "fast", "ultrafast"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
     """What the upstream said of a reply: usage, and by which model and tier it was made."""
@@ -46,6 +50,7 @@ class Reported:
     usage: Usage | None
     model: str | None
     answered_price: ModelPrice | None  # of `model`, where the price list knows it
+    tier: str | None = None  # `service_tier`, as the reply says
 
 
 def charge_reported(
@@ -56,9 +61,13 @@ def charge_reported(
     outcome: Outcome,
     flags: frozenset[Flag],
 ) -> Settlement:
-    """The settlement of a reply that came to its end: exact where the usage is valid, else the bound."""
+    """
+    The settlement of a reply that came to its end: exact where the usage is valid, else the bound.
+
+    By the dearer of the model asked for and the one that answered.
+    """
     usage = reported.usage
-    if usage is None or not is_plausible(usage, price, granted):
+    if usage is None or not is_plausible(usage, price, granted) or reported.tier in DEARER_TIERS:
         return charge_bound(granted, outcome=outcome, flags=flags)
     answered = reported.answered_price
     if answered is None and reported.model is not None and reported.model != price.model:

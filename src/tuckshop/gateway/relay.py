@@ -283,7 +283,7 @@ class Relay:
 
     def _end_of_stream(self, meter: StreamMeter) -> None:
         rest = meter.finish()
-        self._charge_reported(meter.usage, meter.model)
+        self._charge_reported(meter.usage, meter.model, meter.service_tier)
         if not self._is_gone:
             self._exchange.end(rest)
 
@@ -304,9 +304,11 @@ class Relay:
         if self._call.price is not None and self._call.price.free:
             cost_nano: int | None = self._charge_free()
         else:
-            reported = usage_of_tail(body) if self._head_sent else usage_of(body)
-            cost_nano = self._charge_reported(
-                reported.usage if reported else None, reported.model if reported else None
+            told = usage_of_tail(body) if self._head_sent else usage_of(body)
+            cost_nano = (
+                self._charge_reported(told.usage, told.model, told.service_tier)
+                if told is not None
+                else self._charge_reported(None, None, None)
             )
         if not self._head_sent:
             self._send_head(length=len(body), cost_nano=cost_nano)
@@ -357,12 +359,13 @@ class Relay:
 
     # ── the one resolution ────────────────────────────────────────────────────────────────────────────────────
 
-    def _charge_reported(self, usage: Usage | None, model: str | None) -> int:
+    def _charge_reported(self, usage: Usage | None, model: str | None, tier: str | None) -> int:
         settlement = outcome.charge_reported(
             outcome.Reported(
                 usage=usage,
                 model=model,
                 answered_price=self._tools.prices.find(model) if model else None,
+                tier=tier,
             ),
             granted=self._granted,
             price=self._price(),
@@ -370,6 +373,14 @@ class Relay:
             flags=frozenset(self._flags),
         )
         self._resolve(settlement)
+        if "unconfirmed" in settlement.flags:
+            _log.warning(
+                "%s: no usable usage (%s): the bound is charged", settlement.request_id, usage
+            )
+        elif settlement.charged.cost_nano > self._granted.held.cost_nano:
+            _log.error(
+                "%s: the upstream billed more than the bound (overrun)", settlement.request_id
+            )
         return settlement.charged.cost_nano
 
     def _charge_free(self) -> int:

@@ -64,7 +64,7 @@ def assemble(
             ledger,
             usage,
             clock,
-            models=[price.model for price in prices.rows()],
+            models=[price.model for price in prices.rows() if not price.search],
             endpoint_groups=endpoint_groups,
         ),
         prices=Prices(prices, upstream),

@@ -1,0 +1,276 @@
+"""
+The composition root: the only place that knows every concrete class. Settings in, running server out.
+
+The order of a start is the order of what may fail: folder and ledger, recovery, directory, listener. The server is
+ready when all of it is done; whatever cannot be had ends the start with a sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tuckshop.api.app import build_app
+from tuckshop.domain.errors import SettingsError, StoreError
+from tuckshop.domain.ids import new_id
+from tuckshop.domain.records import Holder
+from tuckshop.edge.limits import EdgeLimits
+from tuckshop.edge.server import Edge
+from tuckshop.folder_files import (
+    admin_token,
+    derived,
+    master_secret,
+    pseudonym,
+    remove_run_file,
+    write_run_file,
+)
+from tuckshop.gateway.drains import DrainLimits
+from tuckshop.gateway.flood import FloodGate
+from tuckshop.gateway.gateway import Gateway, Upstream
+from tuckshop.ledger.engine import Engine
+from tuckshop.ledger.ledger import Ledger
+from tuckshop.pricing.prices import PriceList
+from tuckshop.protocols.openai.table import GROUPS
+from tuckshop.services.assembly import Services, assemble
+from tuckshop.services.opening import open_directory
+from tuckshop.settings import Settings, is_public
+from tuckshop.storage.database import Database, prepare
+from tuckshop.storage.writer import Writer
+from tuckshop.system_clock import SystemClock
+from tuckshop.upstreams.limits import UpstreamLimits
+from tuckshop.upstreams.pool import UpstreamPool
+
+_log: Final = logging.getLogger(__name__)
+
+UPSTREAM_NAME: Final = "openai"
+
+
+@dataclass(slots=True, kw_only=True)
+class Server:
+    """A running server. `close` ends it in order."""
+
+    settings: Settings
+    database: Database
+    writer: Writer
+    ledger: Ledger
+    services: Services
+    gateway: Gateway
+    pool: UpstreamPool | None
+    edge: Edge
+    url: str
+
+    async def close(self) -> None:
+        """Accept nothing more, let running calls end, charge the rest their bound, write everything, let go."""
+        self.edge.stop_accepting()
+        if not await self.edge.drained(self.settings.drain_seconds):
+            _log.warning(
+                "calls still ran at the end of the drain time; they are charged their bound"
+            )
+        self.gateway.cancel_all()
+        await self.edge.cut()
+        if self.pool is not None:
+            await self.pool.close()
+        await self.writer.close()
+        self.database.close()
+        remove_run_file(self.settings.data)
+
+
+async def start(settings: Settings) -> Server:
+    """
+    Everything up, recovered and listening.
+
+    Raises:
+        StoreError: The data folder or the ledger cannot be used.
+        SettingsError: The address cannot be had.
+    """
+    loop = asyncio.get_running_loop()
+    clock = SystemClock()
+    folder = settings.data
+    database = prepare(folder, database=_database_path(settings), durability=settings.durability)
+    async with contextlib.AsyncExitStack() as undo:
+        undo.callback(database.close)
+        master = master_secret(folder)
+        token = admin_token(folder, settings.admin_token)
+        prices = PriceList.load()
+        engine = Engine(clock, boot_id=new_id("boot", clock.now_us()))
+        writer = Writer(database, clock, handler=engine, waiting_max=settings.edge.waiting_max)
+        await writer.start()
+        undo.push_async_callback(writer.close)
+        ledger = Ledger(writer, engine, database, clock)
+        directory = await open_directory(writer, zone=settings.timezone)
+        services = assemble(
+            directory=directory,
+            writer=writer,
+            ledger=ledger,
+            database=database,
+            prices=prices,
+            clock=clock,
+            default_zone=settings.timezone,
+            endpoint_groups=GROUPS,
+            upstream=UPSTREAM_NAME,
+        )
+        pool = _pool(settings)
+        pseudonym_key = derived(master, "member pseudonyms")
+        gateway = Gateway(
+            directory=directory,
+            ledger=ledger,
+            prices=prices,
+            upstream=Upstream(
+                name=UPSTREAM_NAME,
+                profile=settings.openai_profile,
+                pool=pool,
+                credential=settings.openai_api_key or "",
+                pseudonym_of=lambda member_id: pseudonym(pseudonym_key, member_id),
+                gap_s=settings.edge.upstream_gap_timeout_s,
+                reasoning_gap_s=settings.edge.upstream_reasoning_gap_timeout_s,
+            ),
+            clock=clock,
+            flood=FloodGate(
+                per_second=settings.edge.flood_per_second, burst=settings.edge.flood_burst
+            ),
+            drains=DrainLimits(
+                all=settings.edge.drained_max,
+                per_member=settings.edge.drained_per_member_max,
+                timeout_s=settings.edge.drained_timeout_s,
+            ),
+            json_max_depth=settings.edge.json_max_depth,
+            body_max_bytes={
+                "": settings.edge.body_max_bytes,
+                "chat": settings.edge.chat_body_max_bytes,
+            },
+            loop=loop,
+        )
+        directory.on_cut(lambda ids: gateway.cut_off(lambda holder: _is_among(holder, ids)))
+        app = build_app(services=services, admin_token=token, readiness=lambda: writer.trouble)
+        edge = Edge(gateway, app, _edge_limits(settings), clock)
+        try:
+            await edge.serve(settings.host, settings.port)
+        except OSError as error:
+            raise SettingsError(
+                f"{settings.host} port {settings.port} cannot be listened on: {error.strerror or error};"
+                " set TUCKSHOP_PORT to another"
+            ) from error
+        undo.pop_all()
+    url = f"http://{_in_url(settings.host)}:{edge.port}"
+    write_run_file(folder, url)
+    return Server(
+        settings=settings,
+        database=database,
+        writer=writer,
+        ledger=ledger,
+        services=services,
+        gateway=gateway,
+        pool=pool,
+        edge=edge,
+        url=url,
+    )
+
+
+async def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> None:
+    """
+    Serve until SIGTERM or SIGINT, then end in order; a second signal ends at once.
+
+    *on_ready* is called once, with the address, when the server is ready.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    server = await start(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    _greet(server)
+    if on_ready is not None:
+        on_ready(server.url)
+    await stop.wait()
+    _log.info("stopping: running calls may end within %g s", settings.drain_seconds)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.gateway.cancel_all)
+    await server.close()
+    _log.info("stopped")
+
+
+def run(settings: Settings, on_ready: Callable[[str], None] | None = None) -> None:
+    """
+    `serve` on a loop of its own; returns when the server has ended in order.
+
+    Raises:
+        StoreError, SettingsError: It could not start.
+    """
+    import uvloop
+
+    uvloop.run(serve(settings, on_ready))
+
+
+def _greet(server: Server) -> None:
+    settings = server.settings
+    _log.info("listening on %s, data in %s", server.url, settings.data)
+    if server.pool is None:
+        _log.warning("OPENAI_API_KEY is not set: everything but the calls themselves works")
+    if is_public(settings.host):
+        _log.warning(
+            "listening beyond this machine without TLS: put a proxy that terminates it in front"
+        )
+
+
+def _is_among(holder: Holder, ids: frozenset[str]) -> bool:
+    return not ids.isdisjoint((holder.key.id, holder.member.id, holder.group.id))
+
+
+def _pool(settings: Settings) -> UpstreamPool | None:
+    if settings.openai_api_key is None:
+        return None
+    edge = settings.edge
+    limits = UpstreamLimits(
+        connect_timeout_s=edge.upstream_connect_timeout_s,
+        first_byte_timeout_s=edge.upstream_first_byte_timeout_s,
+        gap_timeout_s=edge.upstream_gap_timeout_s,
+        request_timeout_s=edge.request_timeout_s,
+        idle_timeout_s=edge.upstream_idle_timeout_s,
+    )
+    try:
+        return UpstreamPool(settings.openai_base_url, limits=limits)
+    except ValueError as error:
+        raise SettingsError(f"OPENAI_BASE_URL: {error}") from error
+
+
+def _edge_limits(settings: Settings) -> EdgeLimits:
+    edge = settings.edge
+    return EdgeLimits(
+        head_timeout_s=edge.head_timeout_s,
+        body_timeout_s=edge.body_timeout_s,
+        body_min_bytes_per_s=edge.body_min_bytes_per_s,
+        keepalive_timeout_s=edge.keepalive_timeout_s,
+        stall_timeout_s=edge.stall_timeout_s,
+        head_max_bytes=edge.head_max_bytes,
+        head_max_fields=edge.head_max_fields,
+        body_max_bytes=edge.body_max_bytes,
+        connections_max=edge.connections_max,
+        in_flight_max=edge.in_flight_max,
+        buffered_bodies_max_bytes=edge.buffered_bodies_max_bytes,
+    )
+
+
+def _database_path(settings: Settings) -> Path | None:
+    """
+    The file that `sqlite:///PATH` names: relative as written, absolute with four slashes, as SQLAlchemy reads it.
+
+    Raises:
+        StoreError: No file is named.
+    """
+    if settings.database_url is None:
+        return None
+    path = settings.database_url.removeprefix("sqlite:///")
+    if not path or path == ":memory:":
+        raise StoreError("TUCKSHOP_DATABASE_URL: a ledger needs a file")
+    return Path(path)
+
+
+def _in_url(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - every address: this machine finds us on loopback
+        return "127.0.0.1" if host == "0.0.0.0" else "[::1]"  # noqa: S104
+    return f"[{host}]" if ":" in host else host

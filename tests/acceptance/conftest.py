@@ -1,0 +1,75 @@
+"""One server and one made-up upstream for a whole module of tests; groups and keys are made per test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from tests.support.processes import Mock, Server, start_mock, start_server
+
+
+@pytest.fixture(scope="module")
+def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mock]:
+    mock = start_mock(tmp_path_factory.mktemp("upstream"))
+    yield mock
+    mock.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, mock: Mock) -> Iterator[Server]:
+    server = start_server(tmp_path_factory.mktemp("server"), mock.url)
+    yield server
+    assert server.stop() == 0, server.log.read_text()
+
+
+NewKey = Callable[..., str]
+
+
+@pytest.fixture
+def new_key(server: Server, request: pytest.FixtureRequest) -> NewKey:
+    """Make a group as told and give a key of its only member."""
+    count = 0
+
+    def make(
+        *, member: dict[str, Any] | None = None, key: dict[str, Any] | None = None, **group: Any
+    ) -> str:
+        nonlocal count
+        count += 1
+        return key_of_new_member(
+            server, group_name(request, count), member=member, key=key, **group
+        )
+
+    return make
+
+
+def group_name(request: pytest.FixtureRequest, count: int) -> str:
+    name = "".join(c if c.isalnum() else "-" for c in request.node.name.lower()).strip("-")
+    return f"{name[:55]}-{count}"
+
+
+def key_of_new_member(
+    server: Server,
+    name: str,
+    *,
+    member: dict[str, Any] | None = None,
+    key: dict[str, Any] | None = None,
+    **group: Any,
+) -> str:
+    server.made("POST", "/groups", {"name": name, **group})
+    made = server.made(
+        "POST", f"/groups/{name}/members", {"external_id": f"{name}-1", **(member or {})}
+    )
+    return str(server.made("POST", f"/members/{made['data'][0]['id']}/keys", key or {})["key"])
+
+
+def client_of(server: Server, key: str, **options: Any) -> openai.OpenAI:
+    return openai.OpenAI(api_key=key, base_url=f"{server.url}/v1", **{"max_retries": 0, **options})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
