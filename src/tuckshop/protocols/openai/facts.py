@@ -58,7 +58,9 @@ def understand(endpoint: Endpoint, tree: Mapping[str, Any], *, pass_unknown: boo
         model = endpoint.default_model
     if not isinstance(model, str) or not 0 < len(model) <= MODEL_MAX_CHARS:
         raise _wrong("model", f"a string of 1 to {MODEL_MAX_CHARS} characters")
-    unknown = tuple(name for name in tree if name not in endpoint.parameters)
+    unknown: tuple[str, ...] = ()
+    if not tree.keys() <= endpoint.parameters:
+        unknown = tuple(name for name in tree if name not in endpoint.parameters)
     if unknown and not pass_unknown:
         raise ParameterNotAllowedError(
             unknown[0], "it is not known here, so its price is not either"
@@ -72,12 +74,18 @@ def understand(endpoint: Endpoint, tree: Mapping[str, Any], *, pass_unknown: boo
 def _chat(tree: Mapping[str, Any], model: str, unknown: tuple[str, ...]) -> BodyFacts:
     if "-search-" in model:
         raise ParameterNotAllowedError("model", "models that search the web cost a fee per call")
-    _refuse_what_costs_more(tree)
+    if not _PRICED_OR_KEPT.isdisjoint(tree):
+        _refuse_what_costs_more(tree)
     stream = _bool(tree, "stream")
-    caps = {name: _count(tree, name, most=_CAP_MAX) for name in CAP_FIELDS}
-    named = {name: cap for name, cap in caps.items() if cap is not None}
-    tools, extent = _tools(tree)
-    extent += _response_schema(tree.get("response_format"))
+    named: dict[str, int] = {}
+    for name in CAP_FIELDS:
+        cap = _count(tree, name, most=_CAP_MAX)
+        if cap is not None:
+            named[name] = cap
+    tools, extent = 0, Extent()
+    if not _DEFINING.isdisjoint(tree):
+        tools, extent = _tools(tree)
+        extent += _response_schema(tree.get("response_format"))
     messages = tree.get("messages")
     if not isinstance(messages, list):
         raise _wrong("messages", "a list of messages")
@@ -104,6 +112,18 @@ _CHAT_REFUSED: Final = {
     "prediction": "predictions make output that cannot be bounded",
     "web_search_options": "a web search costs a fee per call",
 }
+# Names that a plain call does not have: it is spared looking at each of them.
+_PRICED_OR_KEPT: Final = frozenset(_CHAT_REFUSED) | {
+    "modalities",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "service_tier",
+    "store",
+}
+_DEFINING: Final = frozenset(
+    {"function_call", "functions", "response_format", "tool_choice", "tools"}
+)
 
 
 def _refuse_what_costs_more(tree: Mapping[str, Any]) -> None:

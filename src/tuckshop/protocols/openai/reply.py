@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from tuckshop.domain.usage import Usage
-from tuckshop.protocols.openai.usage import decode_usage
+from tuckshop.protocols.openai.usage import UNREADABLE, decode_usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,7 @@ class _Reply(msgspec.Struct):
 
 
 _DECODER: Final = msgspec.json.Decoder(_Reply)
+_TAIL_TRIES: Final = 4  # each may decode the whole tail
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
 
 
@@ -35,7 +36,7 @@ def usage_of(body: bytes) -> ReplyFacts | None:
     """The facts of the whole *body*; None: it is no JSON object."""
     try:
         reply = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     return ReplyFacts(
         usage=decode_usage(reply.usage), model=reply.model, service_tier=reply.service_tier
@@ -49,8 +50,9 @@ def usage_of_tail(tail: bytes) -> ReplyFacts | None:
     From the name `usage` on, the rest must be the end of one object: so the name stands at its top level. Within a
     text it cannot be met, since JSON writes the quotes of a text with a backslash.
     """
-    for match in reversed(list(_USAGE.finditer(tail))):
-        facts = usage_of(b"{" + tail[match.start() :])
+    starts = [match.start() for match in _USAGE.finditer(tail)]
+    for start in reversed(starts[-_TAIL_TRIES:]):
+        facts = usage_of(b"{" + tail[start:])
         if facts is not None:
             return facts
     return None

@@ -18,7 +18,7 @@ import msgspec
 
 from tuckshop.domain.usage import Usage
 from tuckshop.protocols.openai.cleaning import clean_json
-from tuckshop.protocols.openai.usage import decode_usage
+from tuckshop.protocols.openai.usage import UNREADABLE, decode_usage
 
 EVENT_MAX_BYTES: Final = 1 << 20  # a longer event is passed on unread, and so is all that follows
 
@@ -133,7 +133,7 @@ class StreamMeter:
             return event
         try:
             chunk = _CHUNK.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return event
         self._is_first = False
         self.model = chunk.model or self.model

@@ -23,8 +23,8 @@ _MESSAGE_NAMES: Final = frozenset(
         "prompt_cache_breakpoint", "refusal", "role", "text", "tool_call_id", "tool_calls", "type",
     }
 )  # fmt: skip
-_REFERENCES: Final = ("$dynamicRef", "$recursiveRef")
-_NAMING: Final = ("properties", "patternProperties", "$defs", "definitions")
+_REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
+_NAMING: Final = frozenset({"properties", "patternProperties", "$defs", "definitions"})
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,7}")  # one spelling per element
 
 
@@ -68,7 +68,7 @@ def schema_extent(root: Any) -> Extent:
     if root is None:
         return Extent()
     try:
-        return _SchemaWalk(root).extent_of(root)
+        return Extent(*_SchemaWalk(root).extent_of(root))
     except RecursionError:  # a chain of a thousand references
         return Extent(UNBOUNDED)
 
@@ -78,39 +78,52 @@ class _SchemaWalk:
 
     def __init__(self, root: Any) -> None:
         self._root = root
-        self._known: dict[
-            str, Extent | None
-        ] = {}  # None: being walked, so met again means recursion
+        # Bytes and properties by pointer. None: being walked, so met again means recursion.
+        self._known: dict[str, tuple[int, int] | None] = {}
 
-    def extent_of(self, node: Any) -> Extent:
+    def extent_of(self, node: Any) -> tuple[int, int]:
+        """(bytes of text, properties and listed values) of *node*."""
         if isinstance(node, str):
-            return Extent(len(node.encode()))
+            return len(node) if node.isascii() else len(node.encode()), 0
         if isinstance(node, list):
-            # Each listed value is written with quotes and a separator around it.
-            return sum(map(self.extent_of, node), Extent(0, len(node)))
-        if not isinstance(node, dict):
-            return Extent(_scalar_bytes(node))
-        total = Extent()
-        for name, value in node.items():
-            total += Extent(len(name.encode()))
-            if name == "$ref" and isinstance(value, str):
-                total += self._referred(value)
-            elif name in _REFERENCES and isinstance(value, str):
-                return Extent(UNBOUNDED)
-            elif isinstance(value, dict) and name in _NAMING:
-                total += Extent(0, len(value))
-            total += self.extent_of(value)
-        return total
+            return self._of_list(node)
+        if isinstance(node, dict):
+            return self._of_object(node)
+        return _scalar_bytes(node), 0
 
-    def _referred(self, pointer: str) -> Extent:
+    def _of_list(self, node: list[Any]) -> tuple[int, int]:
+        # Each listed value is written with quotes and a separator around it.
+        text_bytes, properties = 0, len(node)
+        for value in node:
+            more_bytes, more_properties = self.extent_of(value)
+            text_bytes += more_bytes
+            properties += more_properties
+        return text_bytes, properties
+
+    def _of_object(self, node: dict[str, Any]) -> tuple[int, int]:
+        text_bytes, properties = 0, 0
+        for name, value in node.items():
+            text_bytes += len(name.encode())
+            if name in _NAMING and isinstance(value, dict):
+                properties += len(value)
+            elif name in _REFERENCES and isinstance(value, str):
+                more_bytes, more_properties = self._referred(name, value)
+                text_bytes += more_bytes
+                properties += more_properties
+            more_bytes, more_properties = self.extent_of(value)
+            text_bytes += more_bytes
+            properties += more_properties
+        # A schema that doubles at each level soon passes any integer that can be stored.
+        return min(text_bytes, UNBOUNDED), min(properties, UNBOUNDED)
+
+    def _referred(self, name: str, pointer: str) -> tuple[int, int]:
         if pointer in self._known:
-            return self._known[pointer] or Extent(UNBOUNDED)
-        target = self._at(pointer)
+            return self._known[pointer] or (UNBOUNDED, 0)
+        target = self._at(pointer) if name == "$ref" else None
         if target is None:
-            return Extent(UNBOUNDED)
+            return UNBOUNDED, 0
         self._known[pointer] = None
-        extent = self.extent_of(target)
-        self._known[pointer] = extent
+        extent = self._known[pointer] = self.extent_of(target)
         return extent
 
     def _at(self, pointer: str) -> Any:

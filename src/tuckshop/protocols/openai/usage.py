@@ -28,6 +28,9 @@ class _Usage(msgspec.Struct):
 
 _DECODER: Final = msgspec.json.Decoder(_Usage)
 
+# All that decoding what an upstream sends can raise: it may be no JSON, no UTF-8, or absurdly deep.
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 
 def decode_usage(raw: bytes | msgspec.Raw) -> Usage | None:
     """
@@ -37,7 +40,7 @@ def decode_usage(raw: bytes | msgspec.Raw) -> Usage | None:
     """
     try:
         stated = _DECODER.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     output = stated.completion_tokens
     if stated.total_tokens is not None:

@@ -58,7 +58,9 @@ def test_zero_is_a_value() -> None:
     assert facts.usage == Usage(input_tokens=0)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b"\xff", b'{"usage":'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"<html>", b"\xff", b'{"usage":', b'{"usage":{"a":' * 50_000]
+)
 def test_what_is_no_json_object_has_no_facts(body: bytes) -> None:
     assert usage_of(body) is None
 
@@ -77,6 +79,7 @@ def test_the_tail_of_a_long_reply_tells_the_same_usage(kept: int) -> None:
     "tail",
     [
         b"",
+        b'"usage":{' * 7000,
         b'5,"total_tokens":15}}',
         b'{"usage":{"prompt_tokens":1,"completion_tokens":1}}]}',  # not at the top level
         b'x","usage":{"prompt_tokens":1,"completion_tokens":1},"cho',

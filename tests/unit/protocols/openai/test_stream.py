@@ -107,6 +107,15 @@ def test_usage_that_nobody_can_read_is_no_usage(stated: Any) -> None:
     assert meter.usage is None
 
 
+def test_absurd_depth_from_the_upstream_is_passed_on_and_is_no_crash() -> None:
+    deep = b"data: " + b'{"usage":' * 50_000 + b"{\n\n"
+
+    meter, passed = relay(DELTA + deep + USAGE)
+
+    assert passed == DELTA + deep
+    assert meter.usage == READ
+
+
 def test_text_that_talks_of_usage_is_text() -> None:
     text = '"usage":{"prompt_tokens":1,"completion_tokens":1} "error" [DONE] data: [DONE]\n\n'
     stream = DELTA + event(chunk(choices=[{"delta": {"content": text}}]))
