@@ -46,7 +46,7 @@ async def dial(
         if isinstance(error, OSError) and error.errno == errno.ETIMEDOUT:
             raise DialError("refused", str(error)) from error
         raise DialError("connect_timeout", f"{limits.connect_timeout_s} s") from error
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:  # the latter: no possible name
         raise DialError("dns", str(error)) from error
     except ssl.SSLError as error:  # of a certificate too
         raise DialError("tls", str(error)) from error
