@@ -72,6 +72,8 @@ def _rate(error: errors.RateLimitExceededError) -> str:
             f"{calls if state.amounts_visible else 'running calls'}{_standing(state)}. "
             "Try again when one of them has ended."
         )
+    if state.limit.window == "total":
+        return f"{_limit(state)} is used up{_standing(state)}. {_renewal(state)} {_ASK} for more."
     return (
         f"{_limit(state)} is full{_standing(state)}. Try again in {span(error.retry_after_s)}. "
         f"{_renewal(state)}"

@@ -158,6 +158,16 @@ def test_more_than_a_limit_ever_takes_tells_both_numbers() -> None:
     assert "1600" in error["message"]
 
 
+def test_a_count_that_never_renews_promises_no_time() -> None:
+    limit = state("5 requests total", used=5, resets_at_us=None)
+
+    error, headers = told(errors.RateLimitExceededError(state=limit, retry_after_s=30 * 86_400.0))
+
+    assert "does not renew by itself" in error["message"]
+    assert "Try again" not in error["message"]
+    assert headers[b"x-should-retry"] == b"false"
+
+
 @pytest.mark.parametrize(
     ("limit", "resets_at_us", "expected"),
     [
