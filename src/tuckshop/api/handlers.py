@@ -16,6 +16,7 @@ from tuckshop.services.members import ROSTER_MAX_ROWS
 from tuckshop.services.paging import PAGE_DEFAULT, PageSize
 from tuckshop.services.request_log import RequestFilter
 from tuckshop.services.roster import RosterLine
+from tuckshop.services.search import SearchText
 from tuckshop.services.shapes import (
     GroupChange,
     GroupReset,
@@ -52,7 +53,7 @@ class GroupMemberQuery(Sent, frozen=True, kw_only=True):
 
     external_id: str | None = None
     email: str | None = None
-    q: str | None = None
+    q: SearchText | None = None
     state: Listed | None = None
     cursor: str | None = None
     limit: PageSize = PAGE_DEFAULT

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta
 from sqlalchemy import ColumnElement, or_
+
+SearchText = Annotated[str, Meta(max_length=200)]  # databases take no patterns of any length
 
 
 def contains(columns: tuple[ColumnElement[Any], ...], words: str) -> ColumnElement[bool]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuckshop.ledger.ledger import Ledger
 
 from tests.support.asgi_client import AsgiClient
 from tests.support.fake_clock import FakeClock
 from tuckshop.api.app import build_app
+from tuckshop.ledger.engine import Engine
+from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.prices import PriceList
 from tuckshop.services.assembly import Services, assemble
 from tuckshop.services.opening import open_directory
@@ -112,5 +113,6 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
 
 def make_ledger(database: Database, clock: FakeClock) -> tuple[Ledger, Writer]:
     """The ledger and its writer, not started."""
-    writer = Writer(database, clock)
-    return Ledger(writer), writer
+    engine = Engine(clock, boot_id="boot_test")
+    writer = Writer(database, clock, handler=engine)
+    return Ledger(writer, engine, database, clock), writer

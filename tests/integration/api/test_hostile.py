@@ -1,0 +1,110 @@
+"""Hostile values in every field, query and path: refused or taken, never a failure, and nothing of another's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.integration.api.conftest import Counter
+from tuckshop.api.app import all_routes
+from tuckshop.api.routing import Route
+
+pytestmark = pytest.mark.anyio
+
+VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    2**63,
+    10**400,
+    "",
+    " ",
+    "\x00",
+    "\ud800",
+    "\u2028",
+    "\u202e",
+    "x" * 100_000,
+    "'; DROP TABLE members; --",
+    "%",
+    "_",
+    "../../etc/passwd",
+    "sk-tuck-" + "a" * 40,
+    [],
+    [""],
+    ["*" * 100],
+    ["$1/month"] * 51,
+    ["$99999999999999999999/month"],
+    ["-$1/month"],
+    [None],
+    [["$1/month"]],
+    {},
+    {"a": 1},
+]
+ROUTES = all_routes(lambda: None)
+WRITING = [route for route in ROUTES if hasattr(route.request, "__struct_fields__")]
+READING = [route for route in ROUTES if route.query is not None]
+
+
+async def paths_of(counter: Counter) -> dict[str, str]:
+    group, member, key = await counter.chain(each=["$1/month"])
+    return {"group": group["id"], "member": member["id"], "key": key["id"], "request": "req_none"}
+
+
+def name_of(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+@pytest.mark.parametrize("route", WRITING, ids=name_of)
+async def test_no_value_of_any_field_makes_the_server_fail(counter: Counter, route: Route) -> None:
+    path = route.path.format(**await paths_of(counter))
+    base = {"name": "other"} if route.path.endswith("/groups") else {}
+
+    for field in route.request.__struct_fields__:
+        for value in VALUES:
+            raw = json.dumps({**base, field: value}).encode()
+            answer = await counter.admin.send(route.method, path, raw=raw)
+            assert answer.status in (200, 201, 400, 409, 422), (field, value, answer.body)
+            if answer.status >= 400:
+                assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_no_value_in_a_roster_makes_the_server_fail(counter: Counter) -> None:
+    paths = await paths_of(counter)
+    path = f"/api/v1/groups/{paths['group']}/members"
+
+    for field in ("external_id", "name", "email", "limits", "models", "nosuch"):
+        for value in VALUES:
+            row = {"external_id": "1", field: value}
+            for body in (row, [row, {"external_id": "2"}]):
+                raw = json.dumps(body).encode()
+                answer = await counter.admin.send("POST", path, raw=raw)
+                assert answer.status in (201, 400, 422), (field, value, answer.body)
+
+
+@pytest.mark.parametrize("route", READING, ids=name_of)
+async def test_no_query_makes_the_server_fail(counter: Counter, route: Route) -> None:
+    path = route.path.format(**await paths_of(counter))
+
+    for field in route.query.__struct_fields__:
+        for value in VALUES:
+            if isinstance(value, str) and "\ud800" not in value:
+                answer = await counter.admin.send(route.method, path, query={field: value})
+                assert answer.status in (200, 201, 404, 422, 400), (field, value, answer.body)
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.parameters], ids=name_of)
+async def test_an_id_that_is_not_there_is_told_as_unknown(counter: Counter, route: Route) -> None:
+    """K5."""
+    paths = await paths_of(counter)
+    body = {"external_id": "1"} if route.path.endswith("/members") else {}
+
+    for value in ("nosuch", "' OR 1=1 --", "%", "\x00", "grp_", "é" * 500, paths["request"]):
+        path = route.path.format(**dict.fromkeys(route.parameters, value))
+        answer = await counter.admin.send(
+            route.method, path, raw=json.dumps(body).encode() if route.request else None
+        )
+        assert answer.status == 404, (value, answer.body)
