@@ -58,7 +58,15 @@ class ReleaseAll:
 
 
 Operation: TypeAlias = (
-    Reserve | Settlement | Void | Withdraw | RefusedRow | PinPrice | TakeSums | WriteNotes | ReleaseAll
+    Reserve
+    | Settlement
+    | Void
+    | Withdraw
+    | RefusedRow
+    | PinPrice
+    | TakeSums
+    | WriteNotes
+    | ReleaseAll
 )
 
 

@@ -1,0 +1,215 @@
+"""Admit one call: look at every limit it meets, decide, and take the hold from all of them or from none (M1, M2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from tuckshop.domain.errors import RateLimitExceededError, RefusalError
+from tuckshop.domain.reservation import Flag, Granted, Hold, LimitInForce
+from tuckshop.ledger.arithmetic import (
+    Grant,
+    Refuse,
+    Standing,
+    Wait,
+    decide,
+    takes_from,
+)
+from tuckshop.ledger.books import Books, OpenRow, scope_chain
+from tuckshop.ledger.contributions import open_vectors
+from tuckshop.ledger.refusals import HELD_RETRY_S, refusal_of, state_of
+from tuckshop.ledger.sums import Unsummed
+from tuckshop.ledger.tallies import Tally, TallyKey
+from tuckshop.ledger.waiting import WaitingRoom
+
+_CLAMPED: Final[frozenset[Flag]] = frozenset({"clamped"})
+_NO_FLAGS: Final[frozenset[Flag]] = frozenset()
+_PLACE_OF: Final = {"key": 0, "member": 1, "group": 2, "workspace": 3}  # in the scope chain
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """It fits into what is not used, but running calls hold it, or others wait for it already."""
+
+    keys: tuple[TallyKey, ...]  # the limits to wait for
+    limit: LimitInForce  # the first of them, to be named should the wait be in vain
+    tally: Tally
+    look_again_us: int | None  # when the first sub-window of one of them leaves
+
+
+Attempt: TypeAlias = Granted | RefusalError | Blocked | Unsummed
+
+
+class Admission:
+    """Decides over the books and the waiting room."""
+
+    def __init__(self, books: Books, room: WaitingRoom, boot_id: str) -> None:
+        self._books = books
+        self._room = room
+        self._boot_id = boot_id
+
+    def attempt(self, hold: Hold, *, ticket: int, waited_s: float) -> Attempt:
+        """What becomes of *hold* now. If it is granted, it is entered in the books."""
+        books = self._books
+        now_us = books.transaction.now_us
+        limits = hold.limits
+        tallies = books.tallies_of(limits, hold.workspace_id, hold.member_id)
+        if isinstance(tallies, Unsummed):
+            return tallies
+        standings: list[Standing] = []
+        for limit, tally in zip(limits, tallies, strict=True):
+            source = tally if tally.rolling is not None else tally.counter_now(now_us)
+            assert source is not None
+            standings.append(Standing(limit, tally.slot, source.used, source.held))
+        decision = decide(hold, standings)
+        if isinstance(decision, Refuse):
+            return refusal_of(decision, standings, tallies, now_us)
+        keys = self._keys_to_wait_for(hold, decision, standings, tallies, ticket)
+        if keys:
+            return _blocked(hold, keys, tallies)
+        assert isinstance(decision, Grant)
+        return self._enter(hold, decision, tallies, waited_s)
+
+    def _keys_to_wait_for(
+        self,
+        hold: Hold,
+        decision: Grant | Wait,
+        standings: list[Standing],
+        tallies: list[Tally],
+        ticket: int,
+    ) -> list[TallyKey]:
+        keys: list[TallyKey] = []
+        if isinstance(decision, Wait):
+            blocking = {id(standing) for standing in decision.for_}
+            keys = [
+                tally.key
+                for standing, tally in zip(standings, tallies, strict=True)
+                if id(standing) in blocking
+            ]
+        if self._room.waiters:
+            keys += self._room.ahead_of(
+                ticket, [tally.key for tally in tallies if takes_from(hold, tally.slot)]
+            )
+        return keys
+
+    def refusal(self, blocked: Blocked) -> RateLimitExceededError:
+        """What is told when the wait was in vain."""
+        return RateLimitExceededError(
+            state=state_of(blocked.limit, blocked.tally, self._books.transaction.now_us),
+            retry_after_s=HELD_RETRY_S,
+            held_by=self._running(blocked.tally),
+        )
+
+    def _running(self, tally: Tally) -> int:
+        """How many running calls hold something of *tally*."""
+        scope_key = tally.key[:3]
+        return sum(
+            scope_key in row.scope_keys
+            and tally.selector.covers(*row.covered)
+            and tally.counter_at(row.admitted_at) is not None
+            for row in self._books.open.values()
+        )
+
+    def _enter(self, hold: Hold, grant: Grant, tallies: list[Tally], waited_s: float) -> Granted:
+        books = self._books
+        transaction = books.transaction
+        now_us = transaction.now_us
+        held = grant.held
+        position = transaction.next_position(hold.workspace_id)
+        covered = (hold.model, hold.model_aliases, hold.endpoint_group)
+        used_vector, held_vector = open_vectors(
+            held.cost_nano, held.input_tokens, held.output_tokens, held.images
+        )
+        in_force = set(tallies)
+        for key in scope_chain(hold.workspace_id, hold.key_id, hold.member_id, hold.group_id):
+            scope = books.scope(key)
+            for tally in scope.covering(covered):
+                if tally not in in_force:
+                    books.forget(scope, tally)
+                    continue
+                slot = tally.slot
+                used, taken = used_vector[slot], held_vector[slot]
+                if used or taken:
+                    counter = tally.counter_now(now_us)
+                    assert counter is not None
+                    books.add(counter, used, taken)
+        flags = _NO_FLAGS if grant.lowered_by is None else _CLAMPED
+        queue_ms = int(waited_s * 1000)
+        books.insert(
+            OpenRow(
+                hold.workspace_id,
+                hold.request_id,
+                position,
+                now_us,
+                self._boot_id,
+                hold.group_id,
+                hold.member_id,
+                hold.key_id,
+                hold.endpoint,
+                covered,
+                held.cost_nano,
+                held.input_tokens,
+                held.output_tokens,
+                held.images,
+                flags,
+            ),
+            (
+                hold.workspace_id,
+                hold.request_id,
+                position,
+                now_us,
+                self._boot_id,
+                hold.group_id,
+                hold.member_id,
+                hold.key_id,
+                hold.endpoint,
+                hold.endpoint_group,
+                hold.model,
+                " ".join(hold.model_aliases),
+                hold.upstream,
+                hold.terms.price_id,
+                grant.cap,
+                held.cost_nano,
+                held.input_tokens,
+                held.output_tokens,
+                held.images,
+                "clamped" if flags else "",
+                queue_ms,
+                hold.tag,
+            ),
+        )
+        return Granted(
+            request_id=hold.request_id,
+            position=position,
+            at_us=now_us,
+            cap=grant.cap,
+            lowered_by=None if grant.lowered_by is None else grant.lowered_by.limit,
+            held=held,
+            states=tuple(
+                state_of(limit, tally, now_us)
+                for limit, tally in zip(hold.limits, tallies, strict=True)
+            ),
+            queue_ms=queue_ms,
+        )
+
+
+def _blocked(hold: Hold, keys: list[TallyKey], tallies: list[Tally]) -> Blocked:
+    wanted = set(keys)
+    waited_for = [
+        (limit, tally)
+        for limit, tally in zip(hold.limits, tallies, strict=True)
+        if tally.key in wanted
+    ]
+    limit, tally = waited_for[0]
+    leaving = [
+        next(iter(t.counters.values())).end_us
+        for _, t in waited_for
+        if t.rolling is not None and t.counters
+    ]
+    return Blocked(tuple(wanted), limit, tally, min(leaving, default=None))
+
+
+def scopes_match(hold: Hold) -> bool:
+    """Whether every limit of *hold* counts at a scope of its own chain: others it would never be taken from."""
+    chain = scope_chain(hold.workspace_id, hold.key_id, hold.member_id, hold.group_id)
+    return all(chain[_PLACE_OF[limit.scope.kind]][2] == limit.scope.id for limit in hold.limits)

@@ -1,0 +1,426 @@
+"""
+The ledger's memory: counters and open reservations, written through to the database within each transaction.
+
+Everything in here can be dropped and read again; `drop` does it when a transaction or a savepoint was rolled back. So
+memory never says anything that the database does not, and no change has to be undone by hand.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from tuckshop.domain.limits import Rolling
+from tuckshop.domain.reservation import Amounts, Flag, LimitInForce, Outcome, ReservationState
+from tuckshop.domain.windows import SpanMemo, free_at_us, subwindow_start
+from tuckshop.ledger import store
+from tuckshop.ledger.arithmetic import NOTHING, Vector
+from tuckshop.ledger.contributions import open_vectors, settled_vector
+from tuckshop.ledger.sums import Summer, Unsummed, Want, member_of_key, sum_directly
+from tuckshop.ledger.tallies import (
+    FOREVER,
+    Counter,
+    CounterKey,
+    Covered,
+    ScopeKey,
+    ScopeTallies,
+    Tally,
+    TallyKey,
+    aliases_of,
+    calendar_of,
+    kind_of,
+)
+from tuckshop.storage.transaction import Transaction
+
+_log: Final = logging.getLogger(__name__)
+
+SCOPES_MAX: Final = 50_000  # in memory; beyond it all are dropped and read again as they are needed
+BUCKET_US: Final = 15 * 60 * 1_000_000
+BucketKey = tuple[str, int, str, str, str, str, str]
+
+
+class OpenRow(NamedTuple):
+    """A reservation that is not resolved yet."""
+
+    workspace_id: str
+    id: str
+    position: int
+    admitted_at: int
+    owner: str
+    group_id: str
+    member_id: str
+    key_id: str
+    endpoint: str
+    covered: Covered
+    held_cost: int
+    held_input_tokens: int
+    held_output_tokens: int
+    images: int
+    flags: frozenset[Flag]
+
+    @property
+    def scope_keys(self) -> tuple[ScopeKey, ...]:
+        """The chain of scopes that it counts at."""
+        return scope_chain(self.workspace_id, self.key_id, self.member_id, self.group_id)
+
+
+def scope_chain(
+    workspace_id: str, key_id: str, member_id: str, group_id: str
+) -> tuple[ScopeKey, ScopeKey, ScopeKey, ScopeKey]:
+    """The scopes of a call, narrow ones first."""
+    return (
+        (workspace_id, "key", key_id),
+        (workspace_id, "member", member_id),
+        (workspace_id, "group", group_id),
+        (workspace_id, "workspace", workspace_id),
+    )
+
+
+class Books:
+    """What is known of counters and open reservations, and what of it is still to be written."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, OpenRow] = {}
+        self.freed: set[TallyKey] = set()  # tallies that got room since somebody asked
+        self.is_watched = False  # somebody waits, so `freed` matters
+        self._transaction: Transaction | None = None
+        self._is_open_known = False
+        self._scopes: dict[ScopeKey, ScopeTallies] = {}
+        self._spans = SpanMemo()
+        self._inserts: list[tuple[object, ...]] = []
+        self._closes: list[tuple[object, ...]] = []
+        self._dirty: list[Counter] = []
+        self._deletes: list[CounterKey] = []
+        self._buckets: dict[BucketKey, list[int]] = {}
+
+    @property
+    def transaction(self) -> Transaction:
+        """The one that is open."""
+        assert self._transaction is not None
+        return self._transaction
+
+    def begin(self, transaction: Transaction) -> None:
+        """Work in *transaction* from now on."""
+        self._transaction = transaction
+        if len(self._scopes) > SCOPES_MAX:
+            self._scopes.clear()
+        if not self._is_open_known:
+            self.open = {row.id: row for row in read_open(transaction)}
+            self._is_open_known = True
+
+    def drop(self) -> None:
+        """What was done since the last `flush`, or what it wrote, is undone: read everything again."""
+        self.drop_counters()
+        self.open = {}
+        self._is_open_known = False
+        self._inserts.clear()
+        self._closes.clear()
+        self._buckets.clear()
+
+    def drop_counters(self) -> None:
+        """Read counters again when they are needed. What is to be written of them is not."""
+        self._scopes.clear()
+        self._dirty.clear()
+        self._deletes.clear()
+
+    # ── counters ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def scope(self, key: ScopeKey) -> ScopeTallies:
+        """All tallies of a scope that exist."""
+        scope = self._scopes.get(key)
+        if scope is None:
+            scope = self._scopes[key] = self._read_scope(key)
+        return scope
+
+    def tallies_of(
+        self, limits: Sequence[LimitInForce], workspace_id: str, member_id: str | None
+    ) -> list[Tally] | Unsummed:
+        """
+        The tally of each of *limits*, with a counter for now.
+
+        Args:
+            member_id: Whose key a key's limits are for; None: to be looked up.
+        Returns:
+            Or what has to be summed first, off the writer.
+        """
+        now_us = self.transaction.now_us
+        found: list[Tally] = []
+        missing: dict[ScopeKey, dict[object, Want]] = {}
+        for limit in limits:
+            scope_key: ScopeKey = (workspace_id, limit.scope.kind, limit.scope.id)
+            tally = self.scope(scope_key).tallies.get(limit.limit.kind)
+            if tally is not None and tally.rolling is not None:
+                for counter in tally.drop_dead(now_us):
+                    self._delete(counter)
+            elif tally is None or tally.counter_at(now_us) is None:
+                missing.setdefault(scope_key, {})[limit.limit.kind] = self._want(limit, now_us)
+                continue
+            found.append(tally)
+        if not missing:
+            return found
+        self.flush()  # so that the sums see this batch's own rows
+        for scope_key, wants in missing.items():
+            if scope_key[1] == "key" and member_id is None:
+                member_id = member_of_key(self.transaction.cursor, workspace_id, scope_key[2])
+            whose = member_id if scope_key[1] == "key" else None
+            chosen = tuple(wants.values())
+            summer = sum_directly(self.transaction.cursor, scope_key, whose, chosen)
+            if summer is None:
+                return Unsummed(scope_key, whose, chosen)
+            self.install(scope_key, summer, is_stored=False)
+        return self.tallies_of(limits, workspace_id, member_id)
+
+    def install(self, scope_key: ScopeKey, summer: Summer, *, is_stored: bool) -> None:
+        """Take counters that were summed. *is_stored*: write them even where nobody has counted in them yet."""
+        now_us = self.transaction.now_us
+        scope = self.scope(scope_key)
+        for index, want in enumerate(summer.wants):
+            used, held = summer.used[index], summer.held[index]
+            tally = scope.tallies.get(want.kind)
+            if tally is None:
+                tally = Tally(scope_key, want.kind)
+                scope.add(tally)
+            elif tally.rolling is not None or tally.counter_at(now_us) is not None:
+                continue  # somebody else was faster
+            if tally.rolling is None:
+                counter = tally.put(
+                    want.start_us,
+                    want.end_us,
+                    used.get(want.start_us, 0),
+                    held.get(want.start_us, 0),
+                )
+                if is_stored:
+                    self._mark(counter)
+                continue
+            for start_us in sorted(used.keys() | held.keys()):
+                end_us = free_at_us(tally.rolling, start_us)
+                counter = tally.put(start_us, end_us, used.get(start_us, 0), held.get(start_us, 0))
+                # All or none of a rolling tally's counters are in the database: one that is there vouches for all.
+                self._mark(counter)
+            tally.drop_dead(now_us)
+
+    def add(self, counter: Counter, used: int, held: int) -> None:
+        """Move a counter."""
+        counter.used += used
+        counter.held += held
+        tally = counter.tally
+        if tally.rolling is not None:
+            tally.used += used
+            tally.held += held
+        if not counter.is_dirty:
+            counter.is_dirty = True
+            self._dirty.append(counter)
+        if self.is_watched and (used < 0 or held < 0):
+            self.freed.add(tally.key)
+
+    def add_everywhere(
+        self,
+        scope_keys: Iterable[ScopeKey],
+        covered: Covered,
+        admitted_us: int,
+        used: Vector,
+        held: Vector,
+    ) -> None:
+        """Move every counter that such a call counts in, where it is still there."""
+        for key in scope_keys:
+            for tally in self.scope(key).covering(covered):
+                slot = tally.slot
+                if used[slot] or held[slot]:
+                    counter = tally.counter_at(admitted_us)
+                    if counter is not None:
+                        self.add(counter, used[slot], held[slot])
+
+    def forget(self, scope: ScopeTallies, tally: Tally) -> None:
+        """No limit uses this kind any more, so it is not kept up: should one come back, it is summed afresh."""
+        for counter in tally.counters.values():
+            self._delete(counter)
+        scope.remove(tally)
+
+    # ── request rows ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def insert(self, row: OpenRow, columns: tuple[object, ...]) -> None:
+        """A new reservation. Its counters are the caller's business."""
+        self.open[row.id] = row
+        self._inserts.append(columns)
+
+    def close(
+        self,
+        row: OpenRow,
+        state: ReservationState,
+        *,
+        charged: Amounts | None,
+        cached_tokens: int,
+        outcome: Outcome,
+        flags: frozenset[Flag],
+    ) -> int:
+        """
+        Resolve an open reservation: row, counters of all scopes and roll-up together (M6).
+
+        Args:
+            charged: None: nothing, all is given back.
+        Returns:
+            The position of the resolution.
+        """
+        transaction = self.transaction
+        del self.open[row.id]
+        used_before, held_before = open_vectors(
+            row.held_cost, row.held_input_tokens, row.held_output_tokens, row.images
+        )
+        if charged is None:
+            charged = Amounts(images=row.images)
+            used_after = NOTHING
+        else:
+            used_after = settled_vector(
+                charged.cost_nano, charged.input_tokens, charged.output_tokens, charged.images
+            )
+            self.roll_up(row, 1, charged, cached_tokens)
+        self.add_everywhere(
+            row.scope_keys,
+            row.covered,
+            row.admitted_at,
+            _minus(used_after, used_before),
+            _minus(NOTHING, held_before),
+        )
+        position = transaction.next_position(row.workspace_id)
+        self._closes.append(
+            (
+                str(state),
+                position,
+                transaction.now_us,
+                charged.cost_nano,
+                charged.input_tokens,
+                charged.output_tokens,
+                cached_tokens,
+                charged.images,
+                " ".join(sorted(flags | row.flags)),
+                outcome.http_status,
+                outcome.error,
+                outcome.first_byte_ms,
+                outcome.duration_ms,
+                outcome.upstream_request_id,
+                row.workspace_id,
+                row.id,
+            )
+        )
+        return position
+
+    def roll_up(
+        self, row: OpenRow, requests: int, charged: Amounts, cached_tokens: int = 0
+    ) -> None:
+        """Add to the quarter of an hour in which *row* was admitted."""
+        key = (
+            row.workspace_id,
+            row.admitted_at - row.admitted_at % BUCKET_US,
+            row.group_id,
+            row.member_id,
+            row.key_id,
+            row.covered[0],
+            row.endpoint,
+        )
+        sums = self._buckets.setdefault(key, [0, 0, 0, 0, 0])
+        sums[0] += requests
+        sums[1] += charged.input_tokens
+        sums[2] += charged.output_tokens
+        sums[3] += cached_tokens
+        sums[4] += charged.cost_nano
+
+    # ── write-through ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def flush(self) -> None:
+        """Write what was changed into the open transaction."""
+        cursor = self.transaction.cursor
+        if self._inserts:
+            cursor.executemany(store.INSERT_REQUEST, self._inserts)
+            self._inserts.clear()
+        if self._closes:
+            cursor.executemany(store.CLOSE_REQUEST, self._closes)
+            # Nobody else writes, so memory and table agree on what is open; if not, nothing here can be believed.
+            assert cursor.rowcount == len(self._closes), "a reservation was closed twice"
+            self._closes.clear()
+        if self._deletes:
+            cursor.executemany(store.DELETE_COUNTER, self._deletes)
+            self._deletes.clear()
+        if self._dirty:
+            rows = []
+            for counter in self._dirty:
+                if counter.is_dirty:
+                    counter.is_dirty = False
+                    end_us = None if counter.end_us == FOREVER else counter.end_us
+                    rows.append((*counter.key, end_us, counter.used, counter.held))
+            cursor.executemany(store.PUT_COUNTER, rows)
+            self._dirty.clear()
+        if self._buckets:
+            cursor.executemany(
+                store.ADD_TO_BUCKET, [(*key, *sums) for key, sums in self._buckets.items()]
+            )
+            self._buckets.clear()
+
+    def _mark(self, counter: Counter) -> None:
+        if not counter.is_dirty:
+            counter.is_dirty = True
+            self._dirty.append(counter)
+
+    def _delete(self, counter: Counter) -> None:
+        counter.is_dirty = False
+        self._deletes.append(counter.key)
+
+    def _read_scope(self, key: ScopeKey) -> ScopeTallies:
+        scope = ScopeTallies(key)
+        now_us = self.transaction.now_us
+        for (
+            metric,
+            selector,
+            window,
+            start_us,
+            end_us,
+            used,
+            held,
+        ) in self.transaction.cursor.execute(store.SCOPE_COUNTERS, key).fetchall():
+            kind = kind_of(metric, selector, window)
+            tally = scope.tallies.get(kind)
+            if tally is None:
+                tally = Tally(key, kind)
+                scope.add(tally)
+            tally.put(start_us, FOREVER if end_us is None else end_us, used, held)
+        for tally in list(scope.tallies.values()):
+            if tally.rolling is not None:
+                for counter in tally.drop_dead(now_us):
+                    self._delete(counter)
+                if not tally.counters:
+                    scope.remove(tally)  # nothing vouches for what was not counted meanwhile
+        return scope
+
+    def _want(self, limit: LimitInForce, now_us: int) -> Want:
+        kind, window = limit.limit.kind, limit.limit.window
+        if isinstance(window, Rolling):
+            oldest_us = now_us - window.seconds * 1_000_000
+            since_us = subwindow_start(window, subwindow_start(window, oldest_us) - 1)
+            return Want(kind, start_us=0, end_us=FOREVER, since_us=since_us)
+        calendar = calendar_of(kind.window)
+        if calendar is None:  # what runs now: older rows are all closed
+            since_us = min((row.admitted_at for row in self.open.values()), default=now_us)
+            return Want(kind, start_us=0, end_us=FOREVER, since_us=since_us)
+        span = self._spans.span_at(calendar, now_us, limit.zone)
+        end_us = FOREVER if span.end_us is None else span.end_us
+        return Want(kind, start_us=span.start_us, end_us=end_us, since_us=span.start_us)
+
+
+def read_open(transaction: Transaction) -> list[OpenRow]:
+    """Every reservation that is not resolved, of whatever boot, oldest first."""
+    cursor = transaction.cursor
+    found: list[OpenRow] = []
+    for (workspace_id,) in cursor.execute("SELECT id FROM workspaces").fetchall():
+        for values in cursor.execute(store.OPEN_REQUESTS, (workspace_id,)).fetchall():
+            group, model, aliases = values[9:12]
+            covered = (model, aliases_of(aliases), group)
+            found.append(
+                OpenRow._make((*values[:9], covered, *values[12:16], frozenset(values[16].split())))
+            )
+    return found
+
+
+def _minus(a: Vector, b: Vector) -> Vector:
+    return (
+        a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3], a[4] - b[4], a[5] - b[5], a[6] - b[6]
+    )  # fmt: skip

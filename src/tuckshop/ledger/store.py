@@ -1,0 +1,86 @@
+"""
+The ledger's SQL: plain text for the driver's cursor, each run with `executemany` once per batch.
+
+Statements say what they do; what goes into them is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+INSERT_REQUEST: Final = """
+INSERT INTO requests (
+    workspace_id, id, position, admitted_at, owner, state, group_id, member_id, key_id, endpoint, endpoint_group,
+    model, model_aliases, upstream, price_id, cap, held_cost, held_input_tokens, held_output_tokens, images, flags,
+    queue_ms, tag
+) VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+# Compare and set: a row that is closed never changes (M6, M7).
+CLOSE_REQUEST: Final = """
+UPDATE requests SET
+    state = ?, resolved_position = ?, resolved_at = ?, cost = ?, input_tokens = ?, output_tokens = ?,
+    cached_tokens = ?, images = ?, flags = ?, http_status = ?, error = ?, first_byte_ms = ?, duration_ms = ?,
+    upstream_request_id = ?
+WHERE workspace_id = ? AND id = ? AND state = 'reserved'
+"""
+
+INSERT_REFUSAL: Final = """
+INSERT INTO requests (
+    workspace_id, id, position, resolved_position, admitted_at, resolved_at, owner, state, group_id, member_id, key_id,
+    endpoint, endpoint_group, model, upstream, held_cost, held_input_tokens, held_output_tokens, cost, input_tokens,
+    output_tokens, cached_tokens, error, http_status, tag
+) VALUES (?, ?, ?, ?, ?, ?, ?, 'refused', ?, ?, ?, ?, '', ?, '', 0, 0, 0, 0, 0, 0, 0, ?, ?, ?)
+"""
+
+REPEAT_REFUSAL: Final = """
+UPDATE requests SET repeats = repeats + ? WHERE workspace_id = ? AND id = ? AND state = 'refused'
+"""
+
+PUT_COUNTER: Final = """
+INSERT INTO counters (
+    workspace_id, scope_kind, scope_id, metric, selector, "window", window_start, window_end, used, held
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET used = excluded.used, held = excluded.held
+"""
+
+DELETE_COUNTER: Final = """
+DELETE FROM counters WHERE workspace_id = ? AND scope_kind = ? AND scope_id = ? AND metric = ? AND selector = ?
+    AND "window" = ? AND window_start = ?
+"""
+
+SCOPE_COUNTERS: Final = """
+SELECT metric, selector, "window", window_start, window_end, used, held FROM counters
+WHERE workspace_id = ? AND scope_kind = ? AND scope_id = ? ORDER BY metric, selector, "window", window_start
+"""
+
+OPEN_REQUESTS: Final = """
+SELECT workspace_id, id, position, admitted_at, owner, group_id, member_id, key_id, endpoint, endpoint_group, model,
+    model_aliases, held_cost, held_input_tokens, held_output_tokens, images, flags
+FROM requests WHERE workspace_id = ? AND state = 'reserved' ORDER BY position
+"""
+
+RESOLUTION: Final = """
+SELECT state, resolved_position, cost, input_tokens, output_tokens, images FROM requests
+WHERE workspace_id = ? AND id = ?
+"""
+
+ADD_TO_BUCKET: Final = """
+INSERT INTO usage_buckets (
+    workspace_id, bucket, group_id, member_id, key_id, model, endpoint, requests, input_tokens, output_tokens,
+    cached_tokens, cost
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    requests = requests + excluded.requests, input_tokens = input_tokens + excluded.input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens, cached_tokens = cached_tokens + excluded.cached_tokens,
+    cost = cost + excluded.cost
+"""
+
+PIN_PRICE: Final = "INSERT OR IGNORE INTO prices (id, content, first_used_at) VALUES (?, ?, ?)"
+
+INSERT_ENTRY: Final = """
+INSERT INTO entries (
+    workspace_id, id, position, at, kind, request_id, scope_kind, scope_id, with_total, cost, input_tokens,
+    output_tokens, actor, reason
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""

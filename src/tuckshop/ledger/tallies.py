@@ -1,0 +1,198 @@
+"""
+Counters in memory: written through, so that whatever is here can be dropped at any time and read again.
+
+A *counter* is one row: (workspace, scope, metric, selector, window, window start). A *tally* is the counters of one
+kind at one scope: those of one calendar window after the other, or the sub-windows of a rolling one with their sum.
+
+What keeps them true: a counter that exists counts every request of its scope that its selector covers and its window
+holds, open or closed, exactly once. A tally of which nothing is live does not exist; it is summed from the rows when
+somebody needs it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from tuckshop.domain.limits import Calendar, LimitKind, Metric, Rolling, Selector
+from tuckshop.domain.windows import free_at_us, subwindow_start, subwindow_us
+from tuckshop.ledger.arithmetic import SLOT_OF
+
+FOREVER: Final = 2**63 - 1
+
+ScopeKey: TypeAlias = tuple[str, str, str]  # workspace, scope kind, scope id
+TallyKey: TypeAlias = tuple[str, str, str, str, str, str]  # … metric, canonical selector, window
+CounterKey: TypeAlias = tuple[str, str, str, str, str, str, int]
+Covered: TypeAlias = tuple[str, tuple[str, ...], str]  # model, aliases, endpoint group
+
+
+class Counter:
+    """One row. `end_us` is when it ends to count, which for a sub-window is later than it ends to fill."""
+
+    __slots__ = ("end_us", "held", "is_dirty", "start_us", "tally", "used")
+
+    def __init__(self, tally: Tally, start_us: int, end_us: int, used: int = 0, held: int = 0):
+        self.tally = tally
+        self.start_us = start_us
+        self.end_us = end_us
+        self.used = used
+        self.held = held
+        self.is_dirty = False
+
+    @property
+    def key(self) -> CounterKey:
+        """Its primary key."""
+        return (*self.tally.key, self.start_us)
+
+
+class Tally:
+    """The counters of one kind at one scope."""
+
+    __slots__ = (
+        "counters", "current", "held", "key", "kind", "rolling", "selector", "slot", "subwindow_us", "used"
+    )  # fmt: skip
+
+    def __init__(self, scope_key: ScopeKey, kind: LimitKind) -> None:
+        self.kind = kind
+        self.key: TallyKey = (*scope_key, str(kind.metric), kind.selector, kind.window)
+        self.slot = SLOT_OF[kind.metric]
+        self.selector = selector_of(kind.selector)
+        self.rolling = rolling_of(kind.window)
+        self.subwindow_us = subwindow_us(self.rolling) if self.rolling else 0
+        self.counters: dict[
+            int, Counter
+        ] = {}  # by start; of a rolling tally the live ones, oldest first
+        self.current: Counter | None = None
+        self.used = 0  # of a rolling tally: the sum of the live ones
+        self.held = 0
+
+    def put(self, start_us: int, end_us: int, used: int, held: int) -> Counter:
+        """Add a counter, later than those that are there."""
+        counter = Counter(self, start_us, end_us, used, held)
+        self.counters[start_us] = counter
+        self.current = counter
+        if self.rolling:
+            self.used += used
+            self.held += held
+        return counter
+
+    def counter_now(self, now_us: int) -> Counter | None:
+        """The counter that a call admitted at *now_us* counts in; None: there is none yet."""
+        current = self.current
+        if self.rolling:
+            start_us = now_us - now_us % self.subwindow_us
+            if current is not None and current.start_us == start_us:
+                return current
+            return self.put(start_us, free_at_us(self.rolling, start_us), 0, 0)
+        if current is not None and current.start_us <= now_us < current.end_us:
+            return current
+        return self.counter_at(now_us)
+
+    def counter_at(self, admitted_us: int) -> Counter | None:
+        """The counter of a call that was admitted at *admitted_us*; None: it is gone, or never was."""
+        if self.rolling:
+            return self.counters.get(subwindow_start(self.rolling, admitted_us))
+        for counter in self.counters.values():
+            if counter.start_us <= admitted_us < counter.end_us:
+                return counter
+        return None
+
+    def drop_dead(self, now_us: int) -> list[Counter]:
+        """Of a rolling tally: take out the sub-windows that have left, oldest first."""
+        dead: list[Counter] = []
+        for counter in self.counters.values():
+            if now_us < counter.end_us:
+                break
+            dead.append(counter)
+        for counter in dead:
+            del self.counters[counter.start_us]
+            self.used -= counter.used
+            self.held -= counter.held
+        if not self.counters:
+            self.current = None
+        return dead
+
+    def resets_at_us(self, now_us: int) -> int | None:
+        """When it starts afresh, or when all of a rolling window is free again; None: no time can be told."""
+        if self.rolling:
+            for newest in reversed(self.counters.values()):
+                if newest.used or newest.held:
+                    return newest.end_us
+            return now_us
+        counter = self.counter_now(now_us)
+        return None if counter is None or counter.end_us == FOREVER else counter.end_us
+
+
+class ScopeTallies:
+    """All tallies of one scope."""
+
+    __slots__ = ("_covering", "id", "key", "tallies")
+
+    def __init__(self, key: ScopeKey) -> None:
+        self.key = key
+        self.id = key[2]
+        self.tallies: dict[LimitKind, Tally] = {}
+        self._covering: dict[Covered, tuple[Tally, ...]] = {}
+
+    def covering(self, covered: Covered) -> tuple[Tally, ...]:
+        """The tallies that such a call counts in."""
+        found = self._covering.get(covered)
+        if found is None:
+            found = tuple(
+                tally for tally in self.tallies.values() if tally.selector.covers(*covered)
+            )
+            if len(self._covering) >= 64:
+                self._covering.clear()
+            self._covering[covered] = found
+        return found
+
+    def add(self, tally: Tally) -> None:
+        """From now on it counts."""
+        self.tallies[tally.kind] = tally
+        self._covering.clear()
+
+    def remove(self, tally: Tally) -> None:
+        """It counts no more."""
+        self.tallies.pop(tally.kind, None)
+        self._covering.clear()
+
+
+def tally_key(scope_key: ScopeKey, kind: LimitKind) -> TallyKey:
+    """What names the tally of *kind* at that scope, in memory or not."""
+    return (*scope_key, str(kind.metric), kind.selector, kind.window)
+
+
+def kind_of(metric: str, selector: str, window: str) -> LimitKind:
+    """The kind that a row's columns tell."""
+    return LimitKind(Metric(metric), window, selector)
+
+
+def selector_of(canonical: str) -> Selector:
+    """The selector that is written so in a counter's key."""
+    names = canonical.split(",") if canonical else []
+    endpoints = tuple(
+        name.removeprefix("endpoint:") for name in names if name.startswith("endpoint:")
+    )
+    models = tuple(name for name in names if not name.startswith("endpoint:"))
+    return Selector(models, endpoints)
+
+
+def rolling_of(window: str) -> Rolling | None:
+    """The rolling window that is written so in a counter's key; None: it is a calendar window, or `now`."""
+    if not window.startswith("rolling:"):
+        return None
+    seconds = int(window.removeprefix("rolling:"))
+    return Rolling.of(seconds, "second")
+
+
+def calendar_of(window: str) -> Calendar | None:
+    """The calendar window that is written so in a counter's key."""
+    match window:
+        case "day" | "week" | "month" | "year" | "total":
+            return window
+        case _:
+            return None
+
+
+def aliases_of(text: str) -> tuple[str, ...]:
+    """A row's `model_aliases`."""
+    return tuple(text.split())
