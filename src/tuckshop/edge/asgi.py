@@ -8,6 +8,7 @@ application starts. Paths with anything that decodes to a separator or a dot seg
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -15,6 +16,8 @@ from urllib.parse import unquote
 
 from tuckshop.domain.errors import InvalidRequestError
 from tuckshop.edge.exchange import Exchange
+
+_log: Final = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -52,7 +55,12 @@ class AsgiBridge:
             raise InvalidRequestError("the path holds a dot segment or an encoded separator")
         assert self._app is not None
         conversation = _Conversation(exchange)
-        await self._app(self._scope(exchange), conversation.receive, conversation.send)
+        try:
+            await self._app(self._scope(exchange), conversation.receive, conversation.send)
+        except Exception as error:
+            if not exchange.client_left:
+                raise
+            _log.debug("the client left: %r", error)
         if not exchange.ended and not exchange.client_left:
             exchange.abort()  # it returned before its reply was complete
 
