@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tests.integration.api.conftest import Counter
+from tuckshop.domain.errors import StaleDirectoryError
 from tuckshop.domain.ids import new_id
 from tuckshop.domain.keys import digest_of
 from tuckshop.domain.policy import limits_for, policy_of
@@ -238,3 +240,34 @@ async def test_a_change_is_seen_by_the_next_reservation(counter: Counter) -> Non
     await counter.admin.patch("/api/v1/groups/swa", {"each": ["$2/month"]})
 
     assert await reserve(counter, key["key"])
+
+
+async def test_calls_go_on_while_staff_change_things(counter: Counter) -> None:
+    """D6: a reservation that meets a newer directory finds it when it looks again, three times at most."""
+    await counter.group(each=["$50/month"])
+    keys = [
+        (await counter.key((await counter.member(external_id=str(number)))["id"]))["key"]
+        for number in range(10)
+    ]
+    tries: list[int] = []
+
+    async def call(index: int, secret: str) -> None:
+        await asyncio.sleep(index / 1_000)
+        for number in range(1, 4):
+            try:
+                await reserve(counter, secret)
+            except StaleDirectoryError:
+                continue
+            tries.append(number)
+            return
+
+    async def change(number: int) -> None:
+        answer = await counter.admin.patch("/api/v1/groups/swa", {"title": str(number)})
+        assert answer.status == 200
+
+    await asyncio.gather(
+        *(call(index, secret) for index, secret in enumerate(keys * 10)),
+        *(change(number) for number in range(30)),
+    )
+
+    assert len(tries) == 100
