@@ -1,9 +1,10 @@
 """
 Listening sockets with an accept loop of our own (rule E7).
 
-The loops' own servers do not survive a process without file descriptors: uvloop closes the listening socket at the
-first failed accept. This one keeps a descriptor in reserve: it is given up to take the connection that cannot be
-served, close it, and so empty the queue; then accepting rests for a moment.
+A process without file descriptors goes on accepting later, in the same way on every loop: asyncio's own server tries
+again and logs several hundred errors a second meanwhile, uvloop's drops everyone who waits and says nothing. This one
+keeps a descriptor in reserve: it is given up to take a connection that cannot be served and close it; then accepting
+rests for a moment. It also turns away what exceeds the bound before anything is made for it.
 """
 
 from __future__ import annotations
