@@ -41,11 +41,14 @@ class Mock:
         return [line | {"body": json.loads(line["body"] or "null")} for line in lines]
 
     def state(self) -> dict[str, Any]:
-        return call("GET", self.url.removesuffix("/v1") + "/_mock/state")[1]
+        state: dict[str, Any] = call("GET", self.url.removesuffix("/v1") + "/_mock/state")[1]
+        return state
 
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def start_mock(folder: Path, *options: str) -> Mock:

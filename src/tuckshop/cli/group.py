@@ -79,11 +79,9 @@ def group() -> None:
 @group.command()
 @click.argument("name")
 @policy_options
-@options.unset_options(fields=(), lists=_LISTS)
+@options.empty_option(*_LISTS)
 @options.as_json
-def create(
-    name: str, as_json: bool, unset: tuple[str, ...], empty: tuple[str, ...], **fields: object
-) -> None:
+def create(name: str, as_json: bool, empty: tuple[str, ...], **fields: object) -> None:
     """
     Make the group NAME.
 
@@ -93,7 +91,7 @@ def create(
         --each '$0.20/month' --each '35 requests/minute on gpt-4o-mini' --shared '$50/month' \\
         --models gpt-4o-mini --models 'text-embedding-*'
     """
-    body = options.body_of({"name": name, **fields}, unset=unset, empty=empty)
+    body = options.body_of({"name": name, **fields}, empty=empty)
     made = Client.connect().post("groups", body=body)
     _show(made, as_json)
     if not any(str(limit).startswith("$") for limit in (*made["each"], *made["shared"])):
@@ -152,7 +150,8 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--name", "new_name", help="A new name.")
 @policy_options
-@options.unset_options(fields=_UNSETTABLE, lists=_LISTS)
+@options.unset_option(*_UNSETTABLE)
+@options.empty_option(*_LISTS)
 @options.as_json
 def edit(
     name: str,

@@ -9,7 +9,7 @@ import click
 
 from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json, RefusedError
-from tuckshop.cli.naming import member_id
+from tuckshop.cli.naming import member_id, names_of
 from tuckshop.cli.output import (
     allowed,
     as_list,
@@ -63,11 +63,9 @@ def key() -> None:
     "--member", required=True, metavar="MEMBER", help="Id (mem_…) or GROUP/EXTERNAL_ID (swa/4711)."
 )
 @key_options
-@options.unset_options(fields=(), lists=_LISTS)
+@options.empty_option(*_LISTS)
 @options.as_json
-def create(
-    member: str, as_json: bool, unset: tuple[str, ...], empty: tuple[str, ...], **fields: object
-) -> None:
+def create(member: str, as_json: bool, empty: tuple[str, ...], **fields: object) -> None:
     """
     Issue a key. It is shown only now, alone on standard output.
 
@@ -75,7 +73,7 @@ def create(
     Example:
       tuckshop key create --member swa/4711 --name laptop --limits '$0.05/day' > key.txt
     """
-    body = _with_time(options.body_of(fields, unset=unset, empty=empty))
+    body = _with_time(options.body_of(fields, empty=empty))
     client = Client.connect()
     _hand_out(client.post("members", member_id(client, member), "keys", body=body), as_json)
 
@@ -105,12 +103,14 @@ def list_(member: str | None, group: str | None, state: str | None, as_json: boo
     elif not found:
         note("There are no such keys.")
     else:
+        names = names_of(client, (one["member"] for one in found))
         print_table(
-            ["id", "key", "name", "state", "last used", "expires", "member"],
+            ["member", "name", "key", "state", "last used", "expires", "id"],
             [
                 [
-                    *(one["id"], f"…{one['last4']}", one["name"], one["state"]),
-                    *(when(one["last_used_at"]), when(one["expires_at"]), one["member"]),
+                    *(names.get(one["member"], one["member"]), one["name"]),
+                    *(f"…{one['last4']}", one["state"]),
+                    *(when(one["last_used_at"]), when(one["expires_at"]), one["id"]),
                 ]
                 for one in found
             ],
@@ -134,7 +134,8 @@ def show(key: str, as_json: bool) -> None:
 @key.command()
 @click.argument("key", metavar="KEY")
 @key_options
-@options.unset_options(fields=_UNSETTABLE, lists=_LISTS)
+@options.unset_option(*_UNSETTABLE)
+@options.empty_option(*_LISTS)
 @options.as_json
 def edit(
     key: str, as_json: bool, unset: tuple[str, ...], empty: tuple[str, ...], **fields: object

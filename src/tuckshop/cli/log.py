@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json
-from tuckshop.cli.naming import member_id
+from tuckshop.cli.naming import member_id, names_of
 from tuckshop.cli.output import as_list, note, print_facts, print_json, print_table, usd, when
 
 
@@ -53,19 +55,20 @@ def log(
     elif not found:
         note("Nobody has called yet." if not any(filters.values()) else "No such calls.")
     else:
+        names = names_of(client, (row["member"] for row in found))
         numbers = ("in", "out", "cost", "ms")
         print_table(
             ["at", "member", "model", "status", *numbers, "notes", "id"],
-            [_line(row) for row in found],
+            [_line(row, names) for row in found],
             right=frozenset(numbers),
         )
 
 
-def _line(row: Json) -> list[object]:
+def _line(row: Json, names: Mapping[str, str]) -> list[object]:
     status = row["status"] if row["error"] is None else f"{row['status']} {row['error']}"
     repeats = [f"{row['repeats']} times"] if row["repeats"] > 1 else []
     return [
-        *(when(row["at"]), row["member"], row["model"], status),
+        *(when(row["at"]), names.get(row["member"], row["member"]), row["model"], status),
         *(row["input_tokens"], row["output_tokens"], usd(row["cost_usd"]), row["duration_ms"]),
         *(" ".join([*row["flags"], *repeats]), row["id"]),
     ]

@@ -15,12 +15,14 @@ from tuckshop.domain.errors import TuckshopError
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "serve": "Start the server.",
+        "demo": "Start the whole thing with a made-up provider and a made-up class.",
         "group": "Groups: create, list, show, edit, pause, resume, reset, archive.",
         "member": "Members: create, list, show, edit, pause, resume, reset, archive.",
         "key": "Keys: create, list, show, edit, pause, resume, reset, rotate, revoke, archive.",
         "usage": "Show what was used, summed up.",
         "log": "Show the request log, newest first.",
         "config": "Show the settings in force, and where each came from.",
+        "mock-upstream": "Start the made-up provider alone.",
     }
 )
 
@@ -54,7 +56,9 @@ class Commands(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="tuckshop", message="%(prog)s %(version)s")
 def cli() -> None:
     """

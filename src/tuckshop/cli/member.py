@@ -48,7 +48,7 @@ def member() -> None:
 @click.option("--email", help="Of one member.")
 @options.limit_options(("limits", "of its own, in place of the group's of the same kind"))
 @options.allow_options
-@options.unset_options(fields=(), lists=_LISTS)
+@options.empty_option(*_LISTS)
 @click.option(
     "--issue-keys", is_flag=True, help="Give each that has no active key one, shown only now."
 )
@@ -58,7 +58,6 @@ def create(
     group: str,
     issue_keys: bool,
     as_json: bool,
-    unset: tuple[str, ...],
     empty: tuple[str, ...],
     **fields: object,
 ) -> None:
@@ -72,7 +71,7 @@ def create(
     """
     if len(external_id) > 1 and (fields["name"] or fields["email"]):
         raise click.UsageError("--name and --email are of one member: add them one by one.")
-    body = options.body_of(fields, unset=unset, empty=empty)
+    body = options.body_of(fields, empty=empty)
     rows = [{"external_id": one, **body} for one in external_id]
     client = Client.connect()
     query = {"issue_keys": True} if issue_keys else {}
@@ -157,7 +156,8 @@ def show(member: str, as_json: bool) -> None:
 @click.option("--email")
 @options.limit_options(("limits", "of its own, in place of the group's of the same kind"))
 @options.allow_options
-@options.unset_options(fields=_UNSETTABLE, lists=_LISTS)
+@options.unset_option(*_UNSETTABLE)
+@options.empty_option(*_LISTS)
 @options.as_json
 def edit(
     member: str, as_json: bool, unset: tuple[str, ...], empty: tuple[str, ...], **fields: object

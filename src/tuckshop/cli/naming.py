@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import click
 
-from tuckshop.cli.client import Client, Json, RefusedError
+from tuckshop.cli.client import Client, RefusedError
 
-MEMBER: Final = "MEMBER"  # in usage lines
-MEMBER_HELP: Final = "A MEMBER is named by id (mem_…) or as GROUP/EXTERNAL_ID (swa/4711)."
+NAMED_MAX: Final = 100
 
 
 def member_id(client: Client, name: str) -> str:
@@ -35,6 +35,18 @@ def member_id(client: Client, name: str) -> str:
     return str(found[0]["id"])
 
 
-def member_name(group: str, member: Json) -> str:
-    """How a member is named to these commands."""
-    return f"{group}/{member['external_id']}"
+def names_of(client: Client, member_ids: Iterable[str]) -> Mapping[str, str]:
+    """
+    How members and groups are named to these commands, by id: `swa/4711`, `swa`. For tables that people read.
+
+    Of many members none are looked up: their ids do as well.
+    """
+    groups = {str(one["id"]): str(one["name"]) for one in client.rows("groups", state="all")}
+    ids = set(member_ids)
+    if len(ids) > NAMED_MAX:
+        return groups
+    members = {id_: client.get("members", id_) for id_ in sorted(ids)}
+    return groups | {
+        id_: f"{groups.get(one['group'], one['group'])}/{one['external_id']}"
+        for id_, one in members.items()
+    }

@@ -42,7 +42,7 @@ def limit_options(*fields: tuple[str, str]) -> Decorator:
                 f"--{field}",
                 multiple=True,
                 metavar="LIMIT",
-                help=f"A limit {whose}, such as '$0.20/month' or '35 requests/minute on gpt-4o-mini'. Repeat.",
+                help=f"A limit {whose}, such as '$0.20/month' or '35 requests/minute'. Repeat.",
             )(command)
         return command
 
@@ -72,24 +72,27 @@ def allow_options(command: Command) -> Command:
     return command
 
 
-def unset_options(*, fields: tuple[str, ...], lists: tuple[str, ...]) -> Decorator:
-    """`--unset FIELD` puts a field back to its default, `--empty FIELD` makes an allow-list allow nothing."""
+def empty_option(*lists: str) -> Decorator:
+    """`--empty FIELD` makes an allow-list allow nothing."""
+    return click.option(
+        "--empty",
+        multiple=True,
+        type=click.Choice(lists),
+        help="An allow-list that is to allow nothing. Repeat.",
+    )
 
-    def decorate(command: Command) -> Command:
-        command = click.option(
-            "--empty",
-            multiple=True,
-            type=click.Choice(lists),
-            help="An allow-list that is to allow nothing.",
-        )(command)
-        return click.option(
-            "--unset",
-            multiple=True,
-            type=click.Choice(fields),
-            help="A field that goes back to its default: no restriction, no limits.",
-        )(command)
 
-    return decorate
+def unset_option(*fields: str) -> Decorator:
+    """`--unset FIELD` puts a field back to its default."""
+    return click.option(
+        "--unset",
+        multiple=True,
+        type=click.Choice(fields),
+        metavar="FIELD",
+        help="A field that goes back to its default (no restriction, no limits): "
+        + ", ".join(fields)
+        + ". Repeat.",
+    )
 
 
 def body_of(

@@ -26,7 +26,7 @@ _TURNING: Final = frozenset(
 )
 
 SCOPES: Final = {
-    "member": "each member's own",
+    "member": "the member's own",
     "key": "the key's own",
     "group": "shared by the group",
     "workspace": "shared by all groups",

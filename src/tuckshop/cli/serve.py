@@ -20,6 +20,8 @@ def serve() -> None:
       TUCKSHOP_PORT=9000 TUCKSHOP_DATA=/srv/tuckshop OPENAI_API_KEY_FILE=/run/key tuckshop serve
     """
     # Only here: no other command needs all of it.
-    from tuckshop import server
+    from tuckshop import logs, server
 
-    server.run(load_from_process().settings)
+    settings = load_from_process().settings
+    logs.configure(settings.log_level, settings.log_format)
+    server.run(settings)

@@ -8,7 +8,7 @@ import click
 
 from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json
-from tuckshop.cli.naming import member_id
+from tuckshop.cli.naming import member_id, names_of
 from tuckshop.cli.output import note, print_json, print_table, usd
 
 _COUNTS: Final = ("requests", "input_tokens", "cached_tokens", "output_tokens")
@@ -51,6 +51,10 @@ def usage(by: tuple[str, ...], member: str | None, as_json: bool, **filters: str
         note("Nothing was used.")
         return
     dimensions = [name for name in rows[0] if name not in (*_COUNTS, "cost_usd")]
+    if {"group", "member"} & set(dimensions):
+        names = names_of(client, (row["member"] for row in rows if "member" in row))
+        named = [name for name in ("group", "member") if name in dimensions]
+        rows = [row | {name: names.get(row[name], row[name]) for name in named} for row in rows]
     lines = [_line(row, dimensions) for row in rows]
     if len(rows) > 1:
         total: Json = {name: sum(row[name] for row in rows) for name in (*_COUNTS, "cost_usd")}

@@ -308,7 +308,7 @@ def test_a_secret_is_no_name_for_a_key(run: Run, server: FakeServer) -> None:
 
 
 def test_keys_are_listed_by_their_last_four(run: Run, server: FakeServer) -> None:
-    server.will_answer(page(KEY))
+    server.will_answer(page(KEY)).will_answer(page(GROUP)).will_answer(MEMBER)
 
     result = run(
         "key", "list", "--group", "swa", "--state", "active", environment=server.environment()
@@ -316,10 +316,11 @@ def test_keys_are_listed_by_their_last_four(run: Run, server: FakeServer) -> Non
 
     assert server.asked[0].target == "/api/v1/keys?group=swa&state=active&limit=200"
     assert "…wxyz" in result.stdout
+    assert "swa/4711" in result.stdout
 
 
 def test_the_log_takes_the_filters_of_the_api(run: Run, server: FakeServer) -> None:
-    server.will_answer(page(ROW))
+    server.will_answer(page(ROW)).will_answer(page(GROUP)).will_answer(MEMBER)
 
     result = run(
         *("log", "--group", "swa", "--member", "mem_1", "--key", "key_1", "--model", "gpt-4o-mini"),
@@ -335,6 +336,7 @@ def test_the_log_takes_the_filters_of_the_api(run: Run, server: FakeServer) -> N
     )
     assert "$0.000022201" in result.stdout
     assert "clamped" in result.stdout
+    assert "swa/4711" in result.stdout
 
 
 def test_the_log_follows_pages_only_to_its_limit(run: Run, server: FakeServer) -> None:
@@ -384,3 +386,14 @@ def test_no_use_is_told(run: Run, server: FakeServer) -> None:
 
     assert (result.exit_code, result.stdout) == (0, "")
     assert "Nothing was used" in result.stderr
+
+
+def test_people_are_named_in_usage(run: Run, server: FakeServer) -> None:
+    counts = {"requests": 2, "input_tokens": 1000, "output_tokens": 20, "cached_tokens": 0}
+    rows = [{"group": "grp_1", "member": "mem_1", **counts, "cost_usd": 0.1}]
+    server.will_answer({"data": rows, "time_zone": "UTC", "next_cursor": None})
+    server.will_answer(page(GROUP)).will_answer(MEMBER)
+
+    result = run("usage", "--by", "group,member", environment=server.environment())
+
+    assert result.stdout.splitlines()[1].split()[:2] == ["swa", "swa/4711"]

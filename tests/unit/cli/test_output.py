@@ -44,7 +44,7 @@ def test_a_limit_is_a_sentence() -> None:
     }
 
     assert limit_sentence(exact) == (
-        "$0.20/month (each member's own): $0.013 used, $0.002 reserved, $0.185 left;"
+        "$0.20/month (the member's own): $0.013 used, $0.002 reserved, $0.185 left;"
         " renews 2026-11-30 23:00 UTC"
     )
 
