@@ -49,6 +49,7 @@ from tuckshop.upstreams.pool import UpstreamPool
 _log: Final = logging.getLogger(__name__)
 
 UPSTREAM_NAME: Final = "openai"
+WATCH_S: Final = 1.0  # how often the server looks whether its ledger gave up
 
 
 @dataclass(slots=True, kw_only=True)
@@ -186,11 +187,17 @@ async def serve(settings: Settings, on_ready: Callable[[str], None] | None = Non
     _greet(server)
     if on_ready is not None:
         on_ready(server.url)
-    await stop.wait()
+    while not (stop.is_set() or server.writer.must_restart):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), WATCH_S)
     _log.info("stopping: running calls may end within %g s", settings.drain_seconds)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.gateway.cancel_all)
+    must_restart = server.writer.must_restart
     await server.close()
+    if must_restart:
+        # What is on the disk can only be trusted after it was read anew (D4).
+        raise StoreError("the ledger could not be written for sure; start again to check it")
     _log.info("stopped")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,25 +31,18 @@ NewKey = Callable[..., str]
 
 
 @pytest.fixture
-def new_key(server: Server, request: pytest.FixtureRequest) -> NewKey:
+def new_key(server: Server) -> NewKey:
     """Make a group as told and give a key of its only member."""
-    count = 0
 
     def make(
         *, member: dict[str, Any] | None = None, key: dict[str, Any] | None = None, **group: Any
     ) -> str:
-        nonlocal count
-        count += 1
-        return key_of_new_member(
-            server, group_name(request, count), member=member, key=key, **group
-        )
+        return key_of_new_member(server, next(_NAMES), member=member, key=key, **group)
 
     return make
 
 
-def group_name(request: pytest.FixtureRequest, count: int) -> str:
-    name = "".join(c if c.isalnum() else "-" for c in request.node.name.lower()).strip("-")
-    return f"{name[:55]}-{count}"
+_NAMES = (f"group-{n}" for n in itertools.count(1))
 
 
 def key_of_new_member(

@@ -41,6 +41,10 @@ def head_of(server: Server, key: str, *more: str, path: str = CHAT, method: str 
     return "\r\n".join([*lines, *more, "", ""]).encode("latin-1")
 
 
+def parts(part: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [part]}]
+
+
 def fault(name: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": f"[[fault:{name}]]"}]
 
@@ -167,8 +171,8 @@ def test_the_upstreams_prefix_is_taken_off(server: Server, new_key: NewKey) -> N
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"prediction": {"type": "content", "content": "x"}}, "prediction"),
         ({"an_unknown_one": 1}, "an_unknown_one"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x"}}]}]}, "messages"),
-        ({"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]}, "messages"),
+        ({"messages": parts({"type": "image_url", "image_url": {"url": "https://x"}})}, "messages"),
+        ({"messages": parts({"type": "file", "file": {"file_id": "file-1"}})}, "messages"),
         ({"model": "gpt-4o-mini-search-preview"}, "model"),
     ],
 )  # fmt: skip

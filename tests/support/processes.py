@@ -22,7 +22,7 @@ COMMAND = Path(sys.executable).with_name("tuckshop")
 
 def clean_environment() -> dict[str, str]:
     """This process's environment without settings, so that a developer's own never leak into a test."""
-    environ = os.environ  # noqa: TID251 - a test starts processes as a person would
+    environ = os.environ
     return {n: v for n, v in environ.items() if not n.startswith(("TUCKSHOP_", "OPENAI_"))}
 
 
@@ -57,8 +57,11 @@ def start_mock(folder: Path, *options: str) -> Mock:
     bill.touch()
     record.touch()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tuckshop.mock_upstream", "--port", "0", "--bill", str(bill)]
-        + ["--record", str(record), "--credential", CREDENTIAL, *options],
+        [
+            *(sys.executable, "-m", "tuckshop.mock_upstream", "--port", "0"),
+            *("--bill", str(bill), "--record", str(record), "--credential", CREDENTIAL),
+            *options,
+        ],
         stdout=subprocess.PIPE,
         text=True,
         env=clean_environment(),
@@ -150,9 +153,9 @@ def call(
     if body is not None:
         data = json.dumps(body).encode()
         headers["content-type"] = "application/json"
-    request = urllib.request.Request(url, data=data, method=method, headers=headers)  # noqa: S310
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as reply:
             status, raw = reply.status, reply.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -91,6 +91,7 @@ def priced_model(asked: str, *, policy: Policy, prices: PriceList, upstream: str
 
     Raises:
         ModelNotAllowedError, ModelNotFoundError: Names what is allowed, or the nearest name.
+        ParameterNotAllowedError: It searches the web, for a fee that no token rate covers.
     """
     model = asked.removeprefix(f"{upstream}/")
     if not policy.may_model(model):
@@ -99,6 +100,8 @@ def priced_model(asked: str, *, policy: Policy, prices: PriceList, upstream: str
     if price is None:
         names = (row.model for row in prices.rows() if policy.may_model(row.model))
         raise ModelNotFoundError(model, nearest(model, names))
+    if price.search:
+        raise ParameterNotAllowedError("model", f"{model} searches the web for a fee per call")
     return price
 
 

@@ -25,6 +25,7 @@ from tuckshop.domain.reservation import (
 from tuckshop.pricing.bound import takes_in
 from tuckshop.pricing.cost import Usage, dearer
 from tuckshop.pricing.prices import ModelPrice
+from tuckshop.protocols.openai.usage import UNREADABLE
 
 # 429 bodies that say the account itself is out of money: retrying is no use, and the holder is not to blame.
 OUT_OF_MONEY: Final = frozenset(
@@ -167,7 +168,7 @@ def provider_error(body: bytes) -> tuple[str | None, str | None] | None:
     """(code, type) of *body* where it is the provider's error JSON, else None: a gateway's page proves nothing."""
     try:
         error = _DECODER.decode(body).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     return (str(error.code) if error.code is not None else None), error.type
 
