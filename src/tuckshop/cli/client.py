@@ -226,7 +226,8 @@ def _reason(status: int, answer: object, url: str) -> str:
         lines += [f"  {error.get('field')}: {error.get('message')}" for error in errors]
     if status == 401:
         lines.append("Is TUCKSHOP_ADMIN_TOKEN that of this server?")
-    if any(str(error.get("field")).startswith(("each", "shared", "limits")) for error in errors):
+    is_limit = any(str(e.get("field")).startswith(("each", "shared", "limits")) for e in errors)
+    if is_limit and not any("€" in str(error.get("message")) for error in errors):
         lines.append(
             "(Write limits in single quotes: elsewhere the shell replaces $0 by something else.)"
         )

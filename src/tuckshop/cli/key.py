@@ -19,6 +19,7 @@ from tuckshop.cli.output import (
     print_json,
     print_limits,
     print_table,
+    stamp,
     when,
 )
 
@@ -75,7 +76,8 @@ def create(member: str, as_json: bool, empty: tuple[str, ...], **fields: object)
     """
     body = _with_time(options.body_of(fields, empty=empty))
     client = Client.connect()
-    _hand_out(client.post("members", member_id(client, member), "keys", body=body), as_json)
+    made = client.post("members", member_id(client, member), "keys", body=body)
+    _hand_out(made, as_json, member)
 
 
 # Both words are in use for it.
@@ -105,15 +107,16 @@ def list_(member: str | None, group: str | None, state: str | None, as_json: boo
     else:
         names = names_of(client, (one["member"] for one in found))
         print_table(
-            ["member", "name", "key", "state", "last used", "expires", "id"],
+            ["member", "name", "key", "state", "last used (UTC)", "expires (UTC)", "id"],
             [
                 [
                     *(names.get(one["member"], one["member"]), one["name"]),
                     *(f"…{one['last4']}", one["state"]),
-                    *(when(one["last_used_at"]), when(one["expires_at"]), one["id"]),
+                    *(stamp(one["last_used_at"]), stamp(one["expires_at"]), one["id"]),
                 ]
                 for one in found
             ],
+            expendable=["expires (UTC)", "last used (UTC)", "name"],
         )
 
 
@@ -208,7 +211,8 @@ def rotate(key: str, overlap: str | None, as_json: bool) -> None:
       tuckshop key rotate key_06f… --overlap 24h
     """
     body = {} if overlap is None else {"overlap": overlap}
-    _hand_out(Client.connect().post("keys", _key_id(key), "rotate", body=body), as_json)
+    made = Client.connect().post("keys", _key_id(key), "rotate", body=body)
+    _hand_out(made, as_json, made["member"])
 
 
 @key.command()
@@ -259,12 +263,12 @@ def _with_time(body: Json) -> Json:
     return body
 
 
-def _hand_out(made: Json, as_json: bool) -> None:
+def _hand_out(made: Json, as_json: bool, member: str) -> None:
     if as_json:
         print_json(made)
         return
     click.echo(made["key"])
-    note(f"{made['id']} of {made['member']}. Shown only now: tuckshop keeps no copy.")
+    note(f"{made['id']} of {member}. Shown only now: tuckshop keeps no copy.")
     if not sys.stdout.isatty():
         return
     note(

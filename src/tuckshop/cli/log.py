@@ -9,7 +9,16 @@ import click
 from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json
 from tuckshop.cli.naming import member_id, names_of
-from tuckshop.cli.output import as_list, note, print_facts, print_json, print_table, usd, when
+from tuckshop.cli.output import (
+    as_list,
+    note,
+    print_facts,
+    print_json,
+    print_table,
+    stamp,
+    usd,
+    when,
+)
 
 
 @click.command()
@@ -58,9 +67,10 @@ def log(
         names = names_of(client, (row["member"] for row in found))
         numbers = ("in", "out", "cost", "ms")
         print_table(
-            ["at", "member", "model", "status", *numbers, "notes", "id"],
+            ["at (UTC)", "member", "model", "status", *numbers, "notes", "id"],
             [_line(row, names) for row in found],
             right=frozenset(numbers),
+            expendable=["id", "ms", "in", "out"],
         )
 
 
@@ -68,7 +78,7 @@ def _line(row: Json, names: Mapping[str, str]) -> list[object]:
     status = row["status"] if row["error"] is None else f"{row['status']} {row['error']}"
     repeats = [f"{row['repeats']} times"] if row["repeats"] > 1 else []
     return [
-        *(when(row["at"]), names.get(row["member"], row["member"]), row["model"], status),
+        *(stamp(row["at"]), names.get(row["member"], row["member"]), row["model"], status),
         *(row["input_tokens"], row["output_tokens"], usd(row["cost_usd"]), row["duration_ms"]),
         *(" ".join([*row["flags"], *repeats]), row["id"]),
     ]

@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "key": "Keys: create, list, show, edit, pause, resume, reset, rotate, revoke, archive.",
         "usage": "Show what was used, summed up.",
         "log": "Show the request log, newest first.",
+        "verify": "Recompute every counter and sum from the rows.",
         "config": "Show the settings in force, and where each came from.",
         "mock-upstream": "Start the made-up provider alone.",
     }

@@ -131,6 +131,7 @@ def list_(
                 for one in found
             ],
             right=frozenset({"used", "of"}),
+            expendable=["id", "state"],
         )
 
 

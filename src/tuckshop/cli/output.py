@@ -25,6 +25,8 @@ _TURNING: Final = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
 
+_GAP: Final = 3  # between columns of a drawn table
+
 SCOPES: Final = {
     "member": "the member's own",
     "key": "the key's own",
@@ -56,11 +58,18 @@ def print_table(
     rows: Sequence[Sequence[object]],
     *,
     right: frozenset[str] = frozenset(),
+    expendable: Sequence[str] = (),
 ) -> None:
-    """Print *rows* below *headings*; columns named in *right* are numbers."""
+    """
+    Print *rows* below *headings*: drawn on a terminal, aligned text elsewhere.
+
+    Args:
+        right: Columns of numbers.
+        expendable: Columns that are left out, in this order, as long as a terminal is too narrow for the table.
+    """
     cells = [[clean(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _print_rich_table(headings, cells, right)
+        _draw_table(headings, cells, right, expendable)
         return
     for line in _aligned([[heading.upper() for heading in headings], *cells], headings, right):
         click.echo(line)
@@ -128,6 +137,11 @@ def when(value: str | None) -> str:
     return at.strftime(f"%Y-%m-%d %H:%M{seconds} UTC")
 
 
+def stamp(value: str | None) -> str:
+    """The same without the zone, for columns whose heading names it."""
+    return when(value).removesuffix(" UTC")
+
+
 def listing(values: Sequence[str] | None, *, none: str, empty: str) -> str:
     """A list as a phrase: *none* where there is no restriction, *empty* where nothing is allowed."""
     if values is None:
@@ -140,21 +154,36 @@ def allowed(values: Sequence[str] | None) -> str:
     return listing(values, none="no restriction from here", empty="none")
 
 
-def _print_rich_table(
-    headings: Sequence[str], cells: Sequence[Sequence[str]], right: frozenset[str]
+def _draw_table(
+    headings: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    right: frozenset[str],
+    expendable: Sequence[str],
 ) -> None:
     # Only here: a pipe, `--json` and `--help` do without it.
     from rich import box
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
-    for row in cells:
+    console = Console()
+    columns = dict(zip(headings, zip(*cells, strict=True), strict=True))
+    widths = {name: max(map(cell_len, (name, *column))) + _GAP for name, column in columns.items()}
+    left_out = []
+    for name in expendable:
+        if sum(widths.values()) <= console.width:
+            break
+        del columns[name], widths[name]
+        left_out.append(name)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in zip(*columns.values(), strict=True):
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    console.print(table)
+    if left_out:
+        note(f"Left out, as there is no room: {', '.join(left_out)}. All of it: --json")
 
 
 def _aligned(

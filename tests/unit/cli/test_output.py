@@ -106,3 +106,18 @@ def test_a_table_is_drawn_on_a_terminal(
 
     out = capsys.readouterr().out
     assert "[bold]Ada\\u001b[31m" in out
+
+
+def test_a_narrow_terminal_gets_fewer_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+
+    print_table(["name", "id", "note"], [["Ada", "x" * 30, "y" * 20]], expendable=["id", "name"])
+
+    said = capsys.readouterr()
+    assert "x" * 30 not in said.out
+    assert "Ada" in said.out
+    assert "y" * 20 in said.out
+    assert "id. All of it: --json" in said.err
