@@ -82,9 +82,8 @@ def settings_page() -> str:
 
 
 def _commands(path: str, command: click.Command, *, level: int) -> Iterator[str]:
-    with click.Context(
-        command, info_name=path, terminal_width=100, max_content_width=100
-    ) as context:
+    settings = cli.context_settings | {"terminal_width": 100}
+    with click.Context(command, info_name=path, **settings) as context:
         help_text = command.get_help(context)
         names = command.list_commands(context) if isinstance(command, click.Group) else []
         yield f"{'#' * level} {path}\n\n```text\n{help_text.rstrip()}\n```\n"
