@@ -81,9 +81,9 @@ def logprob(answer: Answer, piece: str) -> dict[str, Any]:
         "token": piece,
         "logprob": -0.25,
         "bytes": list(piece.encode()),
-        "toplogprobs": top,
+        "top_logprobs": top,
     }
 
 
 def _tops(answer: Answer) -> int:
-    return int(answer.request.given.get("toplogprobs", 0))
+    return int(answer.request.given.get("top_logprobs", 0))

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tuckshop.mock_upstream import parameters
 from tuckshop.mock_upstream.catalogue import MockModel, find_model
 from tuckshop.mock_upstream.errors import ApiError, missing, wrong_type, wrong_value
-from tuckshop.mock_upstream.markers import read_markers
+from tuckshop.mock_upstream.markers import read_markers, without_markers
 from tuckshop.mock_upstream.tokens import (
     PER_IMAGE,
     PER_MESSAGE,
@@ -69,7 +69,7 @@ def read_chat(body: object) -> ChatRequest:
         given=given,
         model=model,
         markers=read_markers(prompt),
-        prompt=prompt,
+        prompt=without_markers(prompt),
         text="\n".join(texts),
         last_role=last_role,
         input_tokens=tokens,

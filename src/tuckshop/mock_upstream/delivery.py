@@ -163,6 +163,8 @@ class Delivery:
 
     def _left(self) -> None:
         """The client has gone. What comes now is only billed."""
+        if not self._script.tokens_per_second:
+            self._interval_s = 0.0
         if self._after_leave is not None:
             self._stop_at = self._tokens + self._after_leave
         self.held = self._waits_for_reader = False

@@ -36,6 +36,13 @@ def read_markers(text: str) -> dict[str, str]:
     return {match[1]: match[2] or "" for match in _MARKER.finditer(text) if match[1] in MARKERS}
 
 
+def without_markers(text: str) -> str:
+    """*text* as a model reads it, so that markers change how an answer comes and not what it says."""
+    if "[[" not in text:
+        return text
+    return _MARKER.sub(lambda match: "" if match[1] in MARKERS else match[0], text).strip()
+
+
 def number(markers: dict[str, str], name: str) -> float | None:
     """
     The number that marker *name* gives, or None where it is absent.
