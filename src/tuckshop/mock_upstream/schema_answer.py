@@ -7,6 +7,7 @@ from typing import Any, Final
 from tuckshop.mock_upstream.tokens import prose
 
 _DEPTH_MAX: Final = 6  # deeper, only what is required is given
+_CIRCLE: Final = 2 * _DEPTH_MAX  # deeper, it requires itself, and nothing matches
 _FORMATS: Final = {
     "date": "2026-11-23",
     "date-time": "2026-11-23T10:10:00Z",
@@ -27,7 +28,9 @@ def matching(schema: Any, seed: int) -> Any:
 def _value(schema: Any, root: Any, seed: int, depth: int) -> Any:
     if not isinstance(schema, dict):
         return {} if schema is not False else None
-    schema = _resolved(schema, root)
+    if depth > _CIRCLE:
+        return {}
+    schema = _resolved(schema, root, depth)
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
@@ -49,7 +52,7 @@ def _value(schema: Any, root: Any, seed: int, depth: int) -> Any:
     return None
 
 
-def _resolved(schema: dict[str, Any], root: Any) -> dict[str, Any]:
+def _resolved(schema: dict[str, Any], root: Any, depth: int) -> dict[str, Any]:
     """*schema* with its local `$ref` followed and its `allOf` folded in."""
     for _ in range(16):  # a reference to a reference; a circle of nothing else ends here
         reference = schema.get("$ref")
@@ -62,8 +65,8 @@ def _resolved(schema: dict[str, Any], root: Any) -> dict[str, Any]:
         schema = target if isinstance(target, dict) else {}
     merged = dict(schema)
     for part in schema.get("allOf", []):
-        if isinstance(part, dict):
-            part = _resolved(part, root)
+        if isinstance(part, dict) and depth <= _CIRCLE:
+            part = _resolved(part, root, depth + 1)
             both = {**merged.get("properties", {}), **part.get("properties", {})}
             merged = {**part, **merged}
             if both:
@@ -96,8 +99,6 @@ def _object(schema: dict[str, Any], root: Any, seed: int, depth: int) -> dict[st
     properties = schema.get("properties", {})
     required = schema.get("required", [])
     names = properties if depth < _DEPTH_MAX else [name for name in properties if name in required]
-    if depth > 4 * _DEPTH_MAX:  # it requires itself: nothing matches
-        return {}
     return {
         name: _value(properties[name], root, seed + at, depth + 1) for at, name in enumerate(names)
     }
