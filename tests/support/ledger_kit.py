@@ -244,7 +244,12 @@ class Desk:
         """A change that staff make, in a batch of its own."""
         self.session.begin(self.clock.now_us())
         self.engine.begin(self.session.transaction)
-        result = work(self.session.transaction)
+        try:
+            result = work(self.session.transaction)
+        except BaseException:
+            self.session.roll_back()
+            self.engine.rolled_back()
+            raise
         for submission, answer in self.engine.finish():
             self.answers[submission.operation.hold.request_id] = answer
         self.session.commit()
