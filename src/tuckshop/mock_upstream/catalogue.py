@@ -66,6 +66,7 @@ _CACHING: Final[dict[str, tuple[str, int, int]]] = {
     "gpt-4o-2024-11-20": ("gpt-4o-2024-11-20", 128_000, 16_384),
     "gpt-4o-mini": ("gpt-4o-mini-2024-07-18", 128_000, 16_384),
     "gpt-4o-mini-2024-07-18": ("gpt-4o-mini-2024-07-18", 128_000, 16_384),
+    "gpt-5-chat": ("gpt-5-chat-latest", 128_000, 16_384),
     "gpt-5-chat-latest": ("gpt-5-chat-latest", 128_000, 16_384),
 }
 _REASONING: Final[dict[str, tuple[str, int, int]]] = {
@@ -96,6 +97,7 @@ _REASONING: Final[dict[str, tuple[str, int, int]]] = {
     "gpt-5.4-mini-2026-03-17": ("gpt-5.4-mini-2026-03-17", 400_000, 128_000),
     "gpt-5.4-nano": ("gpt-5.4-nano-2026-03-17", 400_000, 128_000),
     "gpt-5.4-nano-2026-03-17": ("gpt-5.4-nano-2026-03-17", 400_000, 128_000),
+    "chat-latest": ("chat-latest", 400_000, 128_000),
     "gpt-5.5": ("gpt-5.5-2026-04-24", 1_050_000, 128_000),
     "gpt-5.5-2026-04-23": ("gpt-5.5-2026-04-23", 1_050_000, 128_000),
     "gpt-5.5-2026-04-24": ("gpt-5.5-2026-04-24", 1_050_000, 128_000),
@@ -105,12 +107,17 @@ _WRITING: Final = (
     "gpt-5.6",
     "gpt-5.6-luna",
     "gpt-5.6-sol",
+    "gpt-5.6-cyber",
     "gpt-5.6-terra",
     "gpt-6-astra",
+    "gpt-6-cyber",
     "gpt-6-luna",
+    "gpt-6-rosalind",
     "gpt-6-sol",
     "gpt-6.1-sol",
     "gpt-6.1-terra",
+    "daybreak-blue-latest",
+    "daybreak-red-latest",
 )
 _EMBEDDING: Final[dict[str, tuple[str, int, bool]]] = {
     "text-embedding-3-small": ("text-embedding-3-small", 1536, True),

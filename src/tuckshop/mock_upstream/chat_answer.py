@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from tuckshop.mock_upstream.chat_request import ChatRequest
+from tuckshop.mock_upstream.errors import ApiError
 from tuckshop.mock_upstream.markers import number
 from tuckshop.mock_upstream.schema_answer import matching
 from tuckshop.mock_upstream.tokens import prose, seed_of, split_text
@@ -176,11 +177,11 @@ def _choice(request: ChatRequest, index: int) -> Choice:
     asked = number(markers, "tokens")
     if called is not None:
         kind, name, schema = called
-        text = json.dumps(matching(schema, seed)) if kind != "custom" else "".join(prose(seed, 8))
+        text = json.dumps(_matching(schema, seed)) if kind != "custom" else "".join(prose(seed, 8))
         pieces = split_text(text)
     elif (form := given.get("response_format", {}).get("type", "text")) != "text":
         schema = given["response_format"].get("json_schema", {}).get("schema")
-        value = {"answer": "".join(prose(seed, 12))} if schema is None else matching(schema, seed)
+        value = {"answer": "".join(prose(seed, 12))} if schema is None else _matching(schema, seed)
         kind, name, pieces = form, None, split_text(json.dumps(value, ensure_ascii=False))
     elif "echo" in markers:
         kind, name, pieces = "text", None, split_text(markers["echo"])
@@ -236,6 +237,13 @@ def _called(request: ChatRequest) -> tuple[str, str, Any] | None:
     kind, definition = tools[0]
     schema = definition.get("parameters", {"type": "object", "properties": {}})
     return kind, str(definition.get("name", "")), schema
+
+
+def _matching(schema: Any, seed: int) -> Any:
+    try:
+        return matching(schema, seed)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ApiError(400, f"Invalid schema: {error}.", param="response_format") from error
 
 
 def _stopped(pieces: list[str], stop: str | list[str], finish: str) -> tuple[list[str], str]:

@@ -18,6 +18,7 @@ from tuckshop.mock_upstream.tokens import (
 )
 
 _ROLES: Final = ("developer", "system", "user", "assistant", "tool", "function")
+_STOPS_MAX: Final = 4
 _TIERS: Final = {"auto": "default", "fast": "priority", "scale": "default"}
 
 
@@ -57,6 +58,7 @@ def read_chat(body: object) -> ChatRequest:
     options = given.get("stream_options", {})
     _check_stream_options(options, stream=stream)
     _check_format(given, texts)
+    _check_stop(given.get("stop", []))
     if tokens > model.context_tokens:
         raise ApiError(
             400,
@@ -187,6 +189,19 @@ def _check_stream_options(options: dict[str, Any], *, stream: bool) -> None:
             )
         if not isinstance(value, bool):
             raise wrong_type(f"stream_options.{name}", "a boolean", value)
+
+
+def _check_stop(stop: str | list[Any]) -> None:
+    for index, word in enumerate([stop] if isinstance(stop, str) else stop):
+        if not isinstance(word, str):
+            raise wrong_type(f"stop[{index}]", "a string", word)
+        if index == _STOPS_MAX:
+            raise ApiError(
+                400,
+                f"Invalid 'stop': array too long. Expected an array with maximum length {_STOPS_MAX}.",
+                param="stop",
+                code="array_above_max_length",
+            )
 
 
 def _check_format(given: dict[str, Any], texts: list[str]) -> None:

@@ -167,6 +167,9 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self.transport.close()
+        except httptools.HttpParserCallbackError:
+            self.transport.abort()  # a fault of ours, not the client's: the loop tells it
+            raise
         except httptools.HttpParserError:
             if not self.transport.is_closing():
                 self.transport.write(

@@ -7,6 +7,7 @@ user message or in the input text.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -48,12 +49,15 @@ def number(markers: dict[str, str], name: str) -> float | None:
     The number that marker *name* gives, or None where it is absent.
 
     Raises:
-        ApiError: It is not a number.
+        ApiError: It is not a number, or not one that makes sense: negative, endless, a speed of zero.
     """
     text = markers.get(name)
     if text is None:
         return None
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise wrong_value("messages", f"The marker [[{name}:…]] needs a number.") from None
+        value = -1.0
+    if not 0 <= value < math.inf or (name == "speed" and value == 0):
+        raise wrong_value("messages", f"The marker [[{name}:…]] needs a number.")
+    return value

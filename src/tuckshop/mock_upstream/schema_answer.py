@@ -8,6 +8,8 @@ from tuckshop.mock_upstream.tokens import prose
 
 _DEPTH_MAX: Final = 6  # deeper, only what is required is given
 _CIRCLE: Final = 2 * _DEPTH_MAX  # deeper, it requires itself, and nothing matches
+_ITEMS_MAX: Final = 1000
+_CHARACTERS_MAX: Final = 100_000
 _FORMATS: Final = {
     "date": "2026-11-23",
     "date-time": "2026-11-23T10:10:00Z",
@@ -106,7 +108,7 @@ def _object(schema: dict[str, Any], root: Any, seed: int, depth: int) -> dict[st
 
 def _array(schema: dict[str, Any], root: Any, seed: int, depth: int) -> list[Any]:
     least = schema.get("minItems", 0)
-    count = max(least, 0 if depth >= _DEPTH_MAX else 1)
+    count = min(max(least, 0 if depth >= _DEPTH_MAX else 1), _ITEMS_MAX)
     return [
         _value(schema.get("items", {"type": "string"}), root, seed + at, depth + 1)
         for at in range(min(count, schema.get("maxItems", count)))
@@ -116,7 +118,7 @@ def _array(schema: dict[str, Any], root: Any, seed: int, depth: int) -> list[Any
 def _string(schema: dict[str, Any], seed: int) -> str:
     if (form := schema.get("format")) in _FORMATS:
         return _FORMATS[form]
-    least, most = schema.get("minLength", 0), schema.get("maxLength", 1 << 20)
+    least, most = min(schema.get("minLength", 0), _CHARACTERS_MAX), schema.get("maxLength", 1 << 20)
     text = "".join(prose(seed, 4))
     while len(text) < least:
         text += "".join(prose(seed, 16))
