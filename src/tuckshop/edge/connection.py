@@ -237,10 +237,10 @@ class Connection(asyncio.Protocol):
     def _take_head(self, data: bytes) -> bytes:
         limits = self._floor.limits
         pending = self._pending
-        whole: bytes | bytearray = data
+        whole = data
         if pending:
             pending += data
-            whole = pending
+            whole = bytes(pending)
         end = whole.find(_END_OF_HEAD, max(0, self._scanned - 3))
         if end < 0 or end + 4 > limits.head_max_bytes:
             if end >= 0 or len(whole) >= limits.head_max_bytes:
@@ -254,9 +254,11 @@ class Connection(asyncio.Protocol):
             self._scanned = len(pending)
             return b""
         end += 4
-        raw, rest = bytes(whole[:end]), bytes(whole[end:])
-        pending.clear()
-        self._scanned = 0
+        raw, rest = whole[:end], whole[end:]
+        if pending:
+            raw, rest = bytes(raw), bytes(rest)
+            pending.clear()
+            self._scanned = 0
         head = parse_head(raw, max_fields=limits.head_max_fields)
         head.peer = self._peer
         self._begin(head, has_more=bool(rest))

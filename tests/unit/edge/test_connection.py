@@ -33,6 +33,27 @@ def test_requests_are_the_same_however_their_bytes_are_cut(requests: list[bytes]
     assert whole.statuses() == [200] * good + [400] * (good < len(requests))
 
 
+@given(
+    request=st.sampled_from([POST, CHUNKED, GET]),
+    at=st.integers(min_value=0, max_value=90),
+    rubbish=st.binary(max_size=10) | st.text("\r\n \t:;,0aA", max_size=6).map(str.encode),
+    cut=st.integers(min_value=1, max_value=60),
+)
+@settings(max_examples=100, deadline=None)
+def test_rubbish_is_refused_the_same_way_however_it_is_cut(
+    request: bytes, at: int, rubbish: bytes, cut: int
+) -> None:
+    """E2: never an exception, never two readings."""
+    raw = request[:at] + rubbish + request[at:] + GET
+    whole, pieces = Wire(), Wire()
+
+    whole.feed(raw)
+    pieces.feed(raw, cut)
+
+    assert pieces.app.seen == whole.app.seen
+    assert pieces.statuses() == whole.statuses()
+
+
 def test_a_pipelined_request_waits_for_the_reply_before_it() -> None:
     wire = Wire(RecordingApp(hold=True))
 

@@ -1,0 +1,154 @@
+"""Replies of upstreams are the same however they are cut, and rubbish is a failure, never an exception."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.edge.fakes import FakeLoop, FakeTransport
+from tuckshop.upstreams.connection import UpstreamConnection
+from tuckshop.upstreams.exchange import Headers, UpstreamExchange
+from tuckshop.upstreams.failure import TimeoutKind, UpstreamFailure
+from tuckshop.upstreams.limits import UpstreamLimits
+from tuckshop.upstreams.pool import UpstreamPool
+
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Request-Id: 1\r\n\r\n"
+    b"5\r\ndata:\r\n3;x\r\n 1\n\r\n1\r\n\n\r\n0\r\nX-T: 1\r\n\r\n"
+)
+REPLIES = [
+    CHUNKED,
+    b"HTTP/1.1 100 Continue\r\n\r\n" + CHUNKED,
+    b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n0\r\n\r\nab",
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab",
+    b"HTTP/1.0 200 OK\r\n\r\nuntil the end",
+]
+
+
+class FakePool:
+    """What a connection needs of its pool."""
+
+    def __init__(self) -> None:
+        self.limits = UpstreamLimits()
+        self.loop = FakeLoop()
+        self.idle: list[object] = []
+
+    def give_back(self, connection: object) -> None:
+        self.idle.append(connection)
+
+    def forget(self, connection: object) -> None:
+        if connection in self.idle:
+            self.idle.remove(connection)
+
+
+class Told:
+    def __init__(self, *, abort_at: str = "") -> None:
+        self.events: list[Any] = []
+        self.body = b""
+        self.abort_at = abort_at
+        self.exchange: UpstreamExchange | None = None
+
+    def _note(self, event: Any) -> None:
+        self.events.append(event)
+        if event[0] == self.abort_at and self.exchange is not None:
+            self.exchange.abort()
+
+    def on_head(self, status: int, headers: Headers) -> None:
+        self._note(("head", status, headers))
+
+    def on_data(self, data: bytes) -> None:
+        self.body += data
+        if self.abort_at == "data":
+            self._note(("data",))
+
+    def on_end(self) -> None:
+        self._note(("end",))
+
+    def on_error(self, failure: UpstreamFailure) -> None:
+        self._note(("error", failure.kind, failure.request_bytes_written))
+
+    def on_timeout(self, kind: TimeoutKind) -> None:
+        self._note(("timeout", kind))
+
+
+def hear(reply: bytes, cut: int, told: Told) -> tuple[FakePool, FakeTransport]:
+    pool, transport = FakePool(), FakeTransport()
+    transport.is_closing = lambda: not transport.is_open  # type: ignore[attr-defined]
+    connection = UpstreamConnection(cast(UpstreamPool, pool))
+    connection.connection_made(cast(asyncio.Transport, _Socketless(transport)))
+    exchange = UpstreamExchange(told, deadline_at=2000.0, gap_timeout_s=60.0)
+    told.exchange = exchange
+    connection.begin(exchange, b"GET / HTTP/1.1\r\n\r\n")
+    for start in range(0, len(reply), cut):
+        if transport.is_open:
+            connection.data_received(reply[start : start + cut])
+    if not pool.idle:
+        if transport.is_open:
+            connection.eof_received()
+        connection.connection_lost(None)
+    return pool, transport
+
+
+class _Socketless:
+    def __init__(self, transport: FakeTransport) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def get_extra_info(self, name: str) -> None:
+        return None
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+@pytest.mark.parametrize("cut", [1, 2, 3, 7, 20])
+def test_a_reply_is_the_same_however_it_is_cut(reply: bytes, cut: int) -> None:
+    whole, pieces = Told(), Told()
+
+    pool, _ = hear(reply, len(reply), whole)
+    pool_of_pieces, _ = hear(reply, cut, pieces)
+
+    assert pieces.events == whole.events
+    assert pieces.body == whole.body
+    assert whole.events[-1] == ("end",)
+    assert len(pool.idle) == len(pool_of_pieces.idle)
+    assert bool(pool.idle) == (b"close" not in reply and b"HTTP/1.0" not in reply)
+
+
+@pytest.mark.parametrize("abort_at", ["head", "data"])
+def test_nothing_is_told_after_an_abort_within_a_callback(abort_at: str) -> None:
+    told = Told(abort_at=abort_at)
+
+    pool, transport = hear(CHUNKED, len(CHUNKED), told)
+
+    assert told.events[-1][0] == abort_at
+    assert transport.was_aborted
+    assert not pool.idle
+
+
+@given(
+    reply=st.sampled_from(REPLIES),
+    at=st.integers(min_value=0, max_value=120),
+    rubbish=st.binary(max_size=12),
+    cut=st.integers(min_value=1, max_value=50),
+)
+@settings(max_examples=100, deadline=None)
+def test_rubbish_ends_in_one_end_and_poisons_nobody(
+    reply: bytes, at: int, rubbish: bytes, cut: int
+) -> None:
+    """Section 10: one end, whatever comes; a connection is only kept after a reply that was exact."""
+    told = Told()
+    sent = reply[:at] + rubbish + reply[at:]
+
+    pool, transport = hear(sent, cut, told)
+
+    ends = [event for event in told.events if event[0] in ("end", "error")]
+    assert len(ends) == 1
+    assert told.events[-1] == ends[0]
+    assert not pool.idle or (transport.is_open and ends[0] == ("end",))
