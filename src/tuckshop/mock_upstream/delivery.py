@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from tuckshop.mock_upstream.bill import BillEntry
@@ -88,35 +89,43 @@ class Delivery:
         self._over("cut")
 
     def _run(self) -> None:
-        """Generate and send until something must be waited for."""
+        """Generate, send in one write what was generated, and see how it goes on."""
         self._timer = None
+        out: list[bytes] = []
+        then = self._generate(out)
+        if out:
+            self._exchange.write(b"".join(out))
+        then()
+
+    def _generate(self, out: list[bytes]) -> Callable[[], None]:
+        """Generate into *out* until something must be waited for; what to do once it is sent."""
+        script, entry = self._script, self._entry
         for _ in range(self._at_once):
             if self.held or self._must_wait_for_reader():
-                return
+                return _nothing
             frame = self._pending or next(self._wire, None)
             if frame is None:
-                self._over("done")
-                return
-            tokens, data = self._pending = frame
-            if self._script.lockstep and data and not self._exchange.gone and not self._take_turn():
-                return
+                return self._complete
+            tokens, data = frame
+            if script.lockstep and data and not self._exchange.gone and not self._take_turn():
+                self._pending = frame
+                return _nothing
             self._pending = None
             advanced = tokens > self._tokens
             if advanced:
                 self._tokens = tokens
-                if self._entry is not None:
-                    self._entry.piece(tokens)
+                if entry is not None:
+                    entry.piece(tokens)
             if isinstance(data, Act):
-                if self._play(data):
-                    return
+                if not self._exchange.gone:
+                    return partial(self._play, data)
             elif data:
-                self._exchange.write(data)
+                out.append(data)
             if self._stop_at is not None and tokens >= self._stop_at:
-                self._over("left")
-                return
-            if self._interval_s and (advanced or (data and self._script.piece_gap_s)):
+                return self._abandon
+            if self._interval_s and (advanced or (data and script.piece_gap_s)):
                 break
-        self._schedule()
+        return self._schedule
 
     def _take_turn(self) -> bool:
         if self._credits <= 0:
@@ -133,18 +142,20 @@ class Delivery:
         self._waits_for_reader = self._tokens - self._stalled_at >= self._run_ahead
         return self._waits_for_reader
 
-    def _play(self, act: Act) -> bool:
-        """Whether the reply goes no further for now."""
-        if self._exchange.gone:
-            return False
+    def _play(self, act: Act) -> None:
+        """Do what the script wants done here. The rest follows from the client's being gone, or from a release."""
         if act is Act.HANG:
             self.held = True
         elif act is Act.RESET:
-            # The rest follows from the client's being gone.
             self._loop.call_later(_RESET_AFTER_S, self._exchange.reset)
         else:
             self._exchange.close()
-        return True
+
+    def _complete(self) -> None:
+        self._over("done")
+
+    def _abandon(self) -> None:
+        self._over("left")
 
     def _schedule(self) -> None:
         if self._interval_s:
@@ -178,3 +189,7 @@ class Delivery:
         exchange.on_gone = exchange.on_writable = None
         self._on_done()
         exchange.end()
+
+
+def _nothing() -> None:
+    """Wait."""
