@@ -29,7 +29,7 @@ LIMITS = (
     ("member", "$100/month"),
     ("member", "1000000 requests/minute"),
     ("member", "100000000 tokens/minute"),
-    ("member", "100 concurrent requests"),
+    ("member", "100000 concurrent requests"),
     ("group", "$10000/month"),
     ("group", "100000000 requests/day"),
     ("workspace", "$100000/month"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final, TypeAlias
 
 from tuckshop.domain.errors import RateLimitExceededError, RefusalError
@@ -19,7 +21,7 @@ from tuckshop.ledger.books import Books, OpenRow, scope_chain
 from tuckshop.ledger.contributions import open_vectors
 from tuckshop.ledger.refusals import HELD_RETRY_S, refusal_of, state_of
 from tuckshop.ledger.sums import Unsummed
-from tuckshop.ledger.tallies import Tally, TallyKey
+from tuckshop.ledger.tallies import Covered, ScopeKey, Tally, TallyKey
 from tuckshop.ledger.waiting import WaitingRoom
 
 _CLAMPED: Final[frozenset[Flag]] = frozenset({"clamped"})
@@ -120,19 +122,20 @@ class Admission:
         used_vector, held_vector = open_vectors(
             held.cost_nano, held.input_tokens, held.output_tokens, held.images
         )
-        in_force = set(tallies)
-        for key in scope_chain(hold.workspace_id, hold.key_id, hold.member_id, hold.group_id):
-            scope = books.scope(key)
-            for tally in scope.covering(covered):
-                if tally not in in_force:
-                    books.forget(scope, tally)
-                    continue
-                slot = tally.slot
-                used, taken = used_vector[slot], held_vector[slot]
-                if used or taken:
-                    counter = tally.counter_now(now_us)
-                    assert counter is not None
-                    books.add(counter, used, taken)
+        in_force = dict.fromkeys(tallies)
+        for tally in in_force:
+            slot = tally.slot
+            used, taken = used_vector[slot], held_vector[slot]
+            if used or taken:
+                counter = tally.counter_now(now_us)
+                assert counter is not None
+                books.add(counter, used, taken)
+        counted = 0
+        chain = scope_chain(hold.workspace_id, hold.key_id, hold.member_id, hold.group_id)
+        for key in chain:
+            counted += len(books.scope(key).covering(covered))
+        if counted != len(in_force):
+            self._forget_others(chain, covered, in_force)
         flags = _NO_FLAGS if grant.lowered_by is None else _CLAMPED
         queue_ms = int(waited_s * 1000)
         books.insert(
@@ -185,12 +188,19 @@ class Admission:
             cap=grant.cap,
             lowered_by=None if grant.lowered_by is None else grant.lowered_by.limit,
             held=held,
-            states=tuple(
-                state_of(limit, tally, now_us)
-                for limit, tally in zip(hold.limits, tallies, strict=True)
-            ),
+            states=tuple(map(state_of, hold.limits, tallies, repeat(now_us))),
             queue_ms=queue_ms,
         )
+
+    def _forget_others(
+        self, chain: Iterable[ScopeKey], covered: Covered, in_force: Container[Tally]
+    ) -> None:
+        """This call counts in kinds that no limit of its policy uses (any more): they are not kept up."""
+        for key in chain:
+            scope = self._books.scope(key)
+            for tally in scope.covering(covered):
+                if tally not in in_force:
+                    self._books.forget(scope, tally)
 
 
 def _blocked(hold: Hold, keys: list[TallyKey], tallies: list[Tally]) -> Blocked:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from tuckshop.domain.limits import Rolling
+from tuckshop.domain.limits import LimitKind, Rolling
 from tuckshop.domain.reservation import Amounts, Flag, LimitInForce, Outcome, ReservationState
 from tuckshop.domain.windows import SpanMemo, free_at_us, subwindow_start
 from tuckshop.ledger import store
@@ -36,6 +36,7 @@ from tuckshop.storage.transaction import Transaction
 _log: Final = logging.getLogger(__name__)
 
 SCOPES_MAX: Final = 50_000  # in memory; beyond it all are dropped and read again as they are needed
+KNOWN_MAX: Final = 500_000
 BUCKET_US: Final = 15 * 60 * 1_000_000
 BucketKey = tuple[str, int, str, str, str, str, str]
 
@@ -87,6 +88,7 @@ class Books:
         self._transaction: Transaction | None = None
         self._is_open_known = False
         self._scopes: dict[ScopeKey, ScopeTallies] = {}
+        self._known: dict[int, tuple[LimitInForce, Tally]] = {}
         self._spans = SpanMemo()
         self._inserts: list[tuple[object, ...]] = []
         self._closes: list[tuple[object, ...]] = []
@@ -103,8 +105,9 @@ class Books:
     def begin(self, transaction: Transaction) -> None:
         """Work in *transaction* from now on."""
         self._transaction = transaction
-        if len(self._scopes) > SCOPES_MAX:
+        if len(self._scopes) > SCOPES_MAX or len(self._known) > KNOWN_MAX:
             self._scopes.clear()
+            self._known.clear()
         if not self._is_open_known:
             self.open = {row.id: row for row in read_open(transaction)}
             self._is_open_known = True
@@ -121,6 +124,7 @@ class Books:
     def drop_counters(self) -> None:
         """Read counters again when they are needed. What is to be written of them is not."""
         self._scopes.clear()
+        self._known.clear()
         self._dirty.clear()
         self._deletes.clear()
 
@@ -145,19 +149,34 @@ class Books:
             Or what has to be summed first, off the writer.
         """
         now_us = self.transaction.now_us
+        known = self._known
         found: list[Tally] = []
-        missing: dict[ScopeKey, dict[object, Want]] = {}
+        missing: dict[ScopeKey, dict[LimitKind, Want]] | None = None
         for limit in limits:
-            scope_key: ScopeKey = (workspace_id, limit.scope.kind, limit.scope.id)
-            tally = self.scope(scope_key).tallies.get(limit.limit.kind)
-            if tally is not None and tally.rolling is not None:
-                for counter in tally.drop_dead(now_us):
-                    self._delete(counter)
-            elif tally is None or tally.counter_at(now_us) is None:
-                missing.setdefault(scope_key, {})[limit.limit.kind] = self._want(limit, now_us)
+            # A policy hands out the same limits again and again, so most are known by identity.
+            memo = known.get(id(limit))
+            if memo is not None and memo[0] is limit and not memo[1].is_gone:
+                tally = memo[1]
+            else:
+                scope = self.scope((workspace_id, limit.scope.kind, limit.scope.id))
+                found_tally = scope.tallies.get(limit.limit.kind)
+                if found_tally is None:
+                    missing = self._miss(missing, workspace_id, limit, now_us)
+                    continue
+                tally = found_tally
+                known[id(limit)] = (limit, tally)
+            if tally.rolling is not None:
+                if now_us >= tally.dead_us:
+                    for counter in tally.drop_dead(now_us):
+                        self._delete(counter)
+            elif (
+                (current := tally.current) is None
+                or not current.start_us <= now_us < current.end_us
+            ) and tally.counter_at(now_us) is None:
+                missing = self._miss(missing, workspace_id, limit, now_us)
                 continue
             found.append(tally)
-        if not missing:
+        if missing is None:
             return found
         self.flush()  # so that the sums see this batch's own rows
         for scope_key, wants in missing.items():
@@ -390,6 +409,18 @@ class Books:
                 if not tally.counters:
                     scope.remove(tally)  # nothing vouches for what was not counted meanwhile
         return scope
+
+    def _miss(
+        self,
+        missing: dict[ScopeKey, dict[LimitKind, Want]] | None,
+        workspace_id: str,
+        limit: LimitInForce,
+        now_us: int,
+    ) -> dict[ScopeKey, dict[LimitKind, Want]]:
+        missing = {} if missing is None else missing
+        scope_key: ScopeKey = (workspace_id, limit.scope.kind, limit.scope.id)
+        missing.setdefault(scope_key, {})[limit.limit.kind] = self._want(limit, now_us)
+        return missing
 
     def _want(self, limit: LimitInForce, now_us: int) -> Want:
         kind, window = limit.limit.kind, limit.limit.window

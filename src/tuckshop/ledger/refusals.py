@@ -21,20 +21,23 @@ HELD_RETRY_S: Final = 2.0  # running calls end soon
 
 def state_of(limit: LimitInForce, tally: Tally, now_us: int) -> LimitState:
     """How *limit* stands. Its tally has a counter for now."""
+    resets_at_us: int | None
     if tally.rolling is not None:
         used, held = tally.used, tally.held
+        resets_at_us = tally.resets_at_us(now_us)
     else:
         counter = tally.counter_now(now_us)
         assert counter is not None
         used, held = counter.used, counter.held
+        resets_at_us = None if counter.end_us == FOREVER else counter.end_us
     return LimitState(
         limit=limit.limit,
         scope=limit.scope,
         used=used,
         reserved=held,
-        resets_at_us=tally.resets_at_us(now_us),
+        resets_at_us=resets_at_us,
         amounts_visible=limit.amounts_visible,
-        zone_name=limit.zone.current,
+        zone_name=limit.zone.changes[-1][1],
     )
 
 

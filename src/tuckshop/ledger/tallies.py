@@ -48,7 +48,8 @@ class Tally:
     """The counters of one kind at one scope."""
 
     __slots__ = (
-        "counters", "current", "held", "key", "kind", "rolling", "selector", "slot", "subwindow_us", "used"
+        "counters", "current", "dead_us", "held", "is_gone", "key", "kind", "rolling", "selector", "slot",
+        "subwindow_us", "used",
     )  # fmt: skip
 
     def __init__(self, scope_key: ScopeKey, kind: LimitKind) -> None:
@@ -62,6 +63,8 @@ class Tally:
             int, Counter
         ] = {}  # by start; of a rolling tally the live ones, oldest first
         self.current: Counter | None = None
+        self.dead_us = FOREVER  # when the oldest of a rolling tally leaves
+        self.is_gone = False  # no longer kept up
         self.used = 0  # of a rolling tally: the sum of the live ones
         self.held = 0
 
@@ -73,6 +76,8 @@ class Tally:
         if self.rolling:
             self.used += used
             self.held += held
+            if len(self.counters) == 1:
+                self.dead_us = end_us
         return counter
 
     def counter_now(self, now_us: int) -> Counter | None:
@@ -99,8 +104,12 @@ class Tally:
     def drop_dead(self, now_us: int) -> list[Counter]:
         """Of a rolling tally: take out the sub-windows that have left, oldest first."""
         dead: list[Counter] = []
+        if now_us < self.dead_us:
+            return dead
+        self.dead_us = FOREVER
         for counter in self.counters.values():
             if now_us < counter.end_us:
+                self.dead_us = counter.end_us
                 break
             dead.append(counter)
         for counter in dead:
@@ -111,15 +120,15 @@ class Tally:
             self.current = None
         return dead
 
-    def resets_at_us(self, now_us: int) -> int | None:
-        """When it starts afresh, or when all of a rolling window is free again; None: no time can be told."""
-        if self.rolling:
-            for newest in reversed(self.counters.values()):
-                if newest.used or newest.held:
-                    return newest.end_us
-            return now_us
-        counter = self.counter_now(now_us)
-        return None if counter is None or counter.end_us == FOREVER else counter.end_us
+    def resets_at_us(self, now_us: int) -> int:
+        """When all of a rolling window is free again."""
+        current = self.current
+        if current is not None and (current.used or current.held):
+            return current.end_us
+        for counter in reversed(self.counters.values()):
+            if counter.used or counter.held:
+                return counter.end_us
+        return now_us
 
 
 class ScopeTallies:
@@ -153,6 +162,7 @@ class ScopeTallies:
     def remove(self, tally: Tally) -> None:
         """It counts no more."""
         self.tallies.pop(tally.kind, None)
+        tally.is_gone = True
         self._covering.clear()
 
 

@@ -306,6 +306,18 @@ def test_a_limit_added_later_counts_what_was_spent_in_its_running_window(desk: D
     assert (state.used, state.reserved) == (CENT, still_open.held.cost_nano)
 
 
+def test_a_limit_sees_calls_of_its_own_batch_that_came_before_it(desk: Desk) -> None:
+    """Section 6: every row exactly once, even when many requests touch it first together."""
+    answers = desk.do(hold(), hold(), hold("3 requests/day"), hold("3 requests/day"))
+
+    assert [type(answer) for answer in answers] == [
+        Granted,
+        Granted,
+        Granted,
+        RateLimitExceededError,
+    ]
+
+
 def test_a_kind_that_was_gone_for_a_while_misses_nothing(desk: Desk) -> None:
     limit = in_force("10 requests/minute")
     desk.do(hold(limit), hold(limit))
@@ -528,6 +540,23 @@ def test_the_books_are_closed_once_a_day(desk: Desk) -> None:
     assert desk.rows("SELECT count(*) FROM counters") == [(1,)]  # the minute is long gone
     desk.one(settlement(running.request_id, Amounts(cost_nano=7)))
     assert verify(desk.session.driver).differences == []
+
+
+def test_a_replay_from_a_closing_minds_resets_that_came_after_it(desk: Desk) -> None:
+    """M8."""
+    limit = in_force("$1/month")
+    done, running, lasting = desk.do(hold(limit), hold(limit), hold(limit))
+    desk.one(settlement(done.request_id, Amounts(cost_nano=70)))
+    desk.clock.advance(86_400)
+    desk.do()
+    desk.one(settlement(running.request_id, Amounts(cost_nano=7)))
+    reset(desk, ANNA.scope("member"))
+    desk.one(settlement(lasting.request_id, Amounts(cost_nano=3)))
+    correct(desk, done.request_id, Amounts(cost_nano=71))
+
+    assert desk.rows("SELECT count(*) FROM closings") == [(1,)]
+    assert desk.state(limit).used == 3
+    assert [str(difference) for difference in verify(desk.session.driver).differences] == []
 
 
 # ── verify ───────────────────────────────────────────────────────────────────────────────────────────────────────
