@@ -50,6 +50,7 @@ _log: Final = logging.getLogger(__name__)
 
 UPSTREAM_NAME: Final = "openai"
 WATCH_S: Final = 1.0  # how often the server looks whether its ledger gave up
+DRAIN_LOOK_S: Final = 0.02
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,17 +70,29 @@ class Server:
     async def close(self) -> None:
         """Accept nothing more, let running calls end, charge the rest their bound, write everything, let go."""
         self.edge.stop_accepting()
-        if not await self.edge.drained(self.settings.drain_seconds):
+        if not await self._drained(self.settings.drain_seconds):
             _log.warning(
                 "calls still ran at the end of the drain time; they are charged their bound"
             )
+        await self.ledger.release_all()
         self.gateway.cancel_all()
         await self.edge.cut()
         if self.pool is not None:
             await self.pool.close()
+        await self.services.changes.close()
         await self.writer.close()
         self.database.close()
         remove_run_file(self.settings.data)
+
+    async def _drained(self, seconds: float) -> bool:
+        """Wait for running calls, those too that are read on without a client; True: none is left."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self.edge.is_busy or self.gateway.is_busy:
+            if loop.time() >= deadline:
+                return False
+            await asyncio.sleep(DRAIN_LOOK_S)
+        return True
 
 
 async def start(settings: Settings) -> Server:

@@ -26,7 +26,9 @@ class Reply:
         return None if self.status < 400 else str(self.json["error"]["code"])
 
 
-def request_bytes(url: str, path: str, key: str, body: object | None, method: str = "POST") -> bytes:
+def request_bytes(
+    url: str, path: str, key: str, body: object | None, method: str = "POST"
+) -> bytes:
     host = urlsplit(url).netloc
     data = b"" if body is None else json.dumps(body).encode()
     head = f"{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\nconnection: close\r\n"

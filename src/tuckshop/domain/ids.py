@@ -14,8 +14,12 @@ DEFAULT_WORKSPACE: Final = "wsp_default"
 
 
 def new_id(prefix: Prefix, now_us: int) -> str:
-    """A fresh id such as ``grp_06f…``. *now_us* is the wall clock in microseconds (RFC 9562, section 5.7)."""
+    """
+    A fresh id such as ``grp_06f…``; ids of different microseconds sort by time.
+
+    *now_us* is the wall clock. What milliseconds lack stands in `rand_a` (RFC 9562, section 6.2, method 3).
+    """
     value = (now_us // 1000 & (1 << 48) - 1) << 80
-    value |= 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    value |= 0x7 << 76 | (now_us % 1000 * 4096 // 1000) << 64 | 0b10 << 62 | secrets.randbits(62)
     digits = [_ALPHABET[value >> 5 * place & 31] for place in range(_LENGTH - 1, -1, -1)]
     return f"{prefix}_{''.join(digits)}"

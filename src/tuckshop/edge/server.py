@@ -93,14 +93,18 @@ class Edge:
             for connection in list(self._floor.connections):
                 connection.close_if_idle()
 
+    @property
+    def is_busy(self) -> bool:
+        """Is any request under way?"""
+        floor = self._floor
+        return floor is not None and any(connection.is_busy for connection in floor.connections)
+
     async def drained(self, seconds: float) -> bool:
         """Wait until nothing is under way, at most *seconds*; True if so."""
-        floor = self._floor
-        if floor is None:
-            return True
-        deadline = floor.loop.time() + seconds
-        while any(connection.is_busy for connection in floor.connections):
-            if floor.loop.time() >= deadline:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self.is_busy:
+            if loop.time() >= deadline:
                 return False
             await asyncio.sleep(0.02)
         return True

@@ -306,6 +306,11 @@ class Gateway:
             )
         )
 
+    @property
+    def is_busy(self) -> bool:
+        """Is any call at the upstream, with or without a client?"""
+        return bool(self._running)
+
     def cut_off(self, is_meant: Callable[[Holder], bool]) -> None:
         """End the client's side of running calls whose key, member or group was revoked or paused (K3)."""
         for relay in [r for r in self._running if is_meant(r.call.holder)]:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import TuckshopError
+from tuckshop.domain.ids import Prefix, new_id
 from tuckshop.services.directory import Directory
 from tuckshop.storage.directory import DirectoryRows, load_some
 from tuckshop.storage.transaction import Transaction
@@ -33,6 +34,12 @@ class Edit:
         self.workspace_id = workspace_id
         self.actor = actor
         self.touched: set[str] = set()
+        self._born = 0
+
+    def new_id(self, prefix: Prefix) -> str:
+        """An id for what this change makes; ids sort in the order they were given."""
+        self._born += 1
+        return new_id(prefix, self.now_us + self._born)
 
     @property
     def connection(self) -> Connection:

@@ -11,7 +11,6 @@ from sqlalchemy import insert, select, update
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import ConflictError
-from tuckshop.domain.ids import new_id
 from tuckshop.domain.records import Group, State
 from tuckshop.domain.reservation import Scope
 from tuckshop.domain.windows import ZoneHistory
@@ -76,7 +75,7 @@ class Groups:
 
         def work(edit: Edit) -> str:
             _check_name(edit, new.name, own_id=None)
-            group_id = new_id("grp", edit.now_us)
+            group_id = edit.new_id("grp")
             row: dict[str, object] = {
                 "workspace_id": edit.workspace_id,
                 "id": group_id,

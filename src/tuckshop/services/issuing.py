@@ -7,7 +7,6 @@ from typing import Final
 
 from sqlalchemy import insert, or_, select
 
-from tuckshop.domain.ids import new_id
 from tuckshop.domain.keys import digest_of, new_secret
 from tuckshop.services import fields
 from tuckshop.services.changes import Edit
@@ -53,7 +52,7 @@ def new_key(
     secret = new_secret()
     row: dict[str, object] = {
         "workspace_id": edit.workspace_id,
-        "id": new_id("key", edit.now_us),
+        "id": edit.new_id("key"),
         "group_id": group_id,
         "member_id": member_id,
         "name": None,

@@ -10,7 +10,6 @@ from sqlalchemy import insert, select, update
 
 from tuckshop.domain.errors import InvalidFieldsError
 from tuckshop.domain.external_id import folded
-from tuckshop.domain.ids import new_id
 from tuckshop.services import fields
 from tuckshop.services.changes import Edit
 from tuckshop.services.fields import Columns
@@ -152,7 +151,7 @@ def update_member(
 def _new_row(edit: Edit, group_id: str, columns: Mapping[str, object]) -> dict[str, Any]:
     return {
         "workspace_id": edit.workspace_id,
-        "id": new_id("mem", edit.now_us),
+        "id": edit.new_id("mem"),
         "group_id": group_id,
         "name": None,
         "email": None,
