@@ -9,23 +9,36 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import platform
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from bench.subjects import OTHER_CORE, Subject, start_nginx, start_tuckshop, start_upstream
+from bench.admission import admission_cost
+from bench.subjects import (
+    OTHER_CORE,
+    Subject,
+    Upstream,
+    free_port,
+    start_nginx,
+    start_tuckshop,
+    start_upstream,
+)
 
-NGINX_PORT, TUCKSHOP_PORT = 18780, 18781
-LUA = """
+MANY_KEYS: Final = 10_000
+TOOLS: Final = {"nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux"}
+LUA: Final = """
 local keys = {}
 for line in io.lines(os.getenv("BENCH_KEYS")) do keys[#keys + 1] = line end
 local n = 0
@@ -107,94 +120,185 @@ def measure_streams(
     return used / found["events"] * 1e6, rss
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One measured case. *target* is the most the judged figure may be: the ratio where there is one."""
+
+    case: str
+    unit: str
+    tuckshop: float
+    nginx: float | None = None
+    target: float | None = None
+    by_ratio: bool = False
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times nginx."""
+        return None if self.nginx is None else self.tuckshop / self.nginx
+
+    @property
+    def verdict(self) -> str:
+        """Whether the target is met; empty where there is none."""
+        judged = self.ratio if self.by_ratio else self.tuckshop
+        if self.target is None or judged is None:
+            return ""
+        sign = " times nginx" if self.by_ratio else f" {self.unit}"
+        return f"≤ {self.target:g}{sign}: {'met' if judged <= self.target else 'MISSED'}"
+
+    def cells(self) -> str:
+        """As a line of the table."""
+        nginx = "" if self.nginx is None else f"{self.nginx:.2f}"
+        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
+        cells = (self.case, self.unit, nginx, f"{self.tuckshop:.2f}", ratio, self.verdict)
+        return f"| {' | '.join(cells)} |"
+
+
+class Bench:
+    """All cases of one run: the subjects in turn, the median of the rounds."""
+
+    def __init__(self, folder: Path, options: argparse.Namespace) -> None:
+        self.folder = folder
+        self.options = options
+        self.rows: list[Row] = []
+
+    def run(self) -> None:
+        """Measure everything."""
+        self.rows.append(
+            Row(
+                case="admission, eight limits",
+                unit="µs CPU",
+                tuckshop=statistics.median(admission_cost() for _ in range(self.options.rounds)),
+                target=30,
+            )
+        )
+        upstream = start_upstream()
+        try:
+            self._compare(upstream)
+            self._crowd(upstream)
+        finally:
+            upstream.stop()
+
+    def _compare(self, upstream: Upstream) -> None:
+        """CPU, beside nginx."""
+        subjects: list[Subject] = []
+        try:
+            subjects.append(start_nginx(upstream, self.folder / "nginx", free_port()))
+            subjects.append(
+                start_tuckshop(upstream, self.folder / "class", free_port(), keys=self.options.keys)
+            )
+            tuckshop = subjects[1]
+            self.rows += (
+                Row(case="cold start", unit="s", tuckshop=tuckshop.cold_start_s, target=1.5),
+                Row(case="RSS idle", unit="MB", tuckshop=tuckshop.idle_rss_mb, target=80),
+            )
+            for connections, target in ((1, None), (32, 6), (256, None)):
+                measure = partial(
+                    measure_requests,
+                    folder=self.folder,
+                    connections=connections,
+                    seconds=self.options.seconds,
+                )
+                self._case(f"chat request, {connections} connections", subjects, measure, target)
+            for streams in (200, 1000):
+                self._case(f"SSE event, {streams} streams", subjects, self._event(streams), 1.5)
+        finally:
+            for subject in subjects:
+                subject.stop()
+
+    def _case(
+        self,
+        title: str,
+        subjects: list[Subject],
+        measure: Callable[[Subject], float],
+        target: float | None,
+    ) -> None:
+        rounds: dict[str, list[float]] = {s.name: [] for s in subjects}
+        for _ in range(self.options.rounds):
+            for subject in subjects:
+                rounds[subject.name].append(measure(subject))
+        medians = {name: statistics.median(values) for name, values in rounds.items()}
+        self._add(Row(case=title, unit="µs CPU", target=target, by_ratio=True, **medians))
+
+    def _event(self, streams: int) -> Callable[[Subject], float]:
+        return lambda subject: measure_streams(
+            subject, self.folder, streams=streams, tokens=120, speed=20
+        )[0]
+
+    def _crowd(self, upstream: Upstream) -> None:
+        """Memory of a server with many keys that serves many streams."""
+        crowd = start_tuckshop(upstream, self.folder / "crowd", free_port(), keys=MANY_KEYS)
+        try:
+            _, rss = measure_streams(crowd, self.folder, streams=1000, tokens=120, speed=20)
+        finally:
+            crowd.stop()
+        self._add(Row(case="RSS, 1,000 streams, 10,000 keys", unit="MB", tuckshop=rss, target=120))
+
+    def _add(self, row: Row) -> None:
+        self.rows.append(row)
+        print(row.cells(), file=sys.stderr, flush=True)
+
+
+def render(rows: list[Row]) -> str:
+    """The report as a table."""
+    at = datetime.now(UTC).isoformat(timespec="minutes")
+    machine = (
+        f"{platform.machine()} ({cpu_model()}), {os.cpu_count()} cores, Linux {platform.release()}, "
+        f"CPython {platform.python_version()}"
+    )
+    lines = [
+        f"{at}, {machine}",
+        "",
+        "| case | unit | nginx | tuckshop | ratio | target |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(row.cells() for row in rows),
+    ]
+    return "\n".join(lines)
+
+
+def cpu_model() -> str:
+    """What the processor calls itself."""
+    found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return found[1] if found else "unknown"
+
+
+def ensure_tools() -> None:
+    """
+    nginx, wrk and taskset, by apt where this may install.
+
+    Raises:
+        SystemExit: One is missing and cannot be installed; says how to.
+    """
+    path = f"{os.defpath}:/usr/sbin:/usr/bin:/bin"
+    packages = [package for tool, package in TOOLS.items() if not shutil.which(tool, path=path)]
+    if not packages:
+        return
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "--quiet"], check=False)
+        if subprocess.run(command, check=False).returncode == 0:
+            return
+    raise SystemExit(f"missing; as root: {' '.join(command)}")
+
+
 def main() -> None:
     """Run all cases and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=8, help="of each case with plain requests")
+    parser.add_argument("--seconds", type=int, default=4, help="of each case with plain requests")
     parser.add_argument("--keys", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many, in turn")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    for tool in ("nginx", "wrk", "taskset"):
-        if shutil.which(tool, path="/usr/sbin:/usr/bin:/bin") is None:
-            raise SystemExit(f"{tool} is missing: apt-get install nginx-light wrk util-linux")
+    ensure_tools()
+    if (os.cpu_count() or 1) < 2:
+        raise SystemExit("two cores are needed: one for the proxy, one for all else")
+    logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        upstream = start_upstream()
-        subjects: list[Subject] = []
-        try:
-            subjects.append(start_nginx(upstream, folder / "nginx", NGINX_PORT))
-            subjects.append(
-                start_tuckshop(upstream, folder / "tuckshop", TUCKSHOP_PORT, keys=options.keys)
-            )
-            report = run_cases(subjects, folder, options)
-        finally:
-            for subject in subjects:
-                subject.stop()
-            upstream.stop()
-    print(render(report))
+        bench = Bench(Path(name), options)
+        bench.run()
+    print(render(bench.rows))
     if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-
-
-def run_cases(subjects: list[Subject], folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Every case, the subjects in turn, the median of the rounds."""
-    idle = {s.name: s.rss_mb() for s in subjects}
-    rows: list[dict[str, Any]] = []
-
-    def case(title: str, unit: str, measure: Callable[[Subject], float]) -> None:
-        rounds: dict[str, list[float]] = {s.name: [] for s in subjects}
-        for _ in range(options.rounds):
-            for subject in subjects:
-                rounds[subject.name].append(measure(subject))
-        row = {name: sorted(values)[len(values) // 2] for name, values in rounds.items()}
-        rows.append({"case": title, "unit": unit, **row, "ratio": row["tuckshop"] / row["nginx"]})
-
-    for connections in (1, 32, 256):
-        case(
-            f"chat request, {connections} connections", "µs CPU",
-            partial(measure_requests, folder=folder, connections=connections, seconds=options.seconds),
-        )  # fmt: skip
-    rss: dict[str, float] = {}
-    for streams in (200, 1000):
-
-        def stream(subject: Subject, count: int = streams) -> float:
-            cost, rss[subject.name] = measure_streams(
-                subject, folder, streams=count, tokens=120, speed=20
-            )
-            return cost
-
-        case(f"SSE event, {streams} streams", "µs CPU", stream)
-    for title, values in (
-        ("RSS idle", idle),
-        ("RSS with 1,000 streams", rss),
-        ("cold start", {s.name: s.cold_start_s for s in subjects}),
-    ):
-        unit = "s" if title == "cold start" else "MB"
-        rows.append(
-            {"case": title, "unit": unit, **values, "ratio": values["tuckshop"] / values["nginx"]}
-        )
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="minutes"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, "
-        f"CPython {platform.python_version()}",
-        "rows": rows,
-    }
-
-
-def render(report: dict[str, Any]) -> str:
-    """The report as a table."""
-    lines = [
-        f"{report['at']}, {report['machine']}",
-        "",
-        "| case | unit | nginx | tuckshop | ratio |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    lines += [
-        f"| {r['case']} | {r['unit']} | {r['nginx']:.2f} | {r['tuckshop']:.2f} | {r['ratio']:.2f} |"
-        for r in report["rows"]
-    ]
-    return "\n".join(lines)
+        rows = [asdict(row) | {"ratio": row.ratio, "verdict": row.verdict} for row in bench.rows]
+        options.json.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

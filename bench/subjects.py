@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ class Subject:
     keys: list[str]
     process: subprocess.Popen[bytes]
     cold_start_s: float = 0.0
+    idle_rss_mb: float = 0.0  # ready, before it had anything to do
 
     def cpu_s(self) -> float:
         """CPU seconds of all its processes and threads so far."""
@@ -149,18 +151,28 @@ def start_tuckshop(
     url = f"http://127.0.0.1:{port}"
     _wait_for(url + "/readyz", process)
     cold = time.monotonic() - began
+    subject = Subject("tuckshop", url + "/v1", [process.pid], [], process, cold)
+    subject.idle_rss_mb = subject.rss_mb()
     _admin(url, "/groups", {
         "name": "bench",
         "each": ["$1000/month", "$100/day", "1000000 requests/minute", "1000000000 tokens/minute",
                  "1000000 requests/day", "1000 concurrent requests"],
         "shared": ["$100000/month", "10000000 requests/minute"],
     })  # fmt: skip
-    made: list[str] = []
+    made = subject.keys
     for start in range(0, keys, 1000):
         members = [{"external_id": f"s{n}"} for n in range(start, min(keys, start + 1000))]
         rows = _admin(url, "/groups/bench/members?issue_keys=true", members)["data"]
         made += [row["key"]["key"] if isinstance(row["key"], dict) else row["key"] for row in rows]
-    return Subject("tuckshop", url + "/v1", [process.pid], made, process, cold)
+    return subject
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _environment() -> dict[str, str]:
