@@ -63,6 +63,9 @@ class Engine:
         self._admission = Admission(self.books, self._room, boot_id)
         self._notes = RefusalNotes(boot_id)
         self._closings = ClosingTimes()
+        self._granted: list[str] = []  # in this transaction
+        self._undone: set[str] = set()  # granted in transactions that failed, and not again since
+        self._is_loaded = False  # and no transaction was begun since
         self._versions: dict[
             str, int
         ] = {}  # of the directories that those who wait were identified with
@@ -76,11 +79,21 @@ class Engine:
         self.books.drop()
         self.books.begin(transaction)
         recovery.settle_leftovers(self.books, self.boot_id)
-        recovery.give_back(self.books, unreported)
+        never_told = self._undone.union(
+            submission.operation.hold.request_id
+            for submission in unreported
+            if isinstance(submission.operation, Reserve)
+        )
+        recovery.give_back(self.books, never_told)
+        self._is_loaded = True
         self._closings.load(transaction)
 
     def begin(self, transaction: Transaction) -> None:
         """A transaction is open."""
+        if self._is_loaded:  # and that was committed
+            self._is_loaded = False
+            self._undone.clear()
+        self._granted.clear()
         self._room.begin()
         self._notes.begin()
         self.books.begin(transaction)
@@ -131,6 +144,7 @@ class Engine:
     def committed(self) -> None:
         """It is durable."""
         self._room.begin()
+        self._undone.difference_update(self._granted)
 
     def rolled_back(self) -> None:
         """Nothing of it happened."""
@@ -139,6 +153,7 @@ class Engine:
         self._room.undo()
         self._notes.undo()
         self._closings.undo()
+        self._undone.update(self._granted)
 
     def wake_at_s(self) -> float | None:
         """When somebody has waited long enough, or a note is to be written."""
@@ -313,7 +328,10 @@ class Engine:
 
     def _attempt(self, waiter: Waiter) -> Granted | RefusalError | Blocked | Unsummed:
         waited_s = max(0.0, self._clock.monotonic_s() - waiter.arrived_s)
-        return self._admission.attempt(waiter.hold, ticket=waiter.ticket, waited_s=waited_s)
+        answer = self._admission.attempt(waiter.hold, ticket=waiter.ticket, waited_s=waited_s)
+        if isinstance(answer, Granted):
+            self._granted.append(answer.request_id)
+        return answer
 
     def _stand(self, waiter: Waiter, blocked: Blocked) -> None:
         self._room.stand(waiter, blocked.keys)

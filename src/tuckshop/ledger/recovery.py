@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from tuckshop.domain.reservation import Amounts, Outcome, ReservationState
 from tuckshop.ledger.books import Books
-from tuckshop.ledger.operations import Reserve
-from tuckshop.storage.batch import Submission
 
 _log: Final = logging.getLogger(__name__)
 CHUNK: Final = 500  # rows that are written together
@@ -46,15 +44,14 @@ def settle_leftovers(books: Books, boot_id: str) -> int:
     return len(left)
 
 
-def give_back(books: Books, unreported: Sequence[Submission]) -> None:
+def give_back(books: Books, request_ids: Iterable[str]) -> None:
     """
-    Void what a batch reserved that may have been written, though everybody was told that it failed.
+    Void what was granted in a transaction that may have been written, though everybody was told that it failed.
 
     That is the proof: nobody dispatched anything (M3, M10).
     """
-    for submission in unreported:
-        operation = submission.operation
-        row = books.open.get(operation.hold.request_id) if isinstance(operation, Reserve) else None
+    for request_id in request_ids:
+        row = books.open.get(request_id)
         if row is not None:
             books.close(
                 row,
