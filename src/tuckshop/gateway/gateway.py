@@ -62,6 +62,7 @@ _log: Final = logging.getLogger(__name__)
 STALE_TRIES: Final = (
     3  # how often a call is identified again because the directory changed under it
 )
+AT_ONCE_S: Final = 0.1  # a call that is sent back later than this had waited
 OFF_LOOP_BYTES: Final = 256 << 10  # a larger body is parsed in a thread
 TAG_MAX: Final = 64
 
@@ -198,19 +199,27 @@ class Gateway:
             await self._serve_models(arrival, exchange)
             return
         tree = await self._parsed(exchange.body)
-        for _ in range(STALE_TRIES):
-            call = self._understand(arrival, tree)
-            if self._upstream.pool is None:
-                raise UpstreamUnavailableError(retryable=False)
-            assert call.price is not None
-            self._pin(call.price)
+        call, granted = await self._admit(arrival, lambda: self._understand(arrival, tree))
+        self._dispatch(call, granted, exchange, began_s)
+
+    async def _admit(
+        self, arrival: Arrival, understand_it: Callable[[], Call]
+    ) -> tuple[Call, Granted]:
+        """
+        Understand and reserve; once more from *identify* on when the directory changed under it.
+
+        Only being sent back at once counts as a try: a call that waited for held amounts was right when it began.
+        """
+        tries = 0
+        while tries < STALE_TRIES:
+            call = understand_it()
+            asked_s = self._clock.monotonic_s()
             try:
-                granted = await self._ledger.reserve(call.hold())
+                return call, await self._ledger.reserve(call.hold())
             except StaleDirectoryError:
-                self._identify_again(arrival)
-                continue
-            self._dispatch(call, granted, exchange, began_s)
-            return
+                tries += self._clock.monotonic_s() - asked_s < AT_ONCE_S
+                now_us = self._clock.now_us()
+                arrival.holder = may_call(self._directory.find(arrival.digest, now_us), now_us)
         raise ServerBusyError("the directory changes too quickly", retry_after_s=1)
 
     async def _parsed(self, body: bytes) -> json_body.Tree:
@@ -227,6 +236,9 @@ class Gateway:
             facts.model, policy=policy, prices=self._prices, upstream=self._upstream.name
         )
         tokens, cap = bounded(facts, price, policy=policy, endpoint=endpoint)
+        if self._upstream.pool is None:
+            raise UpstreamUnavailableError(retryable=False)
+        self._pin(price)
         return Call(
             request_id=arrival.request_id,
             endpoint=endpoint,
@@ -253,10 +265,6 @@ class Gateway:
         policy = policy_of(holder)
         self._policies[holder.key.id] = (holder, policy)
         return policy
-
-    def _identify_again(self, arrival: Arrival) -> None:
-        now_us = self._clock.now_us()
-        arrival.holder = may_call(self._directory.find(arrival.digest, now_us), now_us)
 
     # ── relay ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -324,56 +332,46 @@ class Gateway:
     # ── calls that nothing is sent for ────────────────────────────────────────────────────────────────────────
 
     async def _serve_models(self, arrival: Arrival, exchange: Exchange) -> None:
-        endpoint = arrival.endpoint
-        for _ in range(STALE_TRIES):
-            holder = arrival.holder
-            policy = self._policy_of(holder)
-            allowed_endpoint(endpoint, policy, GROUPS)
-            if endpoint.name == "models.list":
-                body, model = models_body(self._prices, policy, self._upstream.name), ""
-            else:
-                price = priced_model(
-                    model_in(exchange.path),
-                    policy=policy,
-                    prices=self._prices,
-                    upstream=self._upstream.name,
-                )
-                body, model = model_body(price, self._upstream.name), price.model
-            call = Call(
-                request_id=arrival.request_id,
-                endpoint=endpoint,
-                holder=holder,
-                policy=policy,
-                tag=arrival.tag,
-                model=model,
-                price=None,
-                tree={},
-                facts=None,
-                input_tokens=0,
-                cap=CapWish(wanted=0, greatest=0, least=0),
-            )
-            try:
-                granted = await self._ledger.reserve(call.hold())
-            except StaleDirectoryError:
-                self._identify_again(arrival)
-                continue
-            self._ledger.settle(
-                outcome.charge_nothing(granted, Outcome(http_status=200), frozenset())
-            )
-            headers = answer_headers(
-                request_id=call.request_id,
-                content_type=b"application/json",
-                is_stream=False,
-                states=granted.states,
-                now_us=granted.at_us,
-                upstream_request_id=None,
-                cost_usd="0",
-                output_cap=None,
-                lowered_by=None,
-            )
-            exchange.reply(200, headers, body)
-            return
-        raise ServerBusyError("the directory changes too quickly", retry_after_s=1)
+        call, granted = await self._admit(arrival, lambda: self._free_call(arrival, exchange.path))
+        self._ledger.settle(outcome.charge_nothing(granted, Outcome(http_status=200), frozenset()))
+        headers = answer_headers(
+            request_id=call.request_id,
+            content_type=b"application/json",
+            is_stream=False,
+            states=granted.states,
+            now_us=granted.at_us,
+            upstream_request_id=None,
+            cost_usd="0",
+            output_cap=None,
+            lowered_by=None,
+        )
+        prices, upstream = self._prices, self._upstream.name
+        price = prices.find(call.model)
+        body = model_body(price, upstream) if price else models_body(prices, call.policy, upstream)
+        exchange.reply(200, headers, body)
+
+    def _free_call(self, arrival: Arrival, path: str) -> Call:
+        endpoint, holder = arrival.endpoint, arrival.holder
+        policy = self._policy_of(holder)
+        allowed_endpoint(endpoint, policy, GROUPS)
+        model = ""
+        if endpoint.name == "models.get":
+            model = priced_model(
+                model_in(path), policy=policy, prices=self._prices, upstream=self._upstream.name
+            ).model
+        return Call(
+            request_id=arrival.request_id,
+            endpoint=endpoint,
+            holder=holder,
+            policy=policy,
+            tag=arrival.tag,
+            model=model,
+            price=None,
+            tree={},
+            facts=None,
+            input_tokens=0,
+            cap=CapWish(wanted=0, greatest=0, least=0),
+        )
 
     # ── refusals ──────────────────────────────────────────────────────────────────────────────────────────────
 
