@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table, update
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import TuckshopError
@@ -66,6 +66,35 @@ class Edit:
         self.transaction.audit(
             self.actor, action, object_id, before, after, workspace_id=self.workspace_id
         )
+
+    def alter(
+        self,
+        table: Table,
+        action: str,
+        before: Mapping[str, Any],
+        after: Mapping[str, object],
+        *,
+        audited: Callable[[Mapping[str, object]], dict[str, object]],
+    ) -> dict[str, object]:
+        """
+        Make the row *before* of *table* say *after*, with its audit row; nothing where it says so already.
+
+        Args:
+            audited: What an audit row may show of columns.
+        Returns:
+            The columns that changed.
+        """
+        changed = {name: value for name, value in after.items() if before[name] != value}
+        if changed:
+            self.connection.execute(
+                update(table)
+                .where(table.c.workspace_id == self.workspace_id, table.c.id == before["id"])
+                .values(changed)
+            )
+            old = {name: before[name] for name in changed}
+            self.audit(action, before["id"], audited(old), audited(changed))
+            self.touch(before["id"])
+        return changed
 
 
 @dataclass(frozen=True, slots=True)

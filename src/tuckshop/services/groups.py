@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import ConflictError
@@ -227,23 +227,9 @@ class Groups:
     def _write(
         self, edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
     ) -> None:
-        changed = {name: value for name, value in after.items() if before[name] != value}
-        if not changed:
-            return
-        edit.connection.execute(
-            update(groups)
-            .where(groups.c.workspace_id == edit.workspace_id, groups.c.id == before["id"])
-            .values(changed)
-        )
+        changed = edit.alter(groups, action, before, after, audited=_audited)
         if "each_limits" in changed or "shared_limits" in changed:
             self._ledger.forget_kinds(edit.transaction)
-        edit.audit(
-            action,
-            before["id"],
-            _audited({name: before[name] for name in changed}),
-            _audited(changed),
-        )
-        edit.touch(before["id"])
 
     async def _shapes(self, chosen: list[Group]) -> list[GroupShape]:
         workspace = self._directory.workspace

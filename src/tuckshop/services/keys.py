@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from msgspec import UNSET
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import Row, Select, select
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import US_PER_SECOND, Clock
@@ -155,7 +155,9 @@ class Keys:
         columns = key_columns(change)
 
         def work(edit: Edit) -> None:
-            changed = _update(edit, "key.change", _row(edit, key_id), columns)
+            changed = edit.alter(
+                keys, "key.change", _row(edit, key_id), columns, audited=audited_key
+            )
             if "limits" in changed:
                 self._ledger.forget_kinds(edit.transaction)
 
@@ -241,7 +243,7 @@ class Keys:
                 "previous_digest": before["digest"] if overlap_s else None,
                 "previous_until": until,
             }
-            _update(edit, "key.rotate", before, columns)
+            edit.alter(keys, "key.rotate", before, columns, audited=audited_key)
             return secret
 
         secret = await self._changes.make(actor, work)
@@ -326,29 +328,9 @@ def _follow(edit: Edit, key_id: str, verb: Verb) -> None:
     columns: dict[str, object] = {"state": after}
     if after in ("revoked", "archived"):
         columns |= {"previous_digest": None, "previous_until": None}
-    _update(edit, f"key.{verb}", before, columns)
+    edit.alter(keys, f"key.{verb}", before, columns, audited=audited_key)
 
 
 def _row(edit: Edit, key_id: str) -> Mapping[str, Any]:
     query = select(keys).where(keys.c.workspace_id == edit.workspace_id, keys.c.id == key_id)
     return dict(edit.connection.execute(query).mappings().one())
-
-
-def _update(
-    edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
-) -> dict[str, object]:
-    changed = {name: value for name, value in after.items() if before[name] != value}
-    if changed:
-        edit.connection.execute(
-            update(keys)
-            .where(keys.c.workspace_id == edit.workspace_id, keys.c.id == before["id"])
-            .values(changed)
-        )
-        edit.audit(
-            action,
-            before["id"],
-            audited_key({name: before[name] for name in changed}),
-            audited_key(changed),
-        )
-        edit.touch(before["id"])
-    return changed

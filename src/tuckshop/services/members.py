@@ -22,10 +22,10 @@ from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.roster import (
     ReadyRow,
     RosterLine,
+    audited_member,
     member_columns,
     put_in,
     read_roster,
-    update_member,
 )
 from tuckshop.services.search import contains
 from tuckshop.services.shapes import (
@@ -211,7 +211,7 @@ class Members:
     def _write(
         self, edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
     ) -> None:
-        changed = update_member(edit, action, before, after)
+        changed = edit.alter(members, action, before, after, audited=audited_member)
         if "limits" in changed:
             self._ledger.forget_kinds(edit.transaction)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 
 from tuckshop.domain.errors import InvalidFieldsError
 from tuckshop.domain.external_id import folded
@@ -78,7 +78,7 @@ def put_in(
             columns = dict(ready.columns)
             if before["state"] == "archived":
                 columns["state"] = "active"  # a paused one stays paused
-            update_member(edit, "member.change", before, columns)
+            edit.alter(members, "member.change", before, columns, audited=audited_member)
             row = {**before, **columns}
         known[name] = row
         ids.append(str(row["id"]))
@@ -93,7 +93,7 @@ def _put_added(edit: Edit, added: list[dict[str, Any]]) -> None:
         return
     edit.connection.execute(insert(members), added)
     for row in added:
-        edit.audit("member.create", row["id"], None, _audited(row))
+        edit.audit("member.create", row["id"], None, audited_member(row))
         edit.touch(row["id"])
     added.clear()
 
@@ -128,26 +128,6 @@ def member_columns(change: MemberChange) -> dict[str, object]:
     return values
 
 
-def update_member(
-    edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
-) -> dict[str, object]:
-    changed = {name: value for name, value in after.items() if before[name] != value}
-    if changed:
-        edit.connection.execute(
-            update(members)
-            .where(members.c.workspace_id == edit.workspace_id, members.c.id == before["id"])
-            .values(changed)
-        )
-        edit.audit(
-            action,
-            before["id"],
-            _audited({name: before[name] for name in changed}),
-            _audited(changed),
-        )
-        edit.touch(before["id"])
-    return changed
-
-
 def _new_row(edit: Edit, group_id: str, columns: Mapping[str, object]) -> dict[str, Any]:
     return {
         "workspace_id": edit.workspace_id,
@@ -165,7 +145,7 @@ def _new_row(edit: Edit, group_id: str, columns: Mapping[str, object]) -> dict[s
     }
 
 
-def _audited(columns: Mapping[str, object]) -> dict[str, object]:
+def audited_member(columns: Mapping[str, object]) -> dict[str, object]:
     shown = {
         name: value
         for name, value in columns.items()
