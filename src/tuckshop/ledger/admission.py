@@ -60,7 +60,7 @@ class Admission:
             return tallies
         standings: list[Standing] = []
         for limit, tally in zip(limits, tallies, strict=True):
-            source = tally if tally.rolling is not None else tally.counter_now(now_us)
+            source = tally if tally.rolling is not None else tally.current
             assert source is not None
             standings.append(Standing(limit, tally.slot, source.used, source.held))
         decision = decide(hold, standings)
@@ -127,7 +127,7 @@ class Admission:
             slot = tally.slot
             used, taken = used_vector[slot], held_vector[slot]
             if used or taken:
-                counter = tally.counter_now(now_us)
+                counter = tally.current if tally.rolling is None else tally.counter_now(now_us)
                 assert counter is not None
                 books.add(counter, used, taken)
         counted = 0

@@ -141,7 +141,7 @@ class Books:
         self, limits: Sequence[LimitInForce], workspace_id: str, member_id: str | None
     ) -> list[Tally] | Unsummed:
         """
-        The tally of each of *limits*, with a counter for now.
+        The tally of each of *limits*; where it is not a rolling one, `current` is its counter for now.
 
         Args:
             member_id: Whose key a key's limits are for; None: to be looked up.
@@ -169,12 +169,13 @@ class Books:
                 if now_us >= tally.dead_us:
                     for counter in tally.drop_dead(now_us):
                         self._delete(counter)
-            elif (
-                (current := tally.current) is None
-                or not current.start_us <= now_us < current.end_us
-            ) and tally.counter_at(now_us) is None:
-                missing = self._miss(missing, workspace_id, limit, now_us)
-                continue
+            else:
+                current = tally.current
+                if current is None or not current.start_us <= now_us < current.end_us:
+                    current = tally.current = tally.counter_at(now_us)
+                    if current is None:
+                        missing = self._miss(missing, workspace_id, limit, now_us)
+                        continue
             found.append(tally)
         if missing is None:
             return found

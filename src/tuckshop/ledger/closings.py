@@ -58,6 +58,7 @@ class ClosingTimes:
 
     def are_due(self, now_us: int) -> bool:
         """Whether a new UTC day has begun since the last one."""
+        self._due_before_us = self._due_us
         return now_us >= self._due_us
 
     def undo(self) -> None:
@@ -70,7 +71,7 @@ class ClosingTimes:
 
         Memory must read counters again afterwards.
         """
-        self._due_before_us, self._due_us = self._due_us, _next_day(transaction.now_us)
+        self._due_us = _next_day(transaction.now_us)
         cursor = transaction.cursor
         workspaces = [row[0] for row in cursor.execute("SELECT id FROM workspaces").fetchall()]
         for workspace_id in workspaces or [DEFAULT_WORKSPACE]:
