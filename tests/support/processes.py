@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,12 @@ class Server:
 
 
 def start_server(
-    folder: Path, upstream: str | None, *, ready_within_s: float = 30, **settings: str
+    folder: Path,
+    upstream: str | None,
+    *,
+    ready_within_s: float = 30,
+    command: Sequence[str] = (str(COMMAND), "serve"),
+    **settings: str,
 ) -> Server:
     """
     A server over the data folder *folder*/data, ready.
@@ -126,7 +131,7 @@ def start_server(
     run_file.unlink(missing_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [str(COMMAND), "serve"], stdout=output, stderr=output, env=environment, cwd=folder
+            command, stdout=output, stderr=output, env=environment, cwd=folder
         )
     deadline = time.monotonic() + ready_within_s
     while time.monotonic() < deadline:

@@ -1,0 +1,61 @@
+"""The ledger's rows read straight from its file, by the tests' own rules: what stood at every position (M1)."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A request as it lies in the file."""
+
+    id: str
+    position: int
+    resolved_position: int | None
+    admitted_at: int
+    resolved_at: int | None
+    state: str
+    held_cost: int
+    held_input_tokens: int
+    cost: int | None
+    flags: str
+    tag: str | None
+
+
+def ledger_file(data: Path) -> Path:
+    """The database in the data folder *data*."""
+    (path,) = data.glob("*.db")
+    return path
+
+
+def rows_of(data: Path) -> dict[str, Row]:
+    """Every request, by its id, in the order of their positions."""
+    names = ", ".join(field.name for field in fields(Row))
+    uri = f"file:{ledger_file(data)}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+        found = connection.execute(f"SELECT {names} FROM requests ORDER BY position")  # noqa: S608
+        return {row[0]: Row(*row) for row in found}
+
+
+def most_held_at_once(rows: Iterable[Row]) -> int:
+    """The greatest used + reserved, in nano-USD, that *rows* made together at any position."""
+    changes: list[tuple[int, int]] = []
+    for row in rows:
+        if row.state == "refused":
+            continue
+        changes.append((row.position, row.held_cost))
+        if row.resolved_position is not None:
+            charged = row.cost if row.state == "settled" else 0
+            assert charged is not None
+            changes.append((row.resolved_position, charged - row.held_cost))
+    assert len({position for position, _ in changes}) == len(changes), "two changes at one position"
+    total = most = 0
+    for _, change in sorted(changes):
+        total += change
+        most = max(most, total)
+        assert total >= 0
+    return most
