@@ -8,12 +8,12 @@ the price in a way that nobody here can bound, or leave something at the provide
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tuckshop.domain.errors import InvalidRequestBodyError, ParameterNotAllowedError
 from tuckshop.protocols.endpoints import Endpoint, ModelFamily
-from tuckshop.protocols.openai.text import Extent, message_bytes, schema_extent
+from tuckshop.protocols.openai.text import Extent, json_bytes, message_bytes, schema_extent
 
 MODEL_MAX_CHARS: Final = 128
 CHOICES_MAX: Final = 128
@@ -62,10 +62,18 @@ def understand(endpoint: Endpoint, tree: Mapping[str, Any], *, pass_unknown: boo
     if not tree.keys() <= endpoint.parameters:
         unknown = tuple(name for name in tree if name not in endpoint.parameters)
     if unknown and not pass_unknown:
-        raise ParameterNotAllowedError(
-            unknown[0], "it is not known here, so its price is not either"
-        )
-    return _READERS[endpoint.family](tree, model, unknown)
+        raise unknown_parameter(unknown[0])
+    facts = _READERS[endpoint.family](tree, model, unknown)
+    if not unknown:
+        return facts
+    # Such a field may be written into the prompt: some servers take documents or a schema in fields of their own.
+    passed = sum(len(name.encode()) + json_bytes(tree[name]) for name in unknown)
+    return replace(facts, text_bytes=facts.text_bytes + passed)
+
+
+def unknown_parameter(name: str) -> ParameterNotAllowedError:
+    """The refusal of a top-level name that the endpoint's row does not know (M12)."""
+    return ParameterNotAllowedError(name, "it is not known here, so its price is not either")
 
 
 # ── chat ──────────────────────────────────────────────────────────────────────────────────────────────────────────

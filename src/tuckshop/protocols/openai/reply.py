@@ -30,6 +30,10 @@ class _Reply(msgspec.Struct):
 _DECODER: Final = msgspec.json.Decoder(_Reply)
 _TAIL_TRIES: Final = 4  # each may decode the whole tail
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
+_MODEL: Final = re.compile(rb'"model"\s*:\s*"([^"\\]{1,128})"')
+_MODEL_BEFORE: Final = re.compile(_MODEL.pattern + rb"\s*,\s*\Z")
+_PAYLOAD: Final = re.compile(rb'"(?:choices|data)"\s*:')
+_OUTPUT: Final = re.compile(rb'"(?:content|reasoning_content|refusal|arguments|input)"\s*:\s*"[^"]')
 
 
 def usage_of(body: bytes) -> ReplyFacts | None:
@@ -43,16 +47,33 @@ def usage_of(body: bytes) -> ReplyFacts | None:
     )
 
 
-def usage_of_tail(tail: bytes) -> ReplyFacts | None:
+def usage_of_tail(tail: bytes, *, beginning: bytes = b"") -> ReplyFacts | None:
     """
     The facts that stand at the end of a reply of which only *tail* was kept; None: no usage there.
 
     From the name `usage` on, the rest must be the end of one object: so the name stands at its top level. Within a
     text it cannot be met, since JSON writes the quotes of a text with a backslash.
+
+    Args:
+        beginning: Of the same reply. The model stands before its choices, or right before its usage.
     """
     starts = [match.start() for match in _USAGE.finditer(tail)]
     for start in reversed(starts[-_TAIL_TRIES:]):
         facts = usage_of(b"{" + tail[start:])
         if facts is not None:
-            return facts
+            model = facts.model or _model_around(beginning, tail[max(0, start - 256) : start])
+            return ReplyFacts(usage=facts.usage, model=model, service_tier=facts.service_tier)
     return None
+
+
+def has_output(body: bytes) -> bool:
+    """Does the whole *body* hold any output of a model?"""
+    return _OUTPUT.search(body) is not None
+
+
+def _model_around(beginning: bytes, before_usage: bytes) -> str | None:
+    found = _MODEL_BEFORE.search(before_usage)
+    if found is None:
+        payload = _PAYLOAD.search(beginning)
+        found = _MODEL.search(beginning, 0, payload.start() if payload else len(beginning))
+    return None if found is None else found[1].decode(errors="replace")

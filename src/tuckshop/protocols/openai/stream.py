@@ -27,6 +27,8 @@ _EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 # Not null. In a text these quotes would have backslashes.
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*[^n\s]')
+# Output of a model, whatever its kind: not an empty text.
+_OUTPUT: Final = re.compile(rb'"(?:content|reasoning_content|refusal|arguments|input)"\s*:\s*"[^"]')
 _END_TAIL: Final = 2  # bytes of an unfinished _EVENT_END that may stand at the end of the buffer
 
 
@@ -49,11 +51,13 @@ class StreamMeter:
         "_buffer",
         "_is_blind",
         "_is_first",
+        "_is_last_usage",
         "_lf_follows",
         "_lf_is_passed",
         "_strips",
         "done",
         "error",
+        "has_output",
         "model",
         "service_tier",
         "usage",
@@ -66,11 +70,23 @@ class StreamMeter:
         self._is_first = True
         self._lf_follows = False  # the last event ended in a CR
         self._lf_is_passed = True  # and was passed on as it came
-        self.usage: Usage | None = None  # the last one stated; None: charge by rule (M9)
+        self.usage: Usage | None = None  # the last one stated; see `final_usage`
+        self._is_last_usage = False  # it stands in a chunk of its own, which comes last
         self.model: str | None = None
         self.service_tier: str | None = None
         self.done = False  # `[DONE]` came
         self.error = False  # an error event came
+        self.has_output = False  # text of the model went by
+
+    @property
+    def final_usage(self) -> Usage | None:
+        """
+        The usage of the whole call; None: charge by rule (M9).
+
+        Some servers state in every chunk what was used so far. Where such a stream is cut, the last statement is not
+        the last word.
+        """
+        return self.usage if self.done or self._is_last_usage else None
 
     def feed(self, data: bytes) -> bytes:
         """What to pass on now that *data* came."""
@@ -80,6 +96,8 @@ class StreamMeter:
             and not (self._lf_follows or self._is_first)
             and not _is_worth_reading(data)
         ):
+            if not self.has_output:
+                self.has_output = _OUTPUT.search(data) is not None
             return data
         if self._is_blind:
             return data
@@ -125,6 +143,8 @@ class StreamMeter:
 
     def _read(self, event: bytes) -> bytes:
         """*event* as it is to be passed on: itself, cleaned of an account's ids, or nothing."""
+        if not self.has_output:
+            self.has_output = _OUTPUT.search(event) is not None
         if not self._is_first and not _is_worth_reading(event):
             return event
         data = _data_of(event)
@@ -134,6 +154,7 @@ class StreamMeter:
         try:
             chunk = _CHUNK.decode(data)
         except UNREADABLE:
+            self.usage = None  # it may have stated one
             return event
         self._is_first = False
         self.model = chunk.model or self.model
@@ -146,7 +167,8 @@ class StreamMeter:
             return event
         # Stated but unreadable: what an earlier chunk stated is no longer the truth.
         self.usage = decode_usage(chunk.usage)
-        return b"" if self._strips and chunk.choices == [] else event
+        self._is_last_usage = chunk.choices == []
+        return b"" if self._strips and self._is_last_usage else event
 
 
 def _is_worth_reading(data: bytes) -> bool:

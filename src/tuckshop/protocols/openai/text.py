@@ -12,17 +12,19 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tuckshop.protocols.json_body import Number
+from tuckshop.protocols.json_body import Number, dump
 
 # More than any context window: the bound is then capped by the window of the model.
 UNBOUNDED: Final = 1 << 40
+LINE_MARK_TOKENS: Final = 2
 
-_MESSAGE_NAMES: Final = frozenset(
-    {
-        "arguments", "content", "custom", "function", "function_call", "id", "input", "name",
-        "prompt_cache_breakpoint", "refusal", "role", "text", "tool_call_id", "tool_calls", "type",
-    }
-)  # fmt: skip
+# What messages and their parts are made of: these names are in every message, and below them stand others.
+_CONTAINERS: Final = frozenset(
+    {"content", "custom", "function", "function_call", "prompt_cache_breakpoint", "tool_calls"}
+)
+_MESSAGE_NAMES: Final = _CONTAINERS | {
+    "arguments", "id", "input", "name", "refusal", "role", "text", "tool_call_id", "type",
+}  # fmt: skip
 _REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _NAMING: Final = frozenset({"properties", "patternProperties", "$defs", "definitions"})
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,7}")  # one spelling per element
@@ -43,19 +45,37 @@ class Extent:
 
 
 def message_bytes(node: Any) -> int:
-    """Bytes of text in a message or a part of one."""
+    """
+    Bytes of text in a message, a part of one, or a list of them.
+
+    What stands where a text belongs, or under a name that no message has, may be written into the prompt as JSON: it
+    counts whole, with its names and its punctuation.
+    """
     if isinstance(node, str):
         return len(node) if node.isascii() else len(node.encode())
     if isinstance(node, dict):
         total = 0
         for name, value in node.items():
+            if isinstance(value, str):
+                total += len(value) if value.isascii() else len(value.encode())
+            elif name in _CONTAINERS:
+                total += message_bytes(value)
+            else:
+                total += json_bytes(value)
             if name not in _MESSAGE_NAMES:
                 total += len(name.encode())
-            total += message_bytes(value)
         return total
     if isinstance(node, list):
         return sum(map(message_bytes, node))
     return _scalar_bytes(node)
+
+
+def json_bytes(node: Any) -> int:
+    """Bytes of *node* as JSON, with a space behind every comma and colon."""
+    if not isinstance(node, (dict, list)):
+        return message_bytes(node)
+    compact = dump(node)
+    return len(compact) + compact.count(b",") + compact.count(b":")
 
 
 def schema_extent(root: Any) -> Extent:
@@ -84,7 +104,9 @@ class _SchemaWalk:
     def extent_of(self, node: Any) -> tuple[int, int]:
         """(bytes of text, properties and listed values) of *node*."""
         if isinstance(node, str):
-            return len(node) if node.isascii() else len(node.encode()), 0
+            text_bytes = len(node) if node.isascii() else len(node.encode())
+            # A description is written into the prompt as a comment, with its mark before each line.
+            return text_bytes + LINE_MARK_TOKENS * node.count("\n"), 0
         if isinstance(node, list):
             return self._of_list(node)
         if isinstance(node, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -172,6 +173,41 @@ def test_stream_options_are_for_streams_only() -> None:
     assert chat(stream=True, stream_options={"include_usage": True}).wants_usage
     assert not chat(stream=True, stream_options={"include_usage": False}).wants_usage
     assert not chat(stream=True, stream_options={"include_obfuscation": False}).wants_usage
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        {"arguments": {"content": [{"text": "x"}] * 50}},  # where a text belongs
+        {"unseen": [[]] * 50},  # brackets alone
+        {"text": {"prompt_cache_breakpoint": None}},  # names of ours as names of theirs
+    ],
+)
+def test_what_a_template_may_write_out_counts_as_json(hidden: dict[str, Any]) -> None:
+    plain = chat(messages=[{"role": "user"}])
+
+    facts = chat(messages=[{"role": "user", **hidden}])
+
+    (value,) = hidden.values()
+    assert facts.text_bytes - plain.text_bytes >= len(json.dumps(value))
+
+
+def test_fields_that_are_passed_unknown_count_as_input() -> None:
+    documents = [{"title": "t", "text": "x" * 1000}]
+
+    facts = chat(documents=documents)
+
+    assert facts.unknown_parameters == ("documents",)
+    assert facts.text_bytes >= chat().text_bytes + len(json.dumps(documents))
+
+
+def test_each_line_of_a_description_counts_the_mark_before_it() -> None:
+    tool = {"type": "function", "function": {"name": "f", "description": "\n" * 100}}
+    plain = {"type": "function", "function": {"name": "f", "description": ""}}
+
+    more = chat(tools=[tool]).text_bytes - chat(tools=[plain]).text_bytes
+
+    assert more >= 300  # "//", " " and the end of the line
 
 
 def test_names_that_the_table_does_not_know_are_listed_or_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tuckshop.domain.usage import Usage
-from tuckshop.protocols.openai.reply import usage_of, usage_of_tail
+from tuckshop.protocols.openai.reply import has_output, usage_of, usage_of_tail
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
@@ -90,3 +90,32 @@ def test_a_tail_without_usage_at_the_top_level_tells_nothing(tail: bytes) -> Non
     facts = usage_of_tail(tail)
 
     assert facts is None or facts.usage is None
+
+
+def test_the_model_of_a_long_reply_stands_at_its_beginning_or_before_its_usage() -> None:
+    chat = reply(usage=USAGE)
+    vectors = json.dumps(
+        {"object": "list", "data": [{"text": '{"model":"a"}'}] * 99, "model": "e", "usage": USAGE}
+    ).encode()
+
+    for body, model in ((chat, "m"), (vectors, "e")):
+        facts = usage_of_tail(body[-200:], beginning=body[:100])
+        assert facts is not None
+        assert facts.model == model
+
+
+def test_a_model_that_the_answer_talks_of_is_not_the_one_that_answered() -> None:
+    body = json.dumps({"choices": [{"x": {"model": "other"}}], "usage": USAGE}).encode()
+
+    facts = usage_of_tail(body[-90:], beginning=body)
+
+    assert facts is not None
+    assert facts.model is None
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [(b'{"content": "x"}', True), (b'{"content":""}', False), (b'{"content":null}', False)],
+)
+def test_output_is_told_from_none(body: bytes, expected: bool) -> None:
+    assert has_output(body) is expected

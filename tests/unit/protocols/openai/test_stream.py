@@ -258,3 +258,39 @@ def test_what_is_no_event_stream_goes_by_untouched(stream: bytes, cut: int) -> N
     pieces = [meter.feed(stream[i : i + cut]) for i in range(0, len(stream), cut)]
 
     assert b"".join(pieces) + meter.finish() == stream
+
+
+# ── which statement is the last word (M5, M9) ────────────────────────────────────────────────────────────────────
+
+
+def test_usage_in_a_chunk_of_its_own_is_final_even_without_an_end() -> None:
+    meter, _ = relay(DELTA + USAGE)
+
+    assert meter.final_usage == READ
+
+
+def test_usage_so_far_is_final_only_once_the_end_came() -> None:
+    so_far = event(chunk(usage=STATED))
+
+    assert relay(DELTA + so_far)[0].final_usage is None
+    assert relay(DELTA + so_far + DONE)[0].final_usage == READ
+    assert relay(DELTA + USAGE + so_far)[0].final_usage is None
+
+
+def test_an_event_that_might_have_stated_usage_takes_back_what_was_stated() -> None:
+    broken = b'data: {"usage": {"prompt_tokens": 99\n\n'
+
+    assert relay(USAGE + broken + DONE)[0].final_usage is None
+    assert relay(broken + USAGE + DONE)[0].final_usage == READ
+
+
+@given(cuts=st.lists(st.integers(0, 10**6), max_size=6))
+def test_whether_there_was_output_does_not_depend_on_cuts(cuts: list[int]) -> None:
+    silent = event(chunk(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}}]))
+    for stream, expected in ((silent + DELTA + USAGE + DONE, True), (silent + USAGE + DONE, False)):
+        meter = StreamMeter(strip_usage_chunk=True)
+        ends = sorted(cut % (len(stream) + 1) for cut in cuts)
+        for start, end in zip([0, *ends], [*ends, len(stream)], strict=True):
+            meter.feed(stream[start:end])
+        meter.finish()
+        assert meter.has_output is expected
