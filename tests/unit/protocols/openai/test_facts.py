@@ -242,8 +242,7 @@ def test_all_text_is_counted_in_utf8_bytes() -> None:
         + "c1"
         + "42"
         + "unseen"
-        + "key"
-        + "123"
+        + '{"key": 123}'
     )
 
     facts = chat(messages=messages)
