@@ -55,7 +55,7 @@ class Admission:
         books = self._books
         now_us = books.transaction.now_us
         limits = hold.limits
-        tallies = books.tallies_of(limits, hold.workspace_id, hold.member_id)
+        tallies = books.tallies_of(limits, hold.workspace_id, hold.member_id, come_again=True)
         if isinstance(tallies, Unsummed):
             return tallies
         standings: list[Standing] = []

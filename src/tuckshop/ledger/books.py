@@ -35,8 +35,8 @@ from tuckshop.storage.transaction import Transaction
 
 _log: Final = logging.getLogger(__name__)
 
-SCOPES_MAX: Final = 50_000  # in memory; beyond it all are dropped and read again as they are needed
-KNOWN_MAX: Final = 500_000
+SCOPES_MAX: Final = 10_000  # in memory; beyond it all are dropped and read again as they are needed
+KNOWN_MAX: Final = 20_000  # limits of policies in memory
 BUCKET_US: Final = 15 * 60 * 1_000_000
 BucketKey = tuple[str, int, str, str, str, str, str]
 
@@ -105,7 +105,9 @@ class Books:
     def begin(self, transaction: Transaction) -> None:
         """Work in *transaction* from now on."""
         self._transaction = transaction
-        if len(self._scopes) > SCOPES_MAX or len(self._known) > KNOWN_MAX:
+        if len(self._known) > KNOWN_MAX:
+            self._known.clear()
+        if len(self._scopes) > SCOPES_MAX:
             self._scopes.clear()
             self._known.clear()
         if not self._is_open_known:
@@ -138,13 +140,19 @@ class Books:
         return scope
 
     def tallies_of(
-        self, limits: Sequence[LimitInForce], workspace_id: str, member_id: str | None
+        self,
+        limits: Sequence[LimitInForce],
+        workspace_id: str,
+        member_id: str | None,
+        *,
+        come_again: bool,
     ) -> list[Tally] | Unsummed:
         """
         The tally of each of *limits*; where it is not a rolling one, `current` is its counter for now.
 
         Args:
             member_id: Whose key a key's limits are for; None: to be looked up.
+            come_again: These very objects are a policy's, so they are worth remembering.
         Returns:
             Or what has to be summed first, off the writer.
         """
@@ -164,7 +172,8 @@ class Books:
                     missing = self._miss(missing, workspace_id, limit, now_us)
                     continue
                 tally = found_tally
-                known[id(limit)] = (limit, tally)
+                if come_again:
+                    known[id(limit)] = (limit, tally)
             if tally.rolling is not None:
                 if now_us >= tally.dead_us:
                     for counter in tally.drop_dead(now_us):
@@ -189,7 +198,7 @@ class Books:
             if summer is None:
                 return Unsummed(scope_key, whose, chosen)
             self.install(scope_key, summer, is_stored=False)
-        return self.tallies_of(limits, workspace_id, member_id)
+        return self.tallies_of(limits, workspace_id, member_id, come_again=come_again)
 
     def install(self, scope_key: ScopeKey, summer: Summer, *, is_stored: bool) -> None:
         """Take counters that were summed. *is_stored*: write them even where nobody has counted in them yet."""

@@ -11,6 +11,7 @@ somebody needs it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from tuckshop.domain.limits import Calendar, LimitKind, Metric, Rolling, Selector
@@ -176,6 +177,7 @@ def kind_of(metric: str, selector: str, window: str) -> LimitKind:
     return LimitKind(Metric(metric), window, selector)
 
 
+@lru_cache(maxsize=4096)
 def selector_of(canonical: str) -> Selector:
     """The selector that is written so in a counter's key."""
     names = canonical.split(",") if canonical else []
@@ -186,6 +188,7 @@ def selector_of(canonical: str) -> Selector:
     return Selector(models, endpoints)
 
 
+@lru_cache(maxsize=1024)
 def rolling_of(window: str) -> Rolling | None:
     """The rolling window that is written so in a counter's key; None: it is a calendar window, or `now`."""
     if not window.startswith("rolling:"):

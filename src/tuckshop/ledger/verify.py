@@ -111,8 +111,8 @@ class _Check:
         self._position, self._closed_at_us, self._closing = self._last_closing(full)
         self._was_open = frozenset(self._closing.open)
         self._scopes: dict[ScopeKey, ScopeTallies] = {}
-        self._expected: dict[CounterKey, list[int]] = {}
-        self._based: set[CounterKey] = set()  # known at the closing: only what came later is added
+        self._expected: dict[Counter, list[int]] = {}
+        self._based: set[Counter] = set()  # known at the closing: only what came later is added
         self._resets: dict[ScopeKey, list[Reset]] = {}
 
     def run(self) -> None:
@@ -182,11 +182,11 @@ class _Check:
                 scope.add(tally)
             counter = tally.put(start_us, FOREVER if end_us is None else end_us, used, held)
             self._report.counters += 1
-            self._expected[counter.key] = [0, 0]
-            if counter.key in closed:
-                self._based.add(counter.key)
-                if self._reset_of(counter) <= self._position:
-                    self._expected[counter.key] = list(closed[counter.key])
+            self._expected[counter] = [0, 0]
+            if closed and (then := closed.get(counter.key)) is not None:
+                self._based.add(counter)
+                if not self._is_reset_since(counter):
+                    self._expected[counter] = list(then)
             if used < 0 or held < 0:
                 self._differ(f"counter {_told(counter.key)}", "at least 0", (used, held))
 
@@ -224,8 +224,12 @@ class _Check:
             ),
         )
         # What runs now was open at the closing too, if it is that old.
-        unknown = (key for key in self._expected if key not in self._based and key[5] != "now")
-        since_us = min((key[6] for key in unknown), default=FOREVER)
+        unknown = (
+            counter
+            for counter in self._expected
+            if counter not in self._based and counter.tally.kind.window != "now"
+        )
+        since_us = min((counter.start_us for counter in unknown), default=FOREVER)
         is_read = since_us <= self._closed_at_us
         if is_read:
             yield from map(
@@ -265,25 +269,28 @@ class _Check:
             used_then, held_then = open_vectors(
                 row.held_cost, row.held_input_tokens, row.held_output_tokens, row.images
             )
-            self._add(row, used, held, lambda key: key in self._based)
+            self._add(row, used, held, self._is_based)
             # What it counted at the closing is in the closing's sum, unless a reset has ended that.
             self._add(
                 row,
                 tuple(-value for value in used_then),
                 tuple(-value for value in held_then),
-                lambda key: key in self._based and not self._is_reset_since(key),
+                lambda counter: counter in self._based and not self._is_reset_since(counter),
                 always=True,
             )
 
-    def _is_unbased(self, key: CounterKey) -> bool:
-        return key not in self._based
+    def _is_based(self, counter: Counter) -> bool:
+        return counter in self._based
+
+    def _is_unbased(self, counter: Counter) -> bool:
+        return counter not in self._based
 
     def _add(
         self,
         row: Row,
         used: tuple[int, ...],
         held: tuple[int, ...] | None,
-        is_meant: Callable[[CounterKey], bool],
+        is_meant: Callable[[Counter], bool],
         *,
         always: bool = False,
     ) -> None:
@@ -299,23 +306,24 @@ class _Check:
                 continue
             for tally in scope.covering(covered):
                 counter = tally.counter_at(row.admitted_at)
-                if counter is None or not is_meant(counter.key):
+                if counter is None or not is_meant(counter):
                     continue
                 if not always and not counts_after(row, self._reset_of(counter)):
                     continue
-                sums = self._expected[counter.key]
+                sums = self._expected[counter]
                 sums[0] += used[tally.slot]
                 sums[1] += held[tally.slot] if held is not None else 0
 
     def _reset_of(self, counter: Counter) -> int:
         tally = counter.tally
+        if not self._resets:
+            return 0
         scope_key: ScopeKey = tally.key[:3]
-        return last_reset(tally.kind.window, counter.end_us, self._resets.get(scope_key, ()))
+        resets = self._resets.get(scope_key)
+        return last_reset(tally.kind.window, counter.end_us, resets) if resets else 0
 
-    def _is_reset_since(self, key: CounterKey) -> bool:
-        scope = self._scopes[key[:3]]
-        tally = scope.tallies[kind_of(*key[3:6])]
-        return self._reset_of(tally.counters[key[6]]) > self._position
+    def _is_reset_since(self, counter: Counter) -> bool:
+        return self._reset_of(counter) > self._position
 
     # ── comparing ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -323,7 +331,7 @@ class _Check:
         for scope in self._scopes.values():
             for tally in scope.tallies.values():
                 for counter in tally.counters.values():
-                    expected = tuple(self._expected[counter.key])
+                    expected = tuple(self._expected[counter])
                     if expected != (counter.used, counter.held):
                         self._differ(
                             f"counter {_told(counter.key)} (used, held)",
@@ -393,7 +401,7 @@ class _Check:
         self._report.differences.append(Difference(where, expected, found))
 
 
-def _any(_: CounterKey) -> bool:
+def _any(_: Counter) -> bool:
     return True
 
 
