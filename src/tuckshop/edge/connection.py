@@ -9,6 +9,9 @@ reset the connection and the refusal with it.
 A client that closes or half-closes before its reply has ended has left: common clients that give up send exactly
 that, and must be noticed at once. So reading goes on during a reply, and the end of input is the end of the exchange.
 
+A client that sends ahead is served a few requests in a turn of the loop, so that it never keeps others waiting, and
+none while it leaves replies unread beyond the bound of the write buffer: a reply can be a thousand times its request.
+
 One timer per connection. Deadlines are instants; the timer is only moved when a deadline comes before it, otherwise
 it looks again when it fires, so that ordinary requests never touch it.
 """
@@ -40,6 +43,7 @@ _log: Final = logging.getLogger(__name__)
 _HEAD, _BODY, _REPLY, _LINGER, _CLOSING = range(5)
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _END_OF_HEAD: Final = b"\r\n\r\n"
+_REQUESTS_A_TURN: Final = 16
 
 
 class Connection(asyncio.Protocol):
@@ -59,6 +63,7 @@ class Connection(asyncio.Protocol):
         "_has_served",
         "_head",
         "_is_admin",
+        "_is_behind",
         "_peer",
         "_pending",
         "_reading_paused",
@@ -94,6 +99,7 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._is_admin = False  # the request goes to the ASGI application
         self._consuming = False
+        self._is_behind = False  # `_pending` holds requests whose turn has not come
         self._reading_paused = False
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -114,10 +120,10 @@ class Connection(asyncio.Protocol):
         self._arm(self._floor.loop.time() + limits.head_timeout_s)
 
     def data_received(self, data: bytes) -> None:
-        if self._state <= _BODY:
-            self._consume(data)
-        elif self._state == _REPLY:
+        if self._state == _REPLY or self._is_behind:
             self._keep(data)
+        elif self._state <= _BODY:
+            self._consume(data)
 
     def eof_received(self) -> bool:
         if self._state == _REPLY:
@@ -137,8 +143,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.is_paused = True
-        self._unsent = self.transport.get_write_buffer_size()
-        self._arm(self._floor.loop.time() + self._floor.limits.stall_timeout_s)
+        self._await_the_reader()
         if self._exchange is not None and self._exchange.on_pause is not None:
             self._exchange.on_pause()
 
@@ -146,8 +151,11 @@ class Connection(asyncio.Protocol):
         self.is_paused = False
         if self._state == _REPLY:
             self._deadline = None
+        elif self._state == _HEAD:
+            self._arm(self._floor.loop.time() + self._floor.limits.keepalive_timeout_s)
         if self._exchange is not None and self._exchange.on_resume is not None:
             self._exchange.on_resume()
+        self._catch_up()
 
     # ── called by the exchange and the floor ─────────────────────────────────────────────────────────────────────
 
@@ -173,14 +181,13 @@ class Connection(asyncio.Protocol):
             self._close()
             return
         self._state = _HEAD
-        self._arm(self._floor.loop.time() + self._floor.limits.keepalive_timeout_s)
-        if self._reading_paused:
-            self._reading_paused = False
-            self.transport.resume_reading()
-        if self._pending and not self._consuming:
-            ahead = bytes(self._pending)
-            self._pending.clear()
-            self._consume(ahead)
+        if self.is_paused:
+            self._await_the_reader()
+        else:
+            self._arm(self._floor.loop.time() + self._floor.limits.keepalive_timeout_s)
+        if not self._consuming:
+            self._is_behind = bool(self._pending)
+            self._catch_up()
 
     def reply_aborted(self) -> None:
         """The reply is given up: cut the connection."""
@@ -212,9 +219,14 @@ class Connection(asyncio.Protocol):
 
     def _consume(self, data: bytes) -> None:
         self._consuming = True
+        heads = 0
         try:
             while data:
                 if self._state == _HEAD:
+                    if self.is_paused or heads == _REQUESTS_A_TURN:
+                        self._put_off(data)
+                        break
+                    heads += 1
                     data = self._take_head(data)
                 elif self._state == _BODY:
                     data = self._take_body(data)
@@ -233,6 +245,29 @@ class Connection(asyncio.Protocol):
         if len(self._pending) > self._floor.limits.pipelined_max_bytes and not self._reading_paused:
             self._reading_paused = True
             self.transport.pause_reading()
+
+    def _put_off(self, data: bytes) -> None:
+        """*data* has its turn once others had theirs, and once the client has read what it was told."""
+        self._pending += data
+        self._is_behind = True
+        if not self._reading_paused:
+            self._reading_paused = True
+            self.transport.pause_reading()
+        if not self.is_paused:
+            self.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        """Go on with what came ahead of its turn, and with reading."""
+        if self._state != _HEAD or self.is_paused:
+            return
+        if self._reading_paused:
+            self._reading_paused = False
+            self.transport.resume_reading()
+        if self._is_behind:
+            self._is_behind = False
+            ahead = bytes(self._pending)
+            self._pending.clear()
+            self._consume(ahead)
 
     def _take_head(self, data: bytes) -> bytes:
         limits = self._floor.limits
@@ -477,11 +512,11 @@ class Connection(asyncio.Protocol):
             self._arm(deadline)
             return
         self._deadline = None
-        if self._state == _HEAD:
+        if self.is_paused and self._state in (_HEAD, _REPLY):
+            self._look_at_a_stalled_client(now)
+        elif self._state == _HEAD:
             if self._pending:
                 self._refuse_and_close(RequestTimeoutError("head"))
-            elif self.transport.get_write_buffer_size():
-                self.transport.abort()
             else:
                 self._close()
         elif self._state == _BODY:
@@ -489,15 +524,15 @@ class Connection(asyncio.Protocol):
                 self._arm(later)
             else:
                 self._refuse_and_close(RequestTimeoutError("body"))
-        elif self._state == _REPLY:
-            self._look_at_a_stalled_client(now)
-        else:
+        elif self._state != _REPLY:
             self.transport.abort()
+
+    def _await_the_reader(self) -> None:
+        self._unsent = self.transport.get_write_buffer_size()
+        self._arm(self._floor.loop.time() + self._floor.limits.stall_timeout_s)
 
     def _look_at_a_stalled_client(self, now: float) -> None:
         unsent = self.transport.get_write_buffer_size()
-        if not self.is_paused:
-            return
         if unsent < self._unsent:
             self._unsent = unsent
             self._arm(now + self._floor.limits.stall_timeout_s)

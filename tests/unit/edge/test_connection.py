@@ -84,8 +84,47 @@ def test_a_thousand_pipelined_requests_are_served_without_recursion() -> None:
     wire = Wire()
 
     wire.feed(GET * 1000)
+    wire.loop.pass_time(0)
 
     assert wire.statuses() == [200] * 1000
+
+
+def test_one_client_that_sends_ahead_leaves_others_their_turn() -> None:
+    """E7: what came in one read is served a few requests at a time."""
+    wire = Wire()
+
+    wire.feed(GET * 1000)
+
+    assert len(wire.statuses()) <= 20
+    wire.loop.pass_time(0)
+    assert len(wire.statuses()) == 1000
+
+
+def test_a_client_that_leaves_its_replies_unread_is_served_no_further() -> None:
+    """E6: a reply can be a thousand times its request, so what waits unsent is bounded."""
+    wire = Wire()
+    wire.connection.pause_writing()
+
+    wire.feed(GET * 3)
+    assert wire.statuses() == []
+    assert not wire.transport.reading
+
+    wire.connection.resume_writing()
+    assert wire.statuses() == [200] * 3
+    assert wire.transport.reading
+
+
+def test_a_client_that_never_reads_its_replies_is_cut_off() -> None:
+    wire = Wire(limits=EdgeLimits(stall_timeout_s=60))
+    wire.feed(GET)
+    wire.connection.pause_writing()
+
+    wire.feed(GET)
+    wire.loop.pass_time(59)
+    assert not wire.transport.was_aborted
+    wire.loop.pass_time(2)
+
+    assert wire.transport.was_aborted
 
 
 def test_ordinary_requests_touch_no_timer() -> None:
