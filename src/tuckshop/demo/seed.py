@@ -20,7 +20,7 @@ from tuckshop.domain.clock import US_PER_SECOND
 from tuckshop.domain.errors import RefusalError
 from tuckshop.domain.ids import new_id
 from tuckshop.domain.keys import digest_of
-from tuckshop.domain.policy import Policy, policy_of
+from tuckshop.domain.policy import Policy, limits_for, policy_of
 from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import CapWish, Flag, Granted, Outcome, RefusedRow
 from tuckshop.gateway import outcome
@@ -28,7 +28,7 @@ from tuckshop.gateway.call import FLOOR_TOKENS, Call
 from tuckshop.gateway.outcome import Reported
 from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.ledger import Ledger
-from tuckshop.pricing.bound import input_bound
+from tuckshop.pricing.bound import input_bound, terms_of
 from tuckshop.pricing.cost import Usage
 from tuckshop.pricing.prices import ModelPrice, PriceList
 from tuckshop.protocols.endpoints import Endpoint
@@ -194,17 +194,22 @@ def _flags(told: story.Call, granted: Granted) -> frozenset[Flag]:
 
 def _call_of(told: story.Call, holder: Holder, price: ModelPrice, clock: MovedClock) -> Call:
     policy = policy_of(holder)
+    endpoint = _BY_FAMILY[price.family]
+    input_tokens = input_bound(text_bytes=told.text_bytes, messages=2, price=price)
     return Call(
         request_id=new_id("req", clock.now_us()),
-        endpoint=_BY_FAMILY[price.family],
+        endpoint=endpoint,
         holder=holder,
         policy=policy,
         tag=None,
         model=price.model,
         price=price,
+        limits=limits_for(policy, price.model, price.aliases, endpoint.group),
+        terms=terms_of(price, input_bound=input_tokens, may_keep_12h=False),
+        pseudonym=None,
         tree={},
         facts=None,
-        input_tokens=input_bound(text_bytes=told.text_bytes, messages=2, price=price),
+        input_tokens=input_tokens,
         cap=_cap(told, price, policy),
     )
 

@@ -9,7 +9,9 @@ Prefix = Literal["wsp", "grp", "mem", "key", "req", "upr", "ent", "aud", "boot"]
 
 # Crockford's alphabet: digits sort before letters, so ids sort as their numbers do.
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-_LENGTH: Final = 26  # 130 bits hold a UUID's 128
+# Two digits at a time, high ones first; 26 of them hold 130 bits, and a UUID has 128.
+_PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+_PLACES: Final = tuple(range(120, -1, -10))
 DEFAULT_WORKSPACE: Final = "wsp_default"
 
 
@@ -20,6 +22,7 @@ def new_id(prefix: Prefix, now_us: int) -> str:
     *now_us* is the wall clock. What milliseconds lack stands in `rand_a` (RFC 9562, section 6.2, method 3).
     """
     value = (now_us // 1000 & (1 << 48) - 1) << 80
-    value |= 0x7 << 76 | (now_us % 1000 * 4096 // 1000) << 64 | 0b10 << 62 | secrets.randbits(62)
-    digits = [_ALPHABET[value >> 5 * place & 31] for place in range(_LENGTH - 1, -1, -1)]
-    return f"{prefix}_{''.join(digits)}"
+    value |= 0x7 << 76 | (now_us % 1000 * 4096 // 1000) << 64 | 0b10 << 62
+    value |= int.from_bytes(secrets.token_bytes(8), "big") >> 2
+    pairs = [_PAIRS[value >> place & 1023] for place in _PLACES]
+    return f"{prefix}_{''.join(pairs)}"

@@ -12,7 +12,8 @@ from typing import Final
 PREFIX: Final = "sk-tuck-"
 _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_LENGTH: Final = 34  # about 202 bits, so a fast hash is enough to keep the secret
-_CHECKSUM_LENGTH: Final = 6  # 62 ** 6 > 2 ** 32
+# Two digits of base 62 at a time; six of them hold a CRC-32.
+_PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _FORMAT: Final = re.compile(rf"{PREFIX}([0-9A-Za-z]{{34}})([0-9A-Za-z]{{6}})")
 
 
@@ -41,9 +42,6 @@ def display(last4: str) -> str:
 
 def _checksum(random: str) -> str:
     """The CRC-32 of *random* in base 62, zero-padded."""
-    rest = zlib.crc32(random.encode("ascii"))
-    digits = []
-    for _ in range(_CHECKSUM_LENGTH):
-        rest, digit = divmod(rest, 62)
-        digits.append(_ALPHABET[digit])
-    return "".join(reversed(digits))
+    rest, low = divmod(zlib.crc32(random.encode("ascii")), 62 * 62)
+    high, middle = divmod(rest, 62 * 62)
+    return _PAIRS[high] + _PAIRS[middle] + _PAIRS[low]

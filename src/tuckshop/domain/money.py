@@ -42,9 +42,17 @@ def usd(nano: int) -> Decimal:
     return value.quantize(Decimal(1)) if value == value.to_integral_value() else value
 
 
+def usd_text(nano: int) -> str:
+    """`usd` as text: ``0.2``, ``50``, ``0.000000001``."""
+    if nano < 0:
+        return f"-{usd_text(-nano)}"
+    whole, decimals = divmod(nano, NANO_PER_USD)
+    return f"{whole}.{decimals:09d}".rstrip("0") if decimals else str(whole)
+
+
 def format_usd(nano: int) -> str:
     """*nano* nano-USD as people write it: ``$0.20``, ``$50``, ``$0.000000001``."""
-    text = f"{usd(nano):f}"
+    text = usd_text(nano)
     whole, point, decimals = text.partition(".")
     if point and len(decimals) == 1:
         decimals += "0"

@@ -18,7 +18,7 @@ from tuckshop.domain.errors import (
 )
 from tuckshop.domain.policy import Policy, limits_for
 from tuckshop.domain.records import Holder
-from tuckshop.domain.reservation import CapWish, Hold, HoldTerms
+from tuckshop.domain.reservation import CapWish, Hold, HoldTerms, LimitInForce
 from tuckshop.pricing.bound import input_bound, terms_of
 from tuckshop.pricing.prices import ModelPrice, PriceList, nearest
 from tuckshop.protocols.endpoints import Endpoint
@@ -40,6 +40,9 @@ class Call:
     tag: str | None
     model: str  # resolved: without upstream prefix; "" where the endpoint has none
     price: ModelPrice | None  # None: an endpoint without a model, which costs nothing
+    limits: tuple[LimitInForce, ...]  # those that such a call takes from
+    terms: HoldTerms
+    pseudonym: str | None  # what the upstream is told of the member
     tree: dict[str, Any]
     facts: BodyFacts | None
     input_tokens: int  # bound
@@ -56,21 +59,53 @@ class Call:
             member_id=holder.member.id,
             key_id=holder.key.id,
             directory_version=holder.directory_version,
-            limits=limits_for(self.policy, self.model, aliases, self.endpoint.group),
+            limits=self.limits,
             endpoint=self.endpoint.name,
             endpoint_group=self.endpoint.group,
             model=self.model,
             model_aliases=aliases,
             upstream="openai",
-            terms=terms_of(price, input_bound=self.input_tokens, may_keep_12h=False)
-            if price
-            else FREE,
+            terms=self.terms,
             input_tokens=self.input_tokens,
             images=0,
             cap=self.cap,
             patience_s=self.policy.patience_s,
             tag=self.tag,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What a model at an endpoint comes to under one policy; the same for every call, so it is looked up once."""
+
+    price: ModelPrice
+    limits: tuple[LimitInForce, ...]
+    terms: HoldTerms | None  # None: they depend on how long the input is
+
+    def terms_for(self, input_tokens: int) -> HoldTerms:
+        """What a hold with so much input is computed with."""
+        return self.terms or terms_of(self.price, input_bound=input_tokens, may_keep_12h=False)
+
+
+def course_of(
+    asked: str, *, endpoint: Endpoint, policy: Policy, prices: PriceList, upstream: str
+) -> Course:
+    """
+    The course of calls to *endpoint* that ask for the model *asked*.
+
+    Raises:
+        ModelNotAllowedError, ModelNotFoundError, ParameterNotAllowedError: As `priced_model`; or the model is of
+            another family than the endpoint.
+    """
+    price = priced_model(asked, policy=policy, prices=prices, upstream=upstream)
+    if price.family != endpoint.family:
+        raise ParameterNotAllowedError("model", f"{price.model} is no model for this endpoint")
+    is_flat = price.long_context_start is None
+    return Course(
+        price=price,
+        limits=limits_for(policy, price.model, price.aliases, endpoint.group),
+        terms=terms_of(price, input_bound=0, may_keep_12h=False) if is_flat else None,
+    )
 
 
 def allowed_endpoint(endpoint: Endpoint, policy: Policy, groups: tuple[str, ...]) -> None:
@@ -108,14 +143,7 @@ def priced_model(asked: str, *, policy: Policy, prices: PriceList, upstream: str
 def bounded(
     facts: BodyFacts, price: ModelPrice, *, policy: Policy, endpoint: Endpoint
 ) -> tuple[int, CapWish]:
-    """
-    (the most input tokens, the cap the call would like) of a body.
-
-    Raises:
-        ParameterNotAllowedError: The model is of another family than the endpoint.
-    """
-    if price.family != endpoint.family:
-        raise ParameterNotAllowedError("model", f"{price.model} is no model for this endpoint")
+    """(the most input tokens, the cap the call would like) of a body."""
     tokens = input_bound(
         text_bytes=facts.text_bytes,
         messages=facts.messages,

@@ -26,7 +26,7 @@ from tuckshop.domain.errors import (
 )
 from tuckshop.domain.ids import new_id
 from tuckshop.domain.keys import digest_of
-from tuckshop.domain.policy import Policy, policy_of
+from tuckshop.domain.policy import Policy, limits_for, policy_of
 from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import (
     CapWish,
@@ -40,7 +40,15 @@ from tuckshop.edge.app import HeadVerdict
 from tuckshop.edge.exchange import Exchange
 from tuckshop.edge.head import Headers, RequestHead
 from tuckshop.gateway import outcome
-from tuckshop.gateway.call import Call, allowed_endpoint, bounded, priced_model
+from tuckshop.gateway.call import (
+    FREE,
+    Call,
+    Course,
+    allowed_endpoint,
+    bounded,
+    course_of,
+    priced_model,
+)
 from tuckshop.gateway.credential import secret_of
 from tuckshop.gateway.drains import DrainLimits, Drains
 from tuckshop.gateway.flood import FloodGate
@@ -51,7 +59,7 @@ from tuckshop.pricing.prices import ModelPrice, PriceList
 from tuckshop.protocols import json_body
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai import errors as wording
-from tuckshop.protocols.openai.facts import understand
+from tuckshop.protocols.openai.facts import BodyFacts, understand, unknown_parameter
 from tuckshop.protocols.openai.headers import answer_headers, upstream_headers
 from tuckshop.protocols.openai.outgoing import Profile, rewrite
 from tuckshop.protocols.openai.table import GROUPS, model_in, route
@@ -65,6 +73,7 @@ STALE_TRIES: Final = (
 AT_ONCE_S: Final = 0.1  # a call that is sent back later than this had waited
 OFF_LOOP_BYTES: Final = 256 << 10  # a larger body is parsed in a thread
 TAG_MAX: Final = 64
+ENTITLEMENTS_MAX: Final = 4_096
 
 
 class Directory(Protocol):
@@ -111,6 +120,18 @@ class Arrival:
     tag: str | None
 
 
+class Entitlement:
+    """What is worked out of a holder once, and holds for as long as the directory gives out the same one."""
+
+    __slots__ = ("courses", "holder", "policy", "pseudonym")
+
+    def __init__(self, holder: Holder, pseudonym: str) -> None:
+        self.holder = holder
+        self.policy = policy_of(holder)
+        self.pseudonym = pseudonym  # what the upstream may know of the member (P3)
+        self.courses: dict[tuple[str, str], Course] = {}  # by endpoint and the model as asked for
+
+
 class Gateway:
     """The data plane of one server."""
 
@@ -141,9 +162,7 @@ class Gateway:
         )
         self._running: set[Relay] = set()
         self._pinned: set[str] = set()
-        self._policies: dict[
-            str, tuple[Holder, Policy]
-        ] = {}  # by key id, as long as its holder is the same
+        self._entitlements: dict[str, Entitlement] = {}  # by key id; the longest known first
 
     # ── identify ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -198,9 +217,31 @@ class Gateway:
         if arrival.endpoint.group == "models":
             await self._serve_models(arrival, exchange)
             return
-        tree = await self._parsed(exchange.body)
-        call, granted = await self._admit(arrival, lambda: self._understand(arrival, tree))
-        self._dispatch(call, granted, exchange, began_s)
+        if len(exchange.body) > OFF_LOOP_BYTES:
+            await self._serve_large(arrival, exchange, began_s)
+            return
+        tree, facts = self._read(arrival.endpoint, self._policy_for(arrival), exchange.body)
+        call, granted = await self._admit(arrival, lambda: self._understand(arrival, tree, facts))
+        if exchange.client_left:
+            self._give_back(call)
+        else:
+            self._dispatch(call, granted, self._written(call, granted), exchange, began_s)
+
+    async def _serve_large(self, arrival: Arrival, exchange: Exchange, began_s: float) -> None:
+        """`_serve`, with whatever takes time in proportion to the body done in a thread (section 8)."""
+        tree, facts = await asyncio.to_thread(
+            self._read, arrival.endpoint, self._policy_for(arrival), exchange.body
+        )
+        call, granted = await self._admit(arrival, lambda: self._understand(arrival, tree, facts))
+        try:
+            body = await asyncio.to_thread(self._written, call, granted)
+        except BaseException:  # above all the cancellation when the client leaves
+            self._give_back(call)
+            raise
+        if exchange.client_left:
+            self._give_back(call)
+        else:
+            self._dispatch(call, granted, body, exchange, began_s)
 
     async def _admit(
         self, arrival: Arrival, understand_it: Callable[[], Call]
@@ -222,19 +263,23 @@ class Gateway:
                 arrival.holder = may_call(self._directory.find(arrival.digest, now_us), now_us)
         raise ServerBusyError("the directory changes too quickly", retry_after_s=1)
 
-    async def _parsed(self, body: bytes) -> json_body.Tree:
-        if len(body) > OFF_LOOP_BYTES:
-            return await asyncio.to_thread(json_body.parse, body, max_depth=self._json_max_depth)
-        return json_body.parse(body, max_depth=self._json_max_depth)
-
-    def _understand(self, arrival: Arrival, tree: json_body.Tree) -> Call:
-        endpoint, holder = arrival.endpoint, arrival.holder
-        policy = self._policy_of(holder)
+    def _read(
+        self, endpoint: Endpoint, policy: Policy, body: bytes
+    ) -> tuple[json_body.Tree, BodyFacts]:
+        tree = json_body.parse(body, max_depth=self._json_max_depth)
         allowed_endpoint(endpoint, policy, GROUPS)
-        facts = understand(endpoint, tree, pass_unknown=policy.unknown_parameters == "pass")
-        price = priced_model(
-            facts.model, policy=policy, prices=self._prices, upstream=self._upstream.name
-        )
+        return tree, understand(endpoint, tree, pass_unknown=policy.unknown_parameters == "pass")
+
+    def _understand(self, arrival: Arrival, tree: json_body.Tree, facts: BodyFacts) -> Call:
+        endpoint, holder = arrival.endpoint, arrival.holder
+        entitlement = self._entitlement_of(holder)
+        policy = entitlement.policy
+        # Asked again, because the policy may be another one than when the body was read.
+        allowed_endpoint(endpoint, policy, GROUPS)
+        if facts.unknown_parameters and policy.unknown_parameters != "pass":
+            raise unknown_parameter(facts.unknown_parameters[0])
+        course = self._course(entitlement, endpoint, facts.model)
+        price = course.price
         tokens, cap = bounded(facts, price, policy=policy, endpoint=endpoint)
         if self._upstream.pool is None:
             raise UpstreamUnavailableError(retryable=False)
@@ -247,6 +292,9 @@ class Gateway:
             tag=arrival.tag,
             model=price.model,
             price=price,
+            limits=course.limits,
+            terms=course.terms_for(tokens),
+            pseudonym=entitlement.pseudonym,
             tree=tree,
             facts=facts,
             input_tokens=tokens,
@@ -258,40 +306,72 @@ class Gateway:
             self._ledger.pin_price(price.price_id, price.to_json())
             self._pinned.add(price.price_id)
 
-    def _policy_of(self, holder: Holder) -> Policy:
-        known = self._policies.get(holder.key.id)
-        if known is not None and known[0] is holder:
-            return known[1]
-        policy = policy_of(holder)
-        self._policies[holder.key.id] = (holder, policy)
-        return policy
+    def _policy_for(self, arrival: Arrival) -> Policy:
+        return self._entitlement_of(arrival.holder).policy
+
+    def _entitlement_of(self, holder: Holder) -> Entitlement:
+        known = self._entitlements.get(holder.key.id)
+        if known is not None and known.holder is holder:
+            return known
+        if len(self._entitlements) >= ENTITLEMENTS_MAX:
+            del self._entitlements[next(iter(self._entitlements))]
+        made = Entitlement(holder, self._upstream.pseudonym_of(holder.member.id))
+        self._entitlements[holder.key.id] = made
+        return made
+
+    def _course(self, entitlement: Entitlement, endpoint: Endpoint, asked: str) -> Course:
+        course = entitlement.courses.get((endpoint.name, asked))
+        if course is None:
+            course = course_of(
+                asked,
+                endpoint=endpoint,
+                policy=entitlement.policy,
+                prices=self._prices,
+                upstream=self._upstream.name,
+            )
+            # Only models that exist and are allowed come this far, so there are few.
+            entitlement.courses[endpoint.name, asked] = course
+        return course
 
     # ── relay ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _dispatch(self, call: Call, granted: Granted, exchange: Exchange, began_s: float) -> None:
+    def _give_back(self, call: Call) -> None:
+        """The client left before anything was sent."""
+        self._ledger.void(
+            Void(
+                request_id=call.request_id,
+                outcome=Outcome(http_status=None, error="client_left"),
+                flags=frozenset({"client_left"}),
+            )
+        )
+
+    def _written(self, call: Call, granted: Granted) -> bytes | None:
+        """The body to be sent; None: the client's own bytes."""
+        assert call.price is not None
+        assert call.facts is not None
+        return rewrite(
+            call.endpoint,
+            call.tree,
+            call.facts,
+            profile=self._upstream.profile,
+            model=call.model,
+            cap=granted.cap if _must_state(call, granted) else None,
+            cap_field=call.price.cap_field,
+            pseudonym=call.pseudonym,
+        )
+
+    def _dispatch(
+        self,
+        call: Call,
+        granted: Granted,
+        body: bytes | None,
+        exchange: Exchange,
+        began_s: float,
+    ) -> None:
         upstream, price, facts = self._upstream, call.price, call.facts
         assert upstream.pool is not None
         assert price is not None
         assert facts is not None
-        if exchange.client_left:
-            self._ledger.void(
-                Void(
-                    request_id=call.request_id,
-                    outcome=Outcome(http_status=None, error="client_left"),
-                    flags=frozenset({"client_left"}),
-                )
-            )
-            return
-        body = rewrite(
-            call.endpoint,
-            call.tree,
-            facts,
-            profile=upstream.profile,
-            model=call.model,
-            cap=granted.cap if _must_state(call, granted) else None,
-            cap_field=price.cap_field,
-            pseudonym=upstream.pseudonym_of(call.holder.member.id),
-        )
         relay = Relay(
             call=call,
             granted=granted,
@@ -352,7 +432,7 @@ class Gateway:
 
     def _free_call(self, arrival: Arrival, path: str) -> Call:
         endpoint, holder = arrival.endpoint, arrival.holder
-        policy = self._policy_of(holder)
+        policy = self._policy_for(arrival)
         allowed_endpoint(endpoint, policy, GROUPS)
         model = ""
         if endpoint.name == "models.get":
@@ -367,6 +447,9 @@ class Gateway:
             tag=arrival.tag,
             model=model,
             price=None,
+            limits=limits_for(policy, model, (), endpoint.group),
+            terms=FREE,
+            pseudonym=None,
             tree={},
             facts=None,
             input_tokens=0,

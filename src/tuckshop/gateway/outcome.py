@@ -7,12 +7,14 @@ bound and flagged `unconfirmed` (M9): money may be over-counted and corrected, n
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from tuckshop.domain.limits import Metric
+from tuckshop.domain.money import NanoUSD
 from tuckshop.domain.reservation import (
     Amounts,
     Flag,
@@ -40,8 +42,11 @@ OUT_OF_MONEY: Final = frozenset(
 )
 
 
-# Tiers that cost more than the one every call asks for (`default`); nobody here knows how much.
-DEARER_TIERS: Final = frozenset({"priority", "fast", "ultrafast"})
+# Tiers that cost more than the one every call asks for (`default`), with the most halves of its price that any model
+# asks for them (docs/reference/pricing.md).
+DEARER_TIERS: Final[Mapping[str, int]] = {"priority": 5, "fast": 5, "ultrafast": 12}
+# Those that never cost more.
+USUAL_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "standard"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,7 @@ class Reported:
     model: str | None
     answered_price: ModelPrice | None  # of `model`, where the price list knows it
     tier: str | None = None  # `service_tier`, as the reply says
+    saw_output: bool = False  # the reply held text of the model
 
 
 def charge_reported(
@@ -65,17 +71,21 @@ def charge_reported(
     """
     The settlement of a reply that came to its end: exact where the usage is valid, else the bound.
 
-    By the dearer of the model asked for and the one that answered.
+    By the dearer of the model asked for and the one that answered; a dearer tier by the most that it can cost.
     """
     usage = reported.usage
-    if usage is None or not is_plausible(usage, price, granted) or reported.tier in DEARER_TIERS:
+    if usage is None or not is_plausible(usage, price, granted, saw_output=reported.saw_output):
         return charge_bound(granted, outcome=outcome, flags=flags)
     answered = reported.answered_price
     if answered is None and reported.model is not None and reported.model != price.model:
         # Nobody can say what the model that answered costs: priced as the one asked for, and told.
         flags |= {"estimated"}
+    cost_nano = dearer(usage, price, answered or price)
+    if reported.tier is not None and reported.tier not in USUAL_TIERS:
+        flags |= {"estimated"}
+        cost_nano = NanoUSD(-(-cost_nano * DEARER_TIERS.get(reported.tier, 2) // 2))
     charged = Amounts(
-        cost_nano=dearer(usage, price, answered or price),
+        cost_nano=cost_nano,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         images=granted.held.images,
@@ -112,14 +122,14 @@ def charge_nothing(granted: Granted, outcome: Outcome, flags: frozenset[Flag]) -
 
 
 def settled_states(granted: Granted, cost_nano: int) -> tuple[LimitState, ...]:
-    """The money limits of *granted* as they stand once *cost_nano* has taken the hold's place; others as they were."""
+    """
+    The limits of *granted* that the holder may see, the money among them as it stands once *cost_nano* has taken the
+    hold's place; the others as they were.
+    """
+    held_nano, money = granted.held.cost_nano, Metric.MONEY
     return tuple(
-        replace(
-            state,
-            used=state.used + cost_nano,
-            reserved=max(0, state.reserved - granted.held.cost_nano),
-        )
-        if state.limit.metric is Metric.MONEY
+        state._replace(used=state.used + cost_nano, reserved=max(0, state.reserved - held_nano))
+        if state.limit.metric is money and state.amounts_visible
         else state
         for state in granted.states
     )
@@ -130,14 +140,16 @@ def void(granted: Granted, *, outcome: Outcome, flags: frozenset[Flag] = frozens
     return Void(request_id=granted.request_id, outcome=outcome, flags=flags)
 
 
-def is_plausible(usage: Usage, price: ModelPrice, granted: Granted) -> bool:
+def is_plausible(
+    usage: Usage, price: ModelPrice, granted: Granted, *, saw_output: bool = False
+) -> bool:
     """
     Can these numbers be? No credit is ever given on numbers that cannot.
 
-    More than was held is plausible (an overrun, charged and logged); more than the model's window per choice, or no
-    input at all where text was sent, is not.
+    More than was held is plausible (an overrun, charged and logged); more than the model's window per choice, no
+    input at all where text was sent, or no output where some was seen, is not.
     """
-    if not usage.is_consistent:
+    if not usage.is_consistent or (saw_output and granted.cap and not usage.output_tokens):
         return False
     if granted.held.input_tokens and not usage.input_tokens:
         return False

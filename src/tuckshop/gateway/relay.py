@@ -22,7 +22,7 @@ from tuckshop.domain.errors import (
     UpstreamTimeoutError,
     UpstreamUnavailableError,
 )
-from tuckshop.domain.money import usd
+from tuckshop.domain.money import usd_text
 from tuckshop.domain.reservation import (
     Flag,
     Granted,
@@ -34,12 +34,13 @@ from tuckshop.domain.reservation import (
 from tuckshop.edge.exchange import Exchange
 from tuckshop.gateway import outcome
 from tuckshop.gateway.call import Call
+from tuckshop.gateway.coding import CodingError, Decoder, decoder_for
 from tuckshop.gateway.drains import Drains
 from tuckshop.pricing.cost import Usage
 from tuckshop.pricing.prices import ModelPrice, PriceList
 from tuckshop.protocols.openai import errors as wording
 from tuckshop.protocols.openai.headers import answer_headers, ratelimit_headers
-from tuckshop.protocols.openai.reply import usage_of, usage_of_tail
+from tuckshop.protocols.openai.reply import has_output, usage_of, usage_of_tail
 from tuckshop.protocols.openai.stream import StreamMeter
 from tuckshop.upstreams.exchange import UpstreamExchange
 from tuckshop.upstreams.failure import TimeoutKind, UpstreamFailure
@@ -78,9 +79,9 @@ class Relay:
     """One call on its way through. The receiver of the upstream's callbacks."""
 
     __slots__ = (
-        "_began_s", "_body", "_call", "_content_type", "_done", "_drain_timer", "_exchange", "_first_byte_ms",
-        "_flags", "_granted", "_head_sent", "_is_drained", "_is_gone", "_length", "_meter", "_on_done",
-        "_resolved", "_retry_after", "_retry_after_ms", "_status", "_tools", "_upstream", "_upstream_request_id",
+        "_began_s", "_beginning", "_body", "_call", "_content_type", "_decoder", "_done", "_drain_timer", "_exchange",
+        "_first_byte_ms", "_flags", "_granted", "_head_sent", "_is_drained", "_is_gone", "_length", "_meter", "_on_done",
+        "_resolved", "_retry_after", "_retry_after_ms", "_status", "_told_status", "_tools", "_upstream", "_upstream_request_id",
     )  # fmt: skip
 
     def __init__(
@@ -102,9 +103,12 @@ class Relay:
         self._upstream: UpstreamExchange | None = None
         self._flags: set[Flag] = {"clamped"} if granted.lowered_by else set()
         self._meter: StreamMeter | None = None
+        self._decoder: Decoder | None = None
         self._body = bytearray()
+        self._beginning = b""  # of a reply too long to be kept
         self._length = 0  # of a whole reply so far
         self._status = 0
+        self._told_status: int | None = None  # what the client was told in place of a reply
         self._content_type = b"application/json"
         self._retry_after: str | None = None
         self._retry_after_ms: str | None = None
@@ -147,14 +151,31 @@ class Relay:
             elif name == b"retry-after-ms":
                 self._retry_after_ms = value.decode("latin-1")
         self._content_type = content_type or b"application/json"
+        assert self._upstream is not None
+        coding = self._upstream.content_coding
+        if coding is not None:
+            self._decoder = decoder_for(coding)
+            if self._decoder is None:
+                self._break_off(f"a reply coded as {coding[:32]!r}")
+                return
         facts = self._call.facts
-        if 200 <= status < 300 and content_type.startswith(b"text/event-stream"):
+        if 200 <= status < 300 and content_type.lower().startswith(b"text/event-stream"):
             strip = bool(facts and facts.stream and not facts.wants_usage)
             self._meter = StreamMeter(strip_usage_chunk=strip)
             self._send_head(length=None)
 
     def on_data(self, data: bytes) -> None:
         """A piece of the reply's body."""
+        if self._decoder is None:
+            self._take(data)
+            return
+        try:
+            for piece in self._decoder.feed(data):
+                self._take(piece)
+        except CodingError as error:
+            self._break_off(f"a reply that cannot be decoded ({error})")
+
+    def _take(self, data: bytes) -> None:
         if self._meter is not None:
             passed_on = self._meter.feed(data)
             if passed_on and not self._is_gone:
@@ -168,13 +189,19 @@ class Relay:
 
     def on_end(self) -> None:
         """The reply is complete."""
-        if self._meter is not None:
-            self._end_of_stream(self._meter)
-        elif 200 <= self._status < 300:
-            self._end_of_whole_reply()
-        else:
-            self._end_of_error()
-        self._finish()
+        if self._decoder is not None and not self._decoder.is_complete and self._length:
+            self._break_off("a reply that ended within its coding")
+            return
+        try:
+            if self._meter is not None:
+                self._end_of_stream(self._meter)
+            elif 200 <= self._status < 300:
+                self._end_of_whole_reply()
+            else:
+                self._end_of_error()
+        finally:  # whatever went wrong: the upstream has answered, so something is owed
+            self._charge("server_fault", http_status=self._status)
+            self._finish()
 
     def on_error(self, failure: UpstreamFailure) -> None:
         """The reply did not come, or broke off."""
@@ -184,14 +211,15 @@ class Relay:
         else:
             late = failure.kind == "deadline"
             refusal = UpstreamTimeoutError() if late else UpstreamUnavailableError()
-            self._charge(failure.kind, http_status=refusal.status)
+            self._charge_what_is_known(failure.kind, http_status=refusal.status)
         self._tell(refusal)
         self._finish()
 
     def on_timeout(self, kind: TimeoutKind) -> None:
         """The upstream is silent for too long, its connection alive: told to the client, and read on."""
         self._tell(UpstreamTimeoutError())
-        self._drain()
+        # On to the deadline of the whole call, which the exchange keeps.
+        self._drain(timeout_s=None)
 
     # ── from the client's side, and from above ────────────────────────────────────────────────────────────────
 
@@ -200,29 +228,43 @@ class Relay:
             return
         self._is_gone = True
         self._flags.add("client_left")
-        if self._call.policy.on_disconnect == "cancel":
+        assert self._upstream is not None
+        if self._call.policy.on_disconnect == "cancel" or not self._upstream.request_bytes_written:
             self.cancel("client_left")
         else:
-            self._drain()
+            self._drain(timeout_s=self._tools.drains.limits.timeout_s)
 
     def cut(self, refusal: RefusalError) -> None:
         """The key was revoked or paused: end the client's side with *refusal*, read the upstream on."""
         if self._done or self._is_gone:
             return
         self._tell(refusal)
-        self._drain()
+        self._drain(timeout_s=self._tools.drains.limits.timeout_s)
 
     def cancel(self, reason: str) -> None:
-        """End it now: the upstream is cut off and the bound charged."""
+        """End it now: the upstream is cut off and the bound charged, unless it has told its usage or seen nothing."""
         if self._done:
             return
         assert self._upstream is not None
         self._upstream.abort()
-        self._charge(reason, http_status=self._status or None)
+        if self._upstream.request_bytes_written:
+            self._charge_what_is_known(reason, http_status=self._status or None)
+        else:
+            self._void(None, reason)
         self._tell(ServerBusyError("the server is shutting down"))
         self._finish()
 
-    def _drain(self) -> None:
+    def _break_off(self, reason: str) -> None:
+        """Nothing of this reply can be used, and what it cost cannot be known."""
+        assert self._upstream is not None
+        self._upstream.abort()
+        refusal = UpstreamUnavailableError()
+        _log.error("%s: the upstream sent %s", self._call.request_id, reason)
+        self._charge("protocol", http_status=refusal.status)
+        self._tell(refusal)
+        self._finish()
+
+    def _drain(self, *, timeout_s: float | None) -> None:
         if self._is_drained:
             return
         drains = self._tools.drains
@@ -232,9 +274,10 @@ class Relay:
         self._is_drained = True
         assert self._upstream is not None
         self._upstream.resume()
-        self._drain_timer = self._tools.loop.call_later(
-            drains.limits.timeout_s, self.cancel, "drained for too long"
-        )
+        if timeout_s is not None:
+            self._drain_timer = self._tools.loop.call_later(
+                timeout_s, self.cancel, "drained for too long"
+            )
 
     # ── the client's reply ────────────────────────────────────────────────────────────────────────────────────
 
@@ -249,7 +292,7 @@ class Relay:
             states=self._states(cost_nano),
             now_us=self._granted.at_us,
             upstream_request_id=self._upstream_request_id,
-            cost_usd=None if cost_nano is None else f"{usd(cost_nano):f}",
+            cost_usd=None if cost_nano is None else usd_text(cost_nano),
             output_cap=self._granted.cap if self._granted.lowered_by else None,
             lowered_by=self._granted.lowered_by,
         )
@@ -269,6 +312,7 @@ class Relay:
         self._is_gone = True
         exchange.on_disconnect = None
         if not self._head_sent:
+            self._told_status = refusal.status
             status, headers, body = wording.refusal(
                 refusal, now_us=self._tools.clock.now_us(), request_id=request_id
             )
@@ -283,7 +327,9 @@ class Relay:
 
     def _end_of_stream(self, meter: StreamMeter) -> None:
         rest = meter.finish()
-        self._charge_reported(meter.usage, meter.model, meter.service_tier)
+        self._charge_reported(
+            meter.final_usage, meter.model, meter.service_tier, saw_output=meter.has_output
+        )
         if not self._is_gone:
             self._exchange.end(rest)
 
@@ -294,6 +340,7 @@ class Relay:
                 self._exchange.write(data)
             del self._body[:-TAIL_BYTES]
         elif self._length > WHOLE_MAX_BYTES:
+            self._beginning = bytes(self._body[:TAIL_BYTES])
             self._send_head(length=None)
             if not self._is_gone:
                 self._exchange.write(bytes(self._body))
@@ -304,12 +351,18 @@ class Relay:
         if self._call.price is not None and self._call.price.free:
             cost_nano: int | None = self._charge_free()
         else:
-            told = usage_of_tail(body) if self._head_sent else usage_of(body)
-            cost_nano = (
-                self._charge_reported(told.usage, told.model, told.service_tier)
-                if told is not None
-                else self._charge_reported(None, None, None)
-            )
+            is_tail = self._head_sent
+            told = usage_of_tail(body, beginning=self._beginning) if is_tail else usage_of(body)
+            if told is None or told.usage is None:
+                cost_nano = self._charge_reported(None, None, None)
+            else:
+                says_nothing = not told.usage.output_tokens
+                cost_nano = self._charge_reported(
+                    told.usage,
+                    told.model,
+                    told.service_tier,
+                    saw_output=says_nothing and (is_tail or has_output(body)),
+                )
         if not self._head_sent:
             self._send_head(length=len(body), cost_nano=cost_nano)
             if not self._is_gone:
@@ -325,6 +378,8 @@ class Relay:
         answered = refusal.status if refusal else status
         if told is not None and status >= 400:
             self._void(answered, told[0] or told[1] or f"http_{status}")
+        elif status in (401, 403):  # whoever says so: nobody who was let in
+            self._void(answered, f"http_{status}")
         else:
             self._charge(f"http_{status}", http_status=answered)
         if refusal is not None:
@@ -359,17 +414,40 @@ class Relay:
 
     # ── the one resolution ────────────────────────────────────────────────────────────────────────────────────
 
-    def _charge_reported(self, usage: Usage | None, model: str | None, tier: str | None) -> int:
+    def _charge_what_is_known(self, error: str, *, http_status: int | None) -> None:
+        """It ends before its end: usage that was told before is the truth all the same (M5)."""
+        meter = self._meter
+        if meter is None or meter.final_usage is None:
+            self._charge(error, http_status=http_status)
+        else:
+            self._charge_reported(
+                meter.final_usage,
+                meter.model,
+                meter.service_tier,
+                saw_output=meter.has_output,
+                error=error,
+            )
+
+    def _charge_reported(
+        self,
+        usage: Usage | None,
+        model: str | None,
+        tier: str | None,
+        *,
+        saw_output: bool = False,
+        error: str | None = None,
+    ) -> int:
         settlement = outcome.charge_reported(
             outcome.Reported(
                 usage=usage,
                 model=model,
                 answered_price=self._tools.prices.find(model) if model else None,
                 tier=tier,
+                saw_output=saw_output,
             ),
             granted=self._granted,
             price=self._price(),
-            outcome=self._outcome(self._status, None),
+            outcome=self._outcome(self._status, error),
             flags=frozenset(self._flags),
         )
         self._resolve(settlement)
@@ -400,7 +478,7 @@ class Relay:
             )
         )
 
-    def _void(self, http_status: int, error: str) -> None:
+    def _void(self, http_status: int | None, error: str) -> None:
         self._resolve(
             outcome.void(
                 self._granted,
@@ -438,7 +516,7 @@ class Relay:
 
     def _outcome(self, http_status: int | None, error: str | None) -> Outcome:
         return Outcome(
-            http_status=http_status,
+            http_status=self._told_status or http_status,
             first_byte_ms=self._first_byte_ms,
             duration_ms=self._elapsed_ms(),
             upstream_request_id=self._upstream_request_id,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tuckshop.domain.limits import Limit, Metric
-from tuckshop.domain.money import usd
+from tuckshop.domain.money import usd_text
 from tuckshop.domain.reservation import LimitState
 
 Headers = list[tuple[bytes, bytes]]
@@ -14,7 +14,22 @@ Headers = list[tuple[bytes, bytes]]
 # All that an upstream's reply may bring along; its account, rate and cookie fields stay here (E4).
 _CLIENT_MAY_SEE: Final = frozenset({b"content-type", b"retry-after", b"retry-after-ms"})
 
-_TOKENS: Final = frozenset({Metric.TOKENS, Metric.INPUT_TOKENS, Metric.OUTPUT_TOKENS})
+_TOLD_AS: Final = {
+    Metric.REQUESTS: "requests",
+    Metric.TOKENS: "tokens",
+    Metric.INPUT_TOKENS: "tokens",
+    Metric.OUTPUT_TOKENS: "tokens",
+}
+_REQUEST_FIELDS: Final = (
+    b"x-ratelimit-limit-requests",
+    b"x-ratelimit-remaining-requests",
+    b"x-ratelimit-reset-requests",
+)
+_TOKEN_FIELDS: Final = (
+    b"x-ratelimit-limit-tokens",
+    b"x-ratelimit-remaining-tokens",
+    b"x-ratelimit-reset-tokens",
+)
 _HOLDERS_OWN: Final = frozenset({"key", "member"})
 _US_PER_MS: Final = 1000
 
@@ -68,32 +83,45 @@ def answer_headers(
 def ratelimit_headers(states: Iterable[LimitState], now_us: int) -> Headers:
     """`x-ratelimit-*` of the tightest limit on requests and on tokens that the holder may see; of none, nothing."""
     headers: Headers = []
-    visible = [state for state in states if state.amounts_visible]
-    requests = [state for state in visible if state.limit.metric is Metric.REQUESTS]
-    tokens = [state for state in visible if state.limit.metric in _TOKENS]
-    for kind, of_kind in ((b"requests", requests), (b"tokens", tokens)):
-        if of_kind:
-            tightest = min(of_kind, key=_tightness)
-            headers += [
-                (b"x-ratelimit-limit-" + kind, b"%d" % tightest.limit.amount),
-                (b"x-ratelimit-remaining-" + kind, b"%d" % tightest.remaining),
-            ]
-            if tightest.resets_at_us is not None:
-                reset = go_duration(tightest.resets_at_us - now_us)
-                headers.append((b"x-ratelimit-reset-" + kind, reset.encode()))
+    requests: list[LimitState] = []
+    tokens: list[LimitState] = []
+    for state in states:
+        if state.amounts_visible:
+            of_kind = _TOLD_AS.get(state.limit.metric)
+            if of_kind is not None:
+                (requests if of_kind == "requests" else tokens).append(state)
+    if requests:
+        headers += _ratelimit(_REQUEST_FIELDS, requests, now_us)
+    if tokens:
+        headers += _ratelimit(_TOKEN_FIELDS, tokens, now_us)
+    return headers
+
+
+def _ratelimit(
+    names: tuple[bytes, bytes, bytes], states: Sequence[LimitState], now_us: int
+) -> Headers:
+    tightest = states[0] if len(states) == 1 else min(states, key=_tightness)
+    limit, remaining, reset = names
+    headers: Headers = [
+        (limit, b"%d" % tightest.limit.amount),
+        (remaining, b"%d" % tightest.remaining),
+    ]
+    if tightest.resets_at_us is not None:
+        headers.append((reset, go_duration(tightest.resets_at_us - now_us).encode()))
     return headers
 
 
 def budget_header(states: Iterable[LimitState]) -> Headers:
     """What is left of the tightest of the holder's own money limits; a group's purse is not the holder's to see."""
+    money = Metric.MONEY
     left = [
         state.remaining
         for state in states
-        if state.limit.metric is Metric.MONEY
-        and state.scope.kind in _HOLDERS_OWN
+        if state.limit.metric is money
         and state.amounts_visible
+        and state.scope.kind in _HOLDERS_OWN
     ]
-    return [(b"x-tuckshop-budget-remaining-usd", f"{usd(min(left)):f}".encode())] if left else []
+    return [(b"x-tuckshop-budget-remaining-usd", usd_text(min(left)).encode())] if left else []
 
 
 def go_duration(us: int) -> str:
@@ -113,6 +141,8 @@ def go_duration(us: int) -> str:
 
 def field_value(text: str) -> bytes:
     """*text* as it may stand in a field: visible ASCII and spaces, anything else as a question mark."""
+    if text.isascii() and text.isprintable():
+        return text.encode("ascii")
     return bytes(ord(c) if " " <= c <= "~" else 0x3F for c in text)
 
 
