@@ -31,13 +31,13 @@ def state_of(limit: LimitInForce, tally: Tally, now_us: int) -> LimitState:
         used, held = counter.used, counter.held
         resets_at_us = None if counter.end_us == FOREVER else counter.end_us
     return LimitState(
-        limit.limit,
-        limit.scope,
-        used,
-        held,
-        resets_at_us,
-        limit.amounts_visible,
-        limit.zone.changes[-1][1],
+        limit=limit.limit,
+        scope=limit.scope,
+        used=used,
+        reserved=held,
+        resets_at_us=resets_at_us,
+        amounts_visible=limit.amounts_visible,
+        zone_name=limit.zone.changes[-1][1],
     )
 
 
