@@ -388,7 +388,7 @@ def test_what_the_upstream_refuses_is_told_by_our_code_and_charged_nothing(
 
 
 @pytest.mark.parametrize(
-    "name", ["reset-before-head", "502", "no-usage", "usage-negative", "usage-huge", "other-tier"]
+    "name", ["reset-before-head", "502", "no-usage", "usage-negative", "usage-huge"]
 )
 def test_what_nobody_can_know_is_charged_at_the_bound_and_flagged(
     server: Server, new_key: NewKey, name: str

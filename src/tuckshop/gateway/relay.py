@@ -80,8 +80,9 @@ class Relay:
 
     __slots__ = (
         "_began_s", "_beginning", "_body", "_call", "_content_type", "_decoder", "_done", "_drain_timer", "_exchange",
-        "_first_byte_ms", "_flags", "_granted", "_head_sent", "_is_drained", "_is_gone", "_length", "_meter", "_on_done",
-        "_resolved", "_retry_after", "_retry_after_ms", "_status", "_told_status", "_tools", "_upstream", "_upstream_request_id",
+        "_first_byte_ms", "_flags", "_granted", "_head_sent", "_is_drained", "_is_gone", "_length", "_meter",
+        "_on_done", "_resolved", "_retry_after", "_retry_after_ms", "_status", "_told_status", "_tools", "_upstream",
+        "_upstream_request_id",
     )  # fmt: skip
 
     def __init__(
@@ -200,7 +201,8 @@ class Relay:
             else:
                 self._end_of_error()
         finally:  # whatever went wrong: the upstream has answered, so something is owed
-            self._charge("server_fault", http_status=self._status)
+            if not self._resolved:
+                self._charge("server_fault", http_status=self._status)
             self._finish()
 
     def on_error(self, failure: UpstreamFailure) -> None:
