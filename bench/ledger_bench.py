@@ -1,7 +1,7 @@
 """
 What the ledger costs: CPU per reserve and settle, on a real file, without the writer's thread.
 
-    python bench/ledger_bench.py [--count 20000] [--batch 1 16 64] [--profile] [--durability process]
+    python bench/ledger_bench.py [--count 20000] [--batch 1 16 64] [--profile]
 
 Prints µs of CPU per call (reserve + settle), apart for engine and SQL, and with --profile where they go.
 """
@@ -22,7 +22,9 @@ from tests.support.fake_clock import FakeClock
 from tests.support.ledger_kit import Desk, Person, hold, in_force, settlement
 
 from tuckshop.domain.reservation import Amounts, Hold
+from tuckshop.ledger.admission import Admission
 from tuckshop.ledger.arithmetic import SLOT_OF, Standing, decide
+from tuckshop.ledger.waiting import WaitingRoom
 
 LIMITS = (
     ("key", "1000000 requests/minute"),
@@ -83,6 +85,29 @@ def decide_cost(count: int) -> float:
     return 1e6 * (time.process_time() - began) / count
 
 
+def admission_cost(count: int = 500, rounds: int = 20) -> tuple[float, float]:
+    """(µs of admitting a call in memory, µs of its SQL in a large batch), the best of some rounds."""
+    holds = holds_of(100 + count * rounds, 50)
+    with tempfile.TemporaryDirectory() as folder:
+        desk = Desk(Path(folder))
+        desk.do(*holds[:100])
+        desk.session.begin(desk.clock.now_us())
+        desk.engine.begin(desk.session.transaction)
+        admission = Admission(desk.engine.books, WaitingRoom(), "boot_1")
+        admitting, writing = [], []
+        for start in range(100, len(holds), count):
+            began = time.process_time()
+            for call in holds[start : start + count]:
+                admission.attempt(call, ticket=1, waited_s=0.0)
+            middle = time.process_time()
+            desk.engine.books.flush()
+            admitting.append(middle - began)
+            writing.append(time.process_time() - middle)
+        desk.session.roll_back()
+        desk.close()
+    return 1e6 * min(admitting) / count, 1e6 * min(writing) / count
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -92,6 +117,10 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     print(f"decide, eight limits: {decide_cost(50_000):.1f} µs")
+    admitting, writing = admission_cost()
+    print(
+        f"admission of one call, eight limits: {admitting:.1f} µs in memory, {writing:.1f} µs of SQL"
+    )  # noqa: T201
     for batch in arguments.batch:
         profile = cProfile.Profile()
         if arguments.profile:
