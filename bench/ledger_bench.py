@@ -120,7 +120,7 @@ def main() -> None:
     admitting, writing = admission_cost()
     print(
         f"admission of one call, eight limits: {admitting:.1f} µs in memory, {writing:.1f} µs of SQL"
-    )  # noqa: T201
+    )
     for batch in arguments.batch:
         profile = cProfile.Profile()
         if arguments.profile:
