@@ -33,7 +33,7 @@ LIMIT_NANO = 10**9
 
 def body(rng: random.Random) -> dict[str, Any]:
     tokens = rng.randrange(5, 60)
-    speed = rng.choice(("", "[[speed:60]]", "[[speed:30]]"))
+    speed = rng.choice(("", "[[speed:90]]", "[[speed:45]]"))
     fault = rng.choice(("",) * 9 + ("[[fault:429]]", "[[fault:reset-mid-stream]]"))
     return {
         "model": MODEL,
@@ -57,7 +57,7 @@ async def load_until_killed(
         asyncio.create_task(one_after_the_other(rng.randrange(2**32)))
         for _ in range(open_calls + 10)
     ]
-    await asyncio.sleep(rng.uniform(0.2, 0.8))
+    await asyncio.sleep(rng.uniform(0.05, 0.5))
     deadline = time.monotonic() + 20
     count = 0
     while time.monotonic() < deadline:

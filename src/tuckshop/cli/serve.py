@@ -19,9 +19,9 @@ def serve() -> None:
       OPENAI_API_KEY=sk-… tuckshop serve
       TUCKSHOP_PORT=9000 TUCKSHOP_DATA=/srv/tuckshop OPENAI_API_KEY_FILE=/run/key tuckshop serve
     """
-    # Only here: no other command needs all of it.
+    settings = load_from_process().settings
+    # Only here: no other command needs all of it, and a bad setting is told at once.
     from tuckshop import logs, server
 
-    settings = load_from_process().settings
     logs.configure(settings.log_level, settings.log_format)
     server.run(settings)

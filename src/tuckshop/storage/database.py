@@ -248,11 +248,12 @@ def _check_header(path: Path) -> None:
         raise StoreError(f"{path} is empty or cut off: restore a backup")
     if not header.startswith(b"SQLite format 3\x00"):
         raise StoreError(f"{path} is not an SQLite database: it is damaged or not a ledger")
+    # Looked up in the file itself, since opening another program's database would already change it to WAL.
+    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        raise StoreError(f"{path} is a database of another program, not a ledger of tuckshop")
 
 
 def _check_identity(path: Path, connection: sqlite3.Connection, marker: Marker | None) -> str:
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise StoreError(f"{path} is a database of another program, not a ledger of tuckshop")
     epoch = _epoch_of(path, connection)
     if marker is not None and marker.epoch != epoch:
         raise StoreError(
