@@ -12,7 +12,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +49,7 @@ from tuckshop.upstreams.pool import UpstreamPool
 _log: Final = logging.getLogger(__name__)
 
 UPSTREAM_NAME: Final = "openai"
+RELEASE_S: Final = 2.0  # how long the ledger may take to send away those who wait
 WATCH_S: Final = 1.0  # how often the server looks whether its ledger gave up
 DRAIN_LOOK_S: Final = 0.02
 
@@ -66,15 +67,19 @@ class Server:
     pool: UpstreamPool | None
     edge: Edge
     url: str
+    hurry: asyncio.Event = field(
+        default_factory=asyncio.Event
+    )  # set: do not wait for running calls
 
     async def close(self) -> None:
         """Accept nothing more, let running calls end, charge the rest their bound, write everything, let go."""
         self.edge.stop_accepting()
         if not await self._drained(self.settings.drain_seconds):
             _log.warning(
-                "calls still ran at the end of the drain time; they are charged their bound"
+                "calls still ran when the time to end was over; they are charged their bound"
             )
-        await self.ledger.release_all()
+        with contextlib.suppress(TimeoutError):  # a ledger that gave up answers nobody (D4)
+            await asyncio.wait_for(self.ledger.release_all(), RELEASE_S)
         self.gateway.cancel_all()
         await self.edge.cut()
         if self.pool is not None:
@@ -89,7 +94,7 @@ class Server:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while self.edge.is_busy or self.gateway.is_busy:
-            if loop.time() >= deadline:
+            if self.hurry.is_set() or loop.time() >= deadline:
                 return False
             await asyncio.sleep(DRAIN_LOOK_S)
         return True
@@ -205,7 +210,7 @@ async def serve(settings: Settings, on_ready: Callable[[str], None] | None = Non
             await asyncio.wait_for(stop.wait(), WATCH_S)
     _log.info("stopping: running calls may end within %g s", settings.drain_seconds)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.gateway.cancel_all)
+        loop.add_signal_handler(number, server.hurry.set)
     must_restart = server.writer.must_restart
     await server.close()
     if must_restart:
