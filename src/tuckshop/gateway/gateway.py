@@ -158,7 +158,12 @@ class Gateway:
         self._json_max_depth = json_max_depth
         self._body_max_bytes = body_max_bytes  # per endpoint group; "" for the others
         self._tools = RelayTools(
-            ledger=ledger, drains=Drains(drains), prices=prices, clock=clock, loop=loop
+            ledger=ledger,
+            drains=Drains(drains),
+            prices=prices,
+            clock=clock,
+            loop=loop,
+            credential=upstream.credential,
         )
         self._running: set[Relay] = set()
         self._pinned: set[str] = set()

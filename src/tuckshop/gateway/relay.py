@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -52,6 +53,9 @@ WHOLE_MAX_BYTES: Final = (
 )  # a longer reply is passed on as it comes, its cost told nowhere but in the log
 TAIL_BYTES: Final = 64 << 10
 ERROR_MAX_BYTES: Final = 1 << 20
+UPSTREAM_ID_MAX: Final = 128
+# What a client gets to see comes from outside, and in these a line of 64 KiB or a letter of 8 bits is no use.
+_CONTENT_TYPE: Final = re.compile(rb"[ -~]{1,255}")
 
 
 class Resolver(Protocol):
@@ -73,6 +77,7 @@ class RelayTools:
     prices: PriceList
     clock: Clock
     loop: asyncio.AbstractEventLoop
+    credential: str = ""  # of the upstream; taken out of what it says when it fails
 
 
 class Relay:
@@ -146,12 +151,17 @@ class Relay:
             if name == b"content-type":
                 content_type = value
             elif name == b"x-request-id":
-                self._upstream_request_id = value.decode("latin-1")
+                self._upstream_request_id = value[:UPSTREAM_ID_MAX].decode("latin-1")
             elif name == b"retry-after":
                 self._retry_after = value.decode("latin-1")
             elif name == b"retry-after-ms":
                 self._retry_after_ms = value.decode("latin-1")
-        self._content_type = content_type or b"application/json"
+        if not content_type:
+            self._content_type = b"application/json"
+        elif _CONTENT_TYPE.fullmatch(content_type):
+            self._content_type = content_type
+        else:
+            self._content_type = b"application/octet-stream"
         assert self._upstream is not None
         coding = self._upstream.content_coding
         if coding is not None:
@@ -162,7 +172,7 @@ class Relay:
         facts = self._call.facts
         if 200 <= status < 300 and content_type.lower().startswith(b"text/event-stream"):
             strip = bool(facts and facts.stream and not facts.wants_usage)
-            self._meter = StreamMeter(strip_usage_chunk=strip)
+            self._meter = StreamMeter(strip_usage_chunk=strip, credential=self._tools.credential)
             self._send_head(length=None)
 
     def on_data(self, data: bytes) -> None:
@@ -387,7 +397,7 @@ class Relay:
         if refusal is not None:
             self._tell(refusal)
         else:
-            clean = wording.clean_upstream_error(body)
+            clean = wording.clean_upstream_error(body, self._tools.credential)
             self._content_type = b"application/json"
             self._send_head(length=len(clean))
             if not self._is_gone:

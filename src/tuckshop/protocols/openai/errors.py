@@ -63,9 +63,9 @@ def type_of(error: RefusalError) -> str:
     return "server_error" if error.status >= 500 else "invalid_request_error"
 
 
-def clean_upstream_error(body: bytes) -> bytes:
-    """An error body of the upstream without credentials, organisation and project ids."""
-    return clean_json(body)
+def clean_upstream_error(body: bytes, credential: str = "") -> bytes:
+    """An error body of the upstream without credentials (*credential* is its own), organisation and project ids."""
+    return clean_json(body, credential)
 
 
 def bad_tag(max_chars: int) -> InvalidRequestError:

@@ -49,6 +49,7 @@ class StreamMeter:
 
     __slots__ = (
         "_buffer",
+        "_credential",
         "_is_blind",
         "_is_first",
         "_is_last_usage",
@@ -63,7 +64,8 @@ class StreamMeter:
         "usage",
     )
 
-    def __init__(self, strip_usage_chunk: bool) -> None:
+    def __init__(self, strip_usage_chunk: bool, credential: str = "") -> None:
+        self._credential = credential  # the upstream's; taken out of error events
         self._strips = strip_usage_chunk  # take out the chunk that only we asked for
         self._buffer = bytearray()  # of the event that is not complete
         self._is_blind = False  # an event was too long to be read
@@ -161,7 +163,7 @@ class StreamMeter:
         self.service_tier = chunk.service_tier or self.service_tier
         if bytes(chunk.error) not in _FALSY:
             self.error = True
-            clean = clean_json(data)
+            clean = clean_json(data, self._credential)
             return event if clean == data else b"data: " + clean + b"\n\n"
         if bytes(chunk.usage) in _FALSY:
             return event

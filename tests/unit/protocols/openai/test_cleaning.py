@@ -47,3 +47,30 @@ def test_what_is_no_json_is_cleaned_as_text(secret: str) -> None:
 )
 def test_what_holds_nothing_of_the_kind_stays_byte_for_byte(body: bytes) -> None:
     assert clean_json(body) == body
+
+
+CREDENTIAL = "token-of-no-known-form-1234"
+
+
+def test_the_upstreams_own_credential_is_taken_out_whatever_it_looks_like() -> None:
+    """Section 10: providers that are compatible give out credentials of any form, and some echo them."""
+    echoed = json.dumps({"error": {"message": f"Bearer {CREDENTIAL}", CREDENTIAL: [CREDENTIAL]}})
+    page = f"<p>{CREDENTIAL}</p>".encode()
+
+    assert CREDENTIAL.encode() not in clean_upstream_error(echoed.encode(), CREDENTIAL)
+    assert clean_upstream_error(page, CREDENTIAL) == b"<p>[removed]</p>"
+
+
+def test_a_credential_that_is_a_common_word_stays() -> None:
+    body = b'{"error": {"message": "none of this"}}'
+
+    assert clean_upstream_error(body, "none") == body
+
+
+@pytest.mark.parametrize(
+    "hidden", ["gsk_****QWER", "xai-****QWER", "abcd****************wxyz", "****wxyz"]
+)
+def test_what_is_half_hidden_is_hidden(hidden: str) -> None:
+    told = json.loads(clean_json(json.dumps({"m": f"key {hidden} is wrong"}).encode()))
+
+    assert told == {"m": "key [removed] is wrong"}
