@@ -40,8 +40,6 @@ class Decoder:
         """
         grown = 0
         while data:
-            if self._inflate.eof:
-                raise CodingError("more comes behind the end of the coding")
             try:
                 piece = self._inflate.decompress(data, PIECE_BYTES)
             except zlib.error as error:
@@ -52,6 +50,8 @@ class Decoder:
                 raise CodingError("it grows too much")
             if piece:
                 yield piece
+            if self._inflate.unused_data:
+                raise CodingError("more comes behind the end of the coding")
 
 
 def decoder_for(coding: bytes) -> Decoder | None:

@@ -30,6 +30,7 @@ from tuckshop.domain.policy import Policy, limits_for, policy_of
 from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import (
     CapWish,
+    Flag,
     Granted,
     Hold,
     Outcome,
@@ -228,9 +229,14 @@ class Gateway:
         tree, facts = self._read(arrival.endpoint, self._policy_for(arrival), exchange.body)
         call, granted = await self._admit(arrival, lambda: self._understand(arrival, tree, facts))
         if exchange.client_left:
-            self._give_back(call)
-        else:
-            self._dispatch(call, granted, self._written(call, granted), exchange, began_s)
+            self._give_back(call, "client_left")
+            return
+        try:
+            body = self._written(call, granted)
+        except BaseException:
+            self._give_back(call, "server_fault")
+            raise
+        self._dispatch(call, granted, body, exchange, began_s)
 
     async def _serve_large(self, arrival: Arrival, exchange: Exchange, began_s: float) -> None:
         """`_serve`, with whatever takes time in proportion to the body done in a thread (section 8)."""
@@ -240,11 +246,20 @@ class Gateway:
         call, granted = await self._admit(arrival, lambda: self._understand(arrival, tree, facts))
         try:
             body = await asyncio.to_thread(self._written, call, granted)
-        except BaseException:  # above all the cancellation when the client leaves
-            self._give_back(call)
+            # Meanwhile the key may have been revoked, and nothing that runs was there to be cut off (K3).
+            now_us = self._clock.now_us()
+            may_call(self._directory.find(arrival.digest, now_us), now_us)
+        except asyncio.CancelledError:
+            self._give_back(call, "client_left")
+            raise
+        except RefusalError as refusal:
+            self._give_back(call, refusal.code)
+            raise
+        except BaseException:
+            self._give_back(call, "server_fault")
             raise
         if exchange.client_left:
-            self._give_back(call)
+            self._give_back(call, "client_left")
         else:
             self._dispatch(call, granted, body, exchange, began_s)
 
@@ -340,13 +355,14 @@ class Gateway:
 
     # ── relay ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _give_back(self, call: Call) -> None:
-        """The client left before anything was sent."""
+    def _give_back(self, call: Call, why: str) -> None:
+        """It ends before anything was sent: the hold is void (M10)."""
+        flags: frozenset[Flag] = frozenset({"client_left"} if why == "client_left" else ())
         self._ledger.void(
             Void(
                 request_id=call.request_id,
-                outcome=Outcome(http_status=None, error="client_left"),
-                flags=frozenset({"client_left"}),
+                outcome=Outcome(http_status=None, error=why),
+                flags=flags,
             )
         )
 
@@ -360,7 +376,7 @@ class Gateway:
             call.facts,
             profile=self._upstream.profile,
             model=call.model,
-            cap=granted.cap if _must_state(call, granted) else None,
+            cap=granted.cap if _must_state(call, granted, self._upstream.profile) else None,
             cap_field=call.price.cap_field,
             pseudonym=call.pseudonym,
         )
@@ -385,9 +401,8 @@ class Gateway:
             tools=self._tools,
             on_done=self._running.discard,
         )
-        self._running.add(relay)
-        relay.start(
-            upstream.pool.open(
+        try:
+            sent = upstream.pool.open(
                 call.endpoint.method,
                 call.endpoint.path,
                 upstream_headers(
@@ -397,7 +412,15 @@ class Gateway:
                 relay,
                 gap_timeout_s=upstream.reasoning_gap_s if price.reasons else upstream.gap_s,
             )
-        )
+        except ValueError:  # it cannot be sent at all
+            self._give_back(call, "server_fault")
+            raise
+        except BaseException:  # nobody can say whether some of it was sent (M9)
+            fault = Outcome(http_status=None, error="server_fault")
+            self._ledger.settle(outcome.charge_bound(granted, outcome=fault, flags=frozenset()))
+            raise
+        self._running.add(relay)
+        relay.start(sent)
 
     @property
     def is_busy(self) -> bool:
@@ -500,14 +523,17 @@ class Gateway:
         )
 
 
-def _must_state(call: Call, granted: Granted) -> bool:
+def _must_state(call: Call, granted: Granted, profile: Profile) -> bool:
     """Is the granted cap lower than what the model would do anyway?"""
     price, facts = call.price, call.facts
     assert price is not None
     assert facts is not None
     if facts.cap_wanted is not None:
         return granted.cap < facts.cap_wanted
-    return price.max_output_tokens is not None and granted.cap < price.max_output_tokens
+    # How much a compatible server would make of a model by that name, no price list knows.
+    return price.max_output_tokens is not None and (
+        profile == "compatible" or granted.cap < price.max_output_tokens
+    )
 
 
 def _tag_of(headers: list[tuple[bytes, bytes]]) -> str | None:

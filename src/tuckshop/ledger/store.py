@@ -25,8 +25,9 @@ UPDATE requests SET
 WHERE workspace_id = ? AND id = ? AND state = 'reserved'
 """
 
+# A call that was admitted before it was refused has its row already, and needs no second one.
 INSERT_REFUSAL: Final = """
-INSERT INTO requests (
+INSERT OR IGNORE INTO requests (
     workspace_id, id, position, resolved_position, admitted_at, resolved_at, owner, state, group_id, member_id, key_id,
     endpoint, endpoint_group, model, upstream, held_cost, held_input_tokens, held_output_tokens, cost, input_tokens,
     output_tokens, cached_tokens, error, http_status, tag

@@ -1,0 +1,185 @@
+"""From the grant to the wire: whatever goes wrong in between, the hold has an end (M6, M10, section 8)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, cast
+
+import pytest
+
+from tests.support.fake_clock import FakeClock
+from tests.unit.gateway.relay_kit import (
+    CHAT,
+    PRICES,
+    FakeExchange,
+    FakeLedger,
+    FakeUpstream,
+    holder,
+)
+from tuckshop.domain.records import Holder
+from tuckshop.domain.reservation import Granted, Hold, RefusedRow, Settlement, Void
+from tuckshop.gateway.drains import DrainLimits
+from tuckshop.gateway.flood import FloodGate
+from tuckshop.gateway.gateway import OFF_LOOP_BYTES, Arrival, Gateway, Upstream
+from tuckshop.ledger.arithmetic import amounts_at
+
+
+class GrantingLedger(FakeLedger):
+    """Gives what is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: list[str] = []
+        self.granted: Granted | None = None
+
+    async def reserve(self, hold: Hold) -> Granted:
+        cap = hold.cap.greatest if hold.cap.wanted is None else hold.cap.wanted
+        self.granted = Granted(
+            request_id=hold.request_id, position=1, at_us=1, cap=cap, lowered_by=None,
+            held=amounts_at(hold, cap), states=(), queue_ms=0,
+        )  # fmt: skip
+        return self.granted
+
+    def refuse(self, row: RefusedRow) -> None:
+        self.refused.append(row.error)
+
+    def pin_price(self, price_id: str, content: str) -> None: ...
+
+
+class FakePool:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.sent: list[dict[str, Any]] = []
+
+    def open(
+        self, method: str, path: str, headers: object, body: bytes, receiver: object, **_: object
+    ) -> FakeUpstream:
+        if self.error is not None:
+            raise self.error
+        self.sent.append(json.loads(body))
+        return FakeUpstream()
+
+
+class Door:
+    """A gateway, and one call that comes in."""
+
+    def __init__(self, *, error: Exception | None = None, profile: Any = "openai") -> None:
+        self.ledger = GrantingLedger()
+        self.pool = FakePool(error)
+        self.holder: Holder | None = holder()
+        self.exchange = FakeExchange()
+        self.profile = profile
+
+    def find(self, digest: bytes, now_us: int) -> Holder | None:
+        return self.holder
+
+    def handle(self, **body: Any) -> None:
+        asyncio.run(self._handle(**body))
+
+    async def _handle(self, **body: Any) -> None:
+        gateway = Gateway(
+            directory=self,
+            ledger=self.ledger,
+            prices=PRICES,
+            upstream=Upstream(
+                name="openai",
+                profile=self.profile,
+                pool=cast("Any", self.pool),
+                credential="sk-real",
+                pseudonym_of=lambda member_id: "tuck-x",
+                gap_s=60,
+                reasoning_gap_s=600,
+            ),
+            clock=FakeClock(),
+            flood=FloodGate(per_second=1, burst=1),
+            drains=DrainLimits(),
+            json_max_depth=64,
+            body_max_bytes={"": 1 << 30},
+            loop=asyncio.get_running_loop(),
+        )
+        assert self.holder is not None
+        exchange = cast("Any", self.exchange)
+        exchange.context = Arrival(
+            request_id="req_1", digest=b"d" * 32, holder=self.holder, endpoint=CHAT, tag=None
+        )
+        exchange.body = json.dumps(
+            {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}], **body}
+        ).encode()
+        exchange.client_left = False
+        await gateway.handle(exchange)
+
+
+def test_what_cannot_be_sent_at_all_is_void() -> None:
+    door = Door(error=ValueError("a header field holds a line break"))
+
+    door.handle()
+
+    (only,) = door.ledger.resolutions
+    assert isinstance(only, Void)
+    assert door.exchange.status == 503
+
+
+def test_a_fault_in_the_middle_of_sending_costs_the_bound() -> None:
+    door = Door(error=RuntimeError("a mistake"))
+
+    door.handle()
+
+    (only,) = door.ledger.resolutions
+    assert isinstance(only, Settlement)
+    assert door.ledger.granted is not None
+    assert only.charged == door.ledger.granted.held
+    assert only.flags == {"unconfirmed"}
+
+
+@pytest.mark.parametrize("padding", [0, OFF_LOOP_BYTES])
+def test_a_fault_in_writing_the_body_is_void(monkeypatch: pytest.MonkeyPatch, padding: int) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr("tuckshop.gateway.gateway.rewrite", fail)
+    door = Door()
+
+    door.handle(user="x" * padding)
+
+    (only,) = door.ledger.resolutions
+    assert isinstance(only, Void)
+    assert door.exchange.status == 503
+
+
+def test_a_key_that_is_revoked_while_a_large_body_is_written_sends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    door = Door()
+
+    def revoke(*_: object, **__: object) -> None:
+        door.holder = None
+
+    monkeypatch.setattr("tuckshop.gateway.gateway.rewrite", revoke)
+
+    door.handle(user="x" * OFF_LOOP_BYTES)
+
+    assert door.pool.sent == []
+    (only,) = door.ledger.resolutions
+    assert isinstance(only, Void)
+    assert door.exchange.status == 401
+
+
+@pytest.mark.parametrize(
+    ("profile", "wish", "expected"),
+    [
+        ("openai", {}, {}),
+        ("openai", {"max_completion_tokens": 7}, {"max_completion_tokens": 7}),
+        ("compatible", {}, {"max_tokens": 16_384}),
+        ("compatible", {"max_completion_tokens": 7}, {"max_tokens": 7}),
+    ],
+)
+def test_a_server_whose_own_maximum_is_unknown_is_told_the_cap_that_is_held(
+    profile: str, wish: dict[str, int], expected: dict[str, int]
+) -> None:
+    door = Door(profile=profile)
+
+    door.handle(**wish)
+
+    (sent,) = door.pool.sent
+    assert {name: value for name, value in sent.items() if name.startswith("max_")} == expected
