@@ -157,9 +157,14 @@ def _read(
     until_us: int,
     zone: ZoneHistory,
 ) -> list[UsageRow]:
-    if since_us is None:
-        first = connection.execute(select(func.min(buckets.c.bucket)).where(*terms)).scalar()
-        since_us = until_us if first is None else int(first)
+    # Only where there is something: a day costs a query, and who asks for a century has few of them in mind.
+    ends = select(func.min(buckets.c.bucket), func.max(buckets.c.bucket)).where(*terms)
+    first, last = connection.execute(ends).one()
+    if first is None:
+        first = last = until_us
+    if since_us is None or since_us < first:
+        since_us = int(first)
+    until_us = min(until_us, int(last) + QUARTER_US)
     since_us -= since_us % QUARTER_US
     stretch = next((name for name in _STRETCHES if name in by), None)
     columns = [name for name in by if name in _COLUMNS]

@@ -249,3 +249,11 @@ async def test_members_cannot_be_added_to_an_archived_group(counter: Counter) ->
     answer = await counter.admin.post("/api/v1/groups/swa/members", {"external_id": "1"})
 
     assert answer.status == 409
+
+
+async def test_a_nul_finds_nobody(counter: Counter) -> None:
+    """SQLite's patterns end at one, and would find everybody (K5)."""
+    await counter.group()
+    await counter.member()
+
+    assert (await counter.admin.get("/api/v1/members", q="\0")).json["data"] == []
