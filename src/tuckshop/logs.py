@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 # Line breaks, control and bidirectional characters could make one line look like two, or like another (P6).
-_BIDI: Final = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
+_BIDI: Final = (
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
+)
 _ESCAPES: Final = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160))} | {
     ord(c): f"\\u{ord(c):04x}" for c in _BIDI
 }
@@ -43,7 +45,9 @@ class ConsoleFormatter(logging.Formatter):
         """The record for a person's eyes."""
         text = f"{_time_of(record)} {record.levelname.lower():7} {one_line(record.getMessage())}"
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
+            # Set off, so that no line of it looks like one of the log, whatever the error says.
+            lines = self.formatException(record.exc_info).split("\n")
+            text += "".join(f"\n  {one_line(line)}" for line in lines)
         return text
 
 
