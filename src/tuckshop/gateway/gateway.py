@@ -430,7 +430,16 @@ class Gateway:
     def cut_off(self, is_meant: Callable[[Holder], bool]) -> None:
         """End the client's side of running calls whose key, member or group was revoked or paused (K3)."""
         for relay in [r for r in self._running if is_meant(r.call.holder)]:
-            relay.cut(KeyPausedError())
+            relay.cut(self._why_cut(relay.call.holder))
+
+    def _why_cut(self, holder: Holder) -> RefusalError:
+        """What the holder's next call would be told."""
+        now_us = self._clock.now_us()
+        try:
+            may_call(self._directory.find(holder.key.digest, now_us), now_us)
+        except RefusalError as refusal:
+            return refusal
+        return KeyPausedError()  # and active again already
 
     def cancel_all(self) -> None:
         """Shutdown's deadline has come: every running call is charged its bound."""
