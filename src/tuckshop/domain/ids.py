@@ -24,6 +24,6 @@ def new_id(prefix: Prefix, now_us: int) -> str:
     value = (now_us // 1000 & (1 << 48) - 1) << 80
     value |= 0x7 << 76 | (now_us % 1000 * 4096 // 1000) << 64 | 0b10 << 62
     # An id is no secret, so the quick generator (seeded by the system) will do: the system's own is a call of 20 µs.
-    value |= random.getrandbits(62)  # noqa: S311
+    value |= random.getrandbits(62)
     pairs = [_PAIRS[value >> place & 1023] for place in _PLACES]
     return f"{prefix}_{''.join(pairs)}"
