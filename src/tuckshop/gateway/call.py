@@ -48,6 +48,15 @@ class Call:
     input_tokens: int  # bound
     cap: CapWish
 
+    def is_lowered_by(self, cap: int) -> bool:
+        """Is *cap* lower than what the client asked for, or else than what the model would do by itself?"""
+        assert self.price is not None
+        assert self.facts is not None
+        usual = self.facts.cap_wanted
+        if usual is None:
+            usual = self.price.max_output_tokens
+        return usual is not None and cap < usual
+
     def hold(self) -> Hold:
         """What is to be reserved before this call may be dispatched."""
         holder, price = self.holder, self.price

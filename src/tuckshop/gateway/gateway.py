@@ -533,16 +533,11 @@ class Gateway:
 
 
 def _must_state(call: Call, granted: Granted, profile: Profile) -> bool:
-    """Is the granted cap lower than what the model would do anyway?"""
-    price, facts = call.price, call.facts
-    assert price is not None
-    assert facts is not None
-    if facts.cap_wanted is not None:
-        return granted.cap < facts.cap_wanted
-    # How much a compatible server would make of a model by that name, no price list knows.
-    return price.max_output_tokens is not None and (
-        profile == "compatible" or granted.cap < price.max_output_tokens
-    )
+    """Has the granted cap to be written into the body?"""
+    assert call.facts is not None
+    if profile == "compatible" and call.facts.cap_wanted is None:
+        return True  # how much such a server makes of a model by that name, no price list knows
+    return call.is_lowered_by(granted.cap)
 
 
 def _tag_of(headers: list[tuple[bytes, bytes]]) -> str | None:

@@ -305,7 +305,7 @@ class Relay:
             now_us=self._granted.at_us,
             upstream_request_id=self._upstream_request_id,
             cost_usd=None if cost_nano is None else usd_text(cost_nano),
-            output_cap=self._granted.cap if self._granted.lowered_by else None,
+            output_cap=self._granted.cap if self._call.is_lowered_by(self._granted.cap) else None,
             lowered_by=self._granted.lowered_by,
         )
         self._exchange.start(self._status, headers, length)

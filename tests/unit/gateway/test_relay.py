@@ -393,6 +393,20 @@ def test_a_stream_is_known_however_its_type_is_written(kind: bytes) -> None:
     assert counter.exchange.received == chunk("x")
 
 
+@pytest.mark.parametrize(
+    ("wish", "told"), [({}, b"50"), ({"max_tokens": 100}, b"50"), ({"max_tokens": 20}, None)]
+)
+def test_a_cap_that_the_policy_lowers_is_told(wish: dict[str, int], told: bytes | None) -> None:
+    fields: dict[str, Any] = {"max_tokens": None} | wish
+    counter = Counter(group={"max_output_tokens": 50}, **fields)
+
+    counter.head()
+    counter.data(reply())
+    counter.end()
+
+    assert counter.exchange.headers.get(b"x-tuckshop-output-cap") == told
+
+
 # ── compressed replies ───────────────────────────────────────────────────────────────────────────────────────────
 
 
