@@ -213,7 +213,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._headers = []
             return
         self._is_delimited = status in (204, 304)
+        size = 0
         for name, value in self._headers:
+            size += len(name) + len(value)
             if name == b"content-length":
                 self._is_delimited = True
             elif name == b"transfer-encoding":
@@ -225,6 +227,10 @@ class UpstreamConnection(asyncio.Protocol):
                 self._exchange.content_coding = value
             elif name == b"keep-alive":
                 self._learn_idle_timeout(value)
+        if (
+            size > self._pool.limits.head_max_bytes
+        ):  # it came in one read, so `_count` never saw it grow
+            raise _MalformedError("the head is too large")
         self._status = status
         self._head_complete = True
 

@@ -121,6 +121,15 @@ def test_a_reply_is_the_same_however_it_is_cut(reply: bytes, cut: int) -> None:
     assert bool(pool.idle) == (b"close" not in reply and b"HTTP/1.0" not in reply)
 
 
+@pytest.mark.parametrize("cut", [1_000, 10**6])
+def test_a_huge_head_is_a_failure_even_if_it_comes_in_one_read(cut: int) -> None:
+    told = Told()
+
+    hear(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 128_000 + b"\r\nContent-Length: 0\r\n\r\n", cut, told)
+
+    assert [event[0] for event in told.events] == ["error"]
+
+
 @pytest.mark.parametrize("abort_at", ["head", "data"])
 def test_nothing_is_told_after_an_abort_within_a_callback(abort_at: str) -> None:
     told = Told(abort_at=abort_at)
