@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from tuckshop.api.app import build_app
+from tuckshop.api.problems import refused
 from tuckshop.domain.errors import SettingsError, StoreError
 from tuckshop.domain.ids import new_id
 from tuckshop.domain.records import Holder
@@ -167,7 +168,7 @@ async def start(settings: Settings) -> Server:
         )
         directory.on_cut(lambda ids: gateway.cut_off(lambda holder: _is_among(holder, ids)))
         app = build_app(services=services, admin_token=token, readiness=lambda: writer.trouble)
-        edge = Edge(gateway, app, _edge_limits(settings), clock)
+        edge = Edge(gateway, app, _edge_limits(settings), clock, refuse_by_asgi=refused)
         try:
             await edge.serve(settings.host, settings.port)
         except OSError as error:

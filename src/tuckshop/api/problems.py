@@ -20,6 +20,7 @@ from tuckshop.domain.errors import (
     ServerBusyError,
     TuckshopError,
 )
+from tuckshop.protocols.sentences import sentence
 
 CONTENT_TYPE: Final = "application/problem+json"
 HEADERS: Final[Mapping[str, str]] = {
@@ -118,6 +119,22 @@ def of_error(error: TuckshopError) -> Response:
             return respond(error.status, f"{type(error).__doc__}")
         case _:
             return respond(503, f"The server cannot take this now: {error}")
+
+
+def refused(error: RefusalError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, header fields and body that tell what the edge refuses: framing, size, time, a path that is not clean."""
+    headers = [(b"content-type", CONTENT_TYPE.encode())]
+    headers += [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+    if isinstance(error, ServerBusyError):
+        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
+    status = error.status
+    problem = Problem(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=sentence(error),
+    )
+    return status, headers, msgspec.json.encode(problem)
 
 
 def invalid(errors: Sequence[FieldProblem]) -> Response:

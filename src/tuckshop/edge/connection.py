@@ -454,14 +454,14 @@ class Connection(asyncio.Protocol):
             return
         if isinstance(error, InvalidRequestError):
             exchange.head.keep_alive = False  # whoever sends such things is not read any further
-        exchange.reply(*self._floor.app.refuse(error, exchange.head))
+        exchange.reply(*self._floor.refuse(error, exchange.head))
 
     def _refuse_and_close(self, error: RefusalError) -> None:
         """Answer a request that was not read to its end, and read no further one."""
         self.release_body()
         self._body = bytearray()
         self._pending.clear()
-        status, headers, body = self._floor.app.refuse(error, self._head)
+        status, headers, body = self._floor.refuse(error, self._head)
         lines = [b"HTTP/1.1 %d " % status, *map(b": ".join, headers)]
         lines += [b"content-length: %d" % len(body), b"connection: close", self.date_field()]
         self.transport.write(b"\r\n".join([*lines, b"", body]))

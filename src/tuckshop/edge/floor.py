@@ -8,12 +8,16 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from tuckshop.domain.clock import US_PER_SECOND, Clock
+from tuckshop.domain.errors import RefusalError
 from tuckshop.edge.app import App
+from tuckshop.edge.head import Headers, RequestHead
 from tuckshop.edge.limits import EdgeLimits
 
 if TYPE_CHECKING:
     from tuckshop.edge.connection import Connection
     from tuckshop.edge.exchange import Exchange
+
+Refuse = Callable[[RefusalError], tuple[int, Headers, bytes]]
 
 
 class Floor:
@@ -36,8 +40,10 @@ class Floor:
         limits: EdgeLimits,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
+        refuse_by_asgi: Refuse | None = None,
     ) -> None:
         self.app = app
+        self._refuse_by_asgi = refuse_by_asgi
         self.serve_by_asgi = serve_by_asgi
         self.limits = limits
         self.loop = loop
@@ -55,6 +61,12 @@ class Floor:
     def serves_by_asgi(self, path: str) -> bool:
         """Is *path* one of the ASGI application's? Compared raw: nothing is decoded or normalised first (E3)."""
         return path in self._asgi_exact or path.startswith(self._asgi_below)
+
+    def refuse(self, error: RefusalError, head: RequestHead | None) -> tuple[int, Headers, bytes]:
+        """Word a refusal of the edge as the application at that path would."""
+        if self._refuse_by_asgi is not None and head is not None and self.serves_by_asgi(head.path):
+            return self._refuse_by_asgi(error)
+        return self.app.refuse(error, head)
 
     def date_field(self) -> bytes:
         """The `Date` field, right to the second or so."""

@@ -9,7 +9,7 @@ from tuckshop.domain.clock import Clock
 from tuckshop.edge.app import App
 from tuckshop.edge.asgi import AsgiApp, AsgiBridge
 from tuckshop.edge.connection import Connection
-from tuckshop.edge.floor import Floor
+from tuckshop.edge.floor import Floor, Refuse
 from tuckshop.edge.limits import EdgeLimits
 from tuckshop.edge.listener import Listener, bind
 
@@ -23,6 +23,7 @@ class Edge:
     Args:
         app: Serves every path that is not one of *asgi_paths* or below one.
         asgi_app: Serves those. None: *app* gets every path.
+        refuse_by_asgi: Words what the edge refuses at those paths; None: *app* does.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class Edge:
         clock: Clock,
         *,
         asgi_paths: Iterable[str] = ASGI_PATHS,
+        refuse_by_asgi: Refuse | None = None,
     ) -> None:
         self._app = app
         self._bridge = AsgiBridge(asgi_app)
         self._limits = limits
         self._clock = clock
         self._asgi_paths = tuple(asgi_paths) if asgi_app is not None else ()
+        self._refuse_by_asgi = refuse_by_asgi
         self._listeners: list[Listener] = []
         self._floor: Floor | None = None
         self.port = 0  # the one listened on, once `serve` has returned
@@ -60,6 +63,7 @@ class Edge:
             self._limits,
             self._clock,
             loop,
+            self._refuse_by_asgi,
         )
         sockets = await bind(host, port, backlog=self._limits.backlog)
         self.port = sockets[0].getsockname()[1]
