@@ -200,6 +200,34 @@ def test_answers_never_cross_when_clients_leave(server: Server, new_key: NewKey)
     assert sorted(map(sorted, by_key.values())) == [["0"], ["1"]]
 
 
+def test_no_call_fails_while_a_roster_goes_in(server: Server, new_key: NewKey) -> None:
+    """D6: every batch of an import changes the directory; calls find their way between them."""
+    key = new_key()
+    server.made("POST", "/groups", {"name": "freshers"})
+    imported = threading.Event()
+    statuses: list[int] = []
+
+    def call_on() -> None:
+        body = chat("[[echo:hi]]")
+        raw = head("POST", CHAT, key, len(body)) + body
+        while not imported.is_set():
+            statuses.append(talk(server, raw).status)
+
+    callers = [threading.Thread(target=call_on) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    roster = [{"external_id": f"n{number}"} for number in range(2_000)]
+    try:
+        made = server.made("POST", "/groups/freshers/members?issue_keys=true", roster)
+    finally:
+        imported.set()
+        for caller in callers:
+            caller.join()
+
+    assert len(made["data"]) == len(roster)
+    assert set(statuses) == {200}
+
+
 # ── an upstream that means harm ───────────────────────────────────────────────────────────────────────────────────
 
 TOKEN = "token-of-no-known-form-5f2a"  # what some compatible servers give out

@@ -39,6 +39,7 @@ from tuckshop.storage.database import Database
 from tuckshop.storage.schema import members
 
 ROWS_PER_TRANSACTION: Final = 50  # so that calls never wait long for an import
+PAUSE_S: Final = 0.01  # between two such transactions, or as long as the last one took
 ROSTER_MAX_ROWS: Final = 10_000
 SHAPES_PER_STEP: Final = 200  # so that a long list never keeps the event loop
 
@@ -72,7 +73,13 @@ class Members:
         ready, errors = await asyncio.to_thread(read_roster, lines)
         ids: dict[str, None] = {}
         secrets: dict[str, str] = {}
+        loop = asyncio.get_running_loop()
+        took_s = 0.0
         for batch in _batches(ready, ROWS_PER_TRANSACTION):
+            if took_s:
+                # Each change sends calls back to look again who they are for; in the pauses they get through (D6).
+                await asyncio.sleep(max(PAUSE_S, took_s))
+            began_s = loop.time()
 
             def work(edit: Edit, batch: Sequence[ReadyRow] = batch) -> list[tuple[str, str | None]]:
                 return put_in(edit, found.id, batch, issue_keys=issue_keys)
@@ -81,6 +88,7 @@ class Members:
                 ids[member_id] = None
                 if secret is not None:
                     secrets[member_id] = secret
+            took_s = loop.time() - began_s
         shapes = await self._shapes(self._directory.known_members(ids), secrets)
         return Roster(data=shapes, errors=sorted(errors, key=lambda error: error.line))
 
