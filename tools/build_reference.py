@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -82,7 +82,7 @@ def settings_page() -> str:
 
 
 def _commands(path: str, command: click.Command, *, level: int) -> Iterator[str]:
-    settings = cli.context_settings | {"terminal_width": 100}
+    settings: dict[str, Any] = {**cli.context_settings, "terminal_width": 100}
     with click.Context(command, info_name=path, **settings) as context:
         help_text = command.get_help(context)
         names = command.list_commands(context) if isinstance(command, click.Group) else []
