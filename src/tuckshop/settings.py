@@ -299,8 +299,14 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
             )
         if not settings.openai_api_key.isascii() or not settings.openai_api_key.isprintable():
             refuse("openai_api_key", "has characters that no credential has (a line break?)")
-    if settings.admin_token is not None and len(settings.admin_token) < 16:
+    token = settings.admin_token
+    if token is not None and len(token) < 16:
         refuse("admin_token", "is too short to be a secret: at least 16 characters, better 32")
+    if token is not None and not all("!" <= c <= "~" for c in token):
+        refuse(
+            "admin_token",
+            "has a character that a header cannot carry: use visible ASCII, no blanks",
+        )
     for name, needs_host in (("openai_base_url", True), ("url", True)):
         address = getattr(settings, name)
         if address is None:

@@ -49,6 +49,8 @@ def test_the_edges_numbers_have_variables_too(tmp_path: Path) -> None:
         ({"TUCKSHOP_DURABILITY": "some"}, "full, process"),
         ({"TUCKSHOP_DRAIN_SECONDS": "nan"}, "seconds"),
         ({"TUCKSHOP_ADMIN_TOKEN": "short"}, "at least 16"),
+        ({"TUCKSHOP_ADMIN_TOKEN": "geheim-schlüssel-0123456"}, "visible ASCII"),
+        ({"TUCKSHOP_ADMIN_TOKEN": "a-token-of-some-length "}, "no blanks"),
         ({"TUCKSHOP_DATABASE_URL": "mysql://x"}, "sqlite:///"),
         ({"OPENAI_API_KEY": "sk-tuck-abc"}, "virtual key"),
         ({"OPENAI_API_KEY": "sk-abc\n"}, "line break"),

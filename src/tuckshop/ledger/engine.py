@@ -17,6 +17,7 @@ from tuckshop.domain.ids import DEFAULT_WORKSPACE
 from tuckshop.domain.reservation import (
     Amounts,
     Granted,
+    Hold,
     LimitInForce,
     LimitState,
     Outcome,
@@ -197,8 +198,7 @@ class Engine:
         future = submission.future
         if future is not None and future.cancelled():
             return None  # its withdrawal is on the way
-        version = self.books.transaction.directory_version(hold.workspace_id)
-        if hold.directory_version != version:
+        if not self._is_current(hold):
             return StaleDirectoryError()
         if not scopes_match(hold):
             return ValueError("a hold takes from limits outside of its chain of scopes")
@@ -210,9 +210,18 @@ class Engine:
             return self._admission.refusal(answer)
         if len(self._room.waiters) >= self._waiting_max:
             return ServerBusyError("too many requests are waiting", retry_after_s=1)
+        version = self.books.transaction.directory_version(hold.workspace_id)
         self._versions.setdefault(hold.workspace_id, version)
         self._stand(waiter, answer)
         return None
+
+    def _is_current(self, hold: Hold) -> bool:
+        """Is who calls, and by which policy, still as it was identified?"""
+        return self.books.transaction.still_stands(
+            hold.workspace_id,
+            hold.directory_version,
+            (hold.key_id, hold.member_id, hold.group_id),
+        )
 
     def _settle(self, operation: Settlement) -> Resolved | None:
         row = self.books.open.get(operation.request_id)
@@ -389,7 +398,7 @@ class Engine:
             self._versions[workspace_id] = version
             for waiter in list(self._room.waiters.values()):
                 hold = waiter.hold
-                if hold.workspace_id == workspace_id and hold.directory_version != version:
+                if hold.workspace_id == workspace_id and not self._is_current(hold):
                     self._room.keep_place(waiter)
                     self._leave(waiter)
                     answers.append((waiter.submission, StaleDirectoryError()))

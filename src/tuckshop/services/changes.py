@@ -137,7 +137,7 @@ class Changes:
             result = work(edit)
             if not edit.touched:
                 return result, None
-            version = transaction.touch_directory(workspace_id)
+            version = transaction.touch_directory(workspace_id, edit.touched)
             return result, load_some(transaction.connection, workspace_id, version, edit.touched)
 
         try:

@@ -8,7 +8,7 @@ each workspace's directory version and the end of its audit chain.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,6 +48,8 @@ class Transaction:
         self._positions: dict[str, int] = {}
         self._ceilings: dict[str, int] = {}  # positions up to here are reserved by a settings row
         self._versions: dict[str, int] = {}
+        self._known_since: dict[str, int] = {}  # the version from which on `_changed` is complete
+        self._changed: dict[str, int] = {}  # id → the version that changed it last
         self._chains: dict[str, _Chain] = {}
         self._touched: set[str] = set()
         self._undos: list[Callable[[], None]] = []
@@ -86,12 +88,29 @@ class Transaction:
             if row is None:
                 raise NotFoundError(f"workspace {workspace_id}")
             version = self._versions[workspace_id] = int(row[0])
+            self._known_since.setdefault(workspace_id, version)
         return version
 
-    def touch_directory(self, workspace_id: str = DEFAULT_WORKSPACE) -> int:
+    def still_stands(self, workspace_id: str, version: int, ids: Iterable[str]) -> bool:
+        """Has nothing of *ids*, nor the workspace itself, changed since the directory was at *version* (D6)?"""
+        now = self.directory_version(workspace_id)
+        if version == now:
+            return True
+        if not self._known_since[workspace_id] <= version < now:
+            return False
+        changed = self._changed
+        return changed.get(workspace_id, 0) <= version and all(
+            changed.get(id_, 0) <= version for id_ in ids
+        )
+
+    def touch_directory(
+        self, workspace_id: str = DEFAULT_WORKSPACE, ids: Iterable[str] | None = None
+    ) -> int:
         """
         Say that workspace, groups, members or keys changed: calls identified before are identified again (D6).
 
+        Args:
+            ids: What changed, so that calls of others go on. None: anything may have.
         Returns:
             The new version.
         """
@@ -101,6 +120,8 @@ class Transaction:
         )
         self._versions[workspace_id] = version
         self._touched.add(workspace_id)
+        # Not undone by a rollback: a change that was not made only sends a call back once too often.
+        self._changed.update(dict.fromkeys((workspace_id,) if ids is None else ids, version))
         return version
 
     def audit(

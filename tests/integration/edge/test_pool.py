@@ -428,8 +428,11 @@ def test_after_thousands_of_cancels_the_pool_is_back_to_baseline(run: Run) -> No
             reply = Reply()
             mine = b"%d" % number
             exchange = pool.open("POST", "/a", [], mine, reply)
-            await asyncio.sleep(rng.random() * 0.1)
-            exchange.abort()
+            if number % 4:
+                await asyncio.sleep(rng.random() * 0.1)
+                exchange.abort()
+            else:
+                await reply.over.wait()  # so that some are complete on a machine of any speed
             if reply.body not in (b"", mine):
                 crossed += 1
             complete += reply.body == mine
@@ -442,7 +445,7 @@ def test_after_thousands_of_cancels_the_pool_is_back_to_baseline(run: Run) -> No
             await asyncio.sleep(0.05)
 
             assert crossed == 0
-            assert 100 < complete < 1_900  # both happened, and often
+            assert 500 <= complete < 1_900  # both happened, and often
             assert pool.open_connections == pool.idle_connections
             assert pool.dialling == 0
             for number in range(50):

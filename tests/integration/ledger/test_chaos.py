@@ -21,6 +21,7 @@ from tuckshop.storage.writer import Writer
 from tuckshop.system_clock import SystemClock
 
 CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR_WRITE)
+ENOUGH = 20  # calls that were admitted and ended
 LIMITS = ("4 concurrent requests", "$0.0004/day", "2000000 tokens/minute")
 
 
@@ -64,7 +65,10 @@ def test_what_was_told_is_true_whatever_fails(
     async def caller(ledger: Ledger, number: int) -> None:
         person = ANNA if number % 2 else BEN
         limits = [in_force(text, "member", person) for text in LIMITS]
-        for turn in range(16):
+        # A slow machine needs more turns until enough of them were admitted to say something.
+        for turn in range(400):
+            if turn >= 16 and len(ended) > ENOUGH:
+                break
             request_id = f"req_{number}_{turn}"
             call = hold(*limits, person=person, patience_s=0.3, request_id=request_id)
             task = asyncio.ensure_future(ledger.reserve(call))
@@ -123,7 +127,7 @@ def test_what_was_told_is_true_whatever_fails(
     for request_id in refused & rows.keys():
         assert rows[request_id] == ("voided", 0), request_id  # M15, M10
     assert rows.keys() <= ended.keys() | refused
-    assert len(ended) > 20
+    assert len(ended) > ENOUGH
     cursor = connection.cursor()
     for person in (ANNA, BEN):
         for text in LIMITS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tuckshop.ledger import corrections, resets
 from tuckshop.ledger.operations import PinPrice, ReleaseAll, Reserve, Withdraw, WriteNotes
 from tuckshop.ledger.verify import verify
 from tuckshop.storage.batch import Submission
+from tuckshop.storage.transaction import Transaction
 
 NOTHING_USED = Amounts()
 
@@ -332,6 +334,27 @@ def test_editing_an_amount_touches_no_counter(desk: Desk) -> None:
 
     assert desk.state(in_force("$0.00/month")).limit.amount == 0
     assert desk.rows("SELECT * FROM counters") == before
+
+
+def test_a_change_of_others_sends_nobody_back(desk: Desk) -> None:
+    """D6: only who was changed since, or the workspace itself, is identified again."""
+    mine = hold("$1 total")
+    desk.change(
+        partial(
+            Transaction.touch_directory,
+            workspace_id=mine.workspace_id,
+            ids=["grp_other", "mem_other"],
+        )
+    )
+
+    assert isinstance(desk.one(hold("$1 total")), Granted)
+
+    for version, changed in enumerate((mine.key_id, mine.member_id, mine.group_id), start=3):
+        desk.change(
+            partial(Transaction.touch_directory, workspace_id=mine.workspace_id, ids=[changed])
+        )
+        assert isinstance(desk.one(hold("$1 total", version=version - 1)), StaleDirectoryError)
+        assert isinstance(desk.one(hold("$1 total", version=version)), Granted)
 
 
 def test_money_belongs_to_ids_and_not_to_secrets(desk: Desk) -> None:
