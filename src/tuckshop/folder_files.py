@@ -55,9 +55,7 @@ def admin_token(folder: Path, configured: str | None) -> str:
         kept = secrets.token_urlsafe(32)
         _write_private(path, kept, exclusive=True)
     if len(kept) < 16:
-        raise StoreError(
-            f"{path} is too short to be a token; delete it, and the next start makes one"
-        )
+        raise StoreError(f"{path} is empty; delete it, and the next start makes one")
     return kept
 
 

@@ -60,7 +60,7 @@ def refused(folder: Path, *arguments: str, **settings: str) -> str:
         ("TUCKSHOP_TIMEZONE", "Berlin", "TUCKSHOP_TIMEZONE"),
         ("TUCKSHOP_DRAIN_SECONDS", "nan", "TUCKSHOP_DRAIN_SECONDS"),
         ("TUCKSHOP_LOG_LEVEL", "loud", "TUCKSHOP_LOG_LEVEL"),
-        ("TUCKSHOP_ADMIN_TOKEN", "short", "TUCKSHOP_ADMIN_TOKEN"),
+        ("TUCKSHOP_ADMIN_TOKEN", "with a blank in it", "TUCKSHOP_ADMIN_TOKEN"),
         ("TUCKSHOP_DATABASE_URL", "mysql://db", "TUCKSHOP_DATABASE_URL"),
         ("TUCKSHOP_DATABASE_URL", "sqlite:///", "TUCKSHOP_DATABASE_URL"),
         ("TUCKSHOP_EDGE_HEAD_TIMEOUT", "1", "TUCKSHOP_EDGE"),

@@ -48,7 +48,7 @@ def test_the_edges_numbers_have_variables_too(tmp_path: Path) -> None:
         ({"TUCKSHOP_TIMEZONE": "Berlin"}, "IANA"),
         ({"TUCKSHOP_DURABILITY": "some"}, "full, process"),
         ({"TUCKSHOP_DRAIN_SECONDS": "nan"}, "seconds"),
-        ({"TUCKSHOP_ADMIN_TOKEN": "short"}, "at least 16"),
+        ({"TUCKSHOP_ADMIN_TOKEN": "short", "TUCKSHOP_HOST": "192.0.2.1"}, "at least 16"),
         ({"TUCKSHOP_ADMIN_TOKEN": "geheim-schlüssel-0123456"}, "visible ASCII"),
         ({"TUCKSHOP_ADMIN_TOKEN": "a-token-of-some-length "}, "no blanks"),
         ({"TUCKSHOP_DATABASE_URL": "mysql://x"}, "sqlite:///"),
@@ -87,6 +87,15 @@ def test_a_bad_file_is_refused_with_the_place(tmp_path: Path, text: str, told: s
         load_settings({}, tmp_path)
 
     assert told in str(refused.value)
+
+
+def test_a_short_token_is_taken_where_only_this_machine_can_reach_the_server(
+    tmp_path: Path,
+) -> None:
+    """K14: weak secrets are refused on a public address."""
+    assert (
+        load_settings({"TUCKSHOP_ADMIN_TOKEN": "short"}, tmp_path).settings.admin_token == "short"
+    )
 
 
 def test_no_error_and_no_repr_shows_a_secret(tmp_path: Path) -> None:
