@@ -22,6 +22,8 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "usage": "Show what was used, summed up.",
         "log": "Show the request log, newest first.",
         "verify": "Recompute every counter and sum from the rows.",
+        "backup": "Copy the ledger to a file, also while the server runs.",
+        "restore": "Put a backup in the ledger's place.",
         "config": "Show the settings in force, and where each came from.",
         "mock-upstream": "Start the made-up provider alone.",
     }
