@@ -319,6 +319,10 @@ async def list_prices(call: Call) -> object:
     return await call.services.prices.page()
 
 
+async def accept_clock(call: Call) -> object:
+    return await call.services.server_clock.accept(call.actor)
+
+
 async def show_me(call: Call) -> object:
     assert call.holder is not None
     return await call.services.mine.show(call.holder)

@@ -8,6 +8,7 @@ from tuckshop.api import handlers
 from tuckshop.api.routing import BASE, Handler, Method, Route
 from tuckshop.services.request_log import RequestFilter
 from tuckshop.services.shapes import (
+    ClockAccepted,
     GroupChange,
     GroupPage,
     GroupReset,
@@ -188,6 +189,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     _admin("GET", "/usage", handlers.show_usage, UsagePage, "Sum up usage", query=UsageQuery),
     _admin("GET", "/prices", handlers.list_prices, PricePage, "Show the price list in force"),
+    _verb(
+        "/clock/accept",
+        handlers.accept_clock,
+        ClockAccepted,
+        "Go on after the clock has jumped: it is right as it is",
+    ),
     Route(
         method="GET",
         path=f"{BASE}/me",

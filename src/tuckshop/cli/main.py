@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "key": "Keys: create, list, show, edit, pause, resume, reset, rotate, revoke, archive.",
         "usage": "Show what was used, summed up.",
         "log": "Show the request log, newest first.",
+        "clock": "Go on after the clock has jumped.",
         "verify": "Recompute every counter and sum from the rows.",
         "backup": "Copy the ledger to a file, also while the server runs.",
         "restore": "Put a backup in the ledger's place.",

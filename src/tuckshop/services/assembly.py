@@ -9,6 +9,7 @@ from tuckshop.domain.clock import Clock
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.prices import PriceList
 from tuckshop.services.changes import Changes
+from tuckshop.services.clock import ServerClock
 from tuckshop.services.directory import Directory
 from tuckshop.services.groups import Groups
 from tuckshop.services.keys import Keys
@@ -34,6 +35,7 @@ class Services:
     usage: Usage
     mine: Mine
     prices: Prices
+    server_clock: ServerClock
     clock: Clock
 
 
@@ -68,5 +70,6 @@ def assemble(
             endpoint_groups=endpoint_groups,
         ),
         prices=Prices(prices, upstream),
+        server_clock=ServerClock(writer),
         clock=clock,
     )

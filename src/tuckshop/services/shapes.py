@@ -350,6 +350,16 @@ class PricePage(Shown, frozen=True, kw_only=True):
     next_cursor: None = None
 
 
+# ── the server itself ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ClockAccepted(Shown, frozen=True, kw_only=True):
+    """The server goes on by this clock."""
+
+    latest_before: str  # the latest time that the ledger had seen
+    now: str
+
+
 # ── what a key may see of itself: numbers, never names (K21) ──────────────────────────────────────────────────────
 
 

@@ -43,6 +43,9 @@ from tuckshop.storage.transaction import Transaction
 
 _log: Final = logging.getLogger(__name__)
 DATABASE_NAME: Final = "tuckshop.db"
+CLOCK_ACCEPTED: Final = (
+    "clock_accepted:"  # and a workspace: the position up to which times are not believed
+)
 BACKUP_MADE_AT: Final = "backup_made_at"  # a setting that only a backup has: microseconds
 READERS_MAX: Final = 4
 READER_WAIT_S: Final = 10.0
@@ -118,11 +121,13 @@ class Database:
                 raise StoreError(f"{self.path} is not the ledger that was opened at the start")
 
     def clock_mark_us(self, transaction: Transaction) -> int:
-        """The latest time that the ledger knows of: the stored mark, or a row's that is later."""
+        """The latest time that the ledger knows of: the stored mark, or a row's that is later and was not disowned."""
         mark = int(transaction.setting("clock_high_water") or 0)
         rows = transaction.cursor.execute(
-            "SELECT (SELECT admitted_at FROM requests WHERE workspace_id = w.id"
-            " ORDER BY position DESC LIMIT 1) FROM workspaces w"
+            "SELECT (SELECT admitted_at FROM requests WHERE workspace_id = w.id AND position >"
+            " coalesce((SELECT CAST(value AS INTEGER) FROM settings WHERE name = ? || w.id), 0)"
+            " ORDER BY position DESC LIMIT 1) FROM workspaces w",
+            (CLOCK_ACCEPTED,),
         ).fetchall()
         return max([mark, *(int(at) for (at,) in rows if at is not None)])
 

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ServerBusyError
 from tuckshop.storage.batch import BatchHandler, Submission
@@ -144,6 +145,20 @@ class Writer:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue.put(AdminJob(work, future))
         return await future
+
+    async def accept_clock(self, actor: Actor) -> tuple[int, int]:
+        """
+        Go on after the clock has jumped: it is right as it is (section 6). Audited.
+
+        Returns:
+            The latest time known before, and the one that now holds; microseconds.
+        Raises:
+            ConflictError: The clock is fit.
+            ServerBusyError: It cannot be written now.
+        """
+        return await self.transact(
+            lambda transaction: self._inside.accept_clock(transaction, actor)
+        )
 
     async def flush(self) -> None:
         """

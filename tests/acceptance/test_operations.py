@@ -1,0 +1,131 @@
+"""What an operator does, with the real command against a real server: backup, restore, clock."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import client_of, key_of_new_member
+from tests.support.processes import (
+    ADMIN_TOKEN,
+    COMMAND,
+    CREDENTIAL,
+    Mock,
+    Server,
+    call,
+    clean_environment,
+    start_server,
+)
+
+HELLO: Any = [{"role": "user", "content": "hello"}]
+
+
+def tuckshop(data: Path, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the command over a data folder."""
+    done = subprocess.run(
+        [str(COMMAND), *arguments],
+        env=clean_environment() | {"TUCKSHOP_DATA": str(data)},
+        cwd=data.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == status, (done.stdout, done.stderr)
+    return done
+
+
+def say_hello(server: Server, key: str) -> None:
+    client_of(server, key).chat.completions.create(model="gpt-4o-mini", messages=HELLO)
+
+
+def test_a_backup_comes_back_on_another_machine(folder: Path, mock: Mock) -> None:
+    """D8, P10."""
+    server = start_server(folder / "old", mock.url)
+    key = key_of_new_member(server, "swa", each=["$1/month"])
+    say_hello(server, key)
+    backup = folder / "b.db"
+
+    made = json.loads(tuckshop(server.data, "backup", str(backup), "--json").stdout)
+    say_hello(server, key)
+    refused = tuckshop(server.data, "restore", str(backup), status=1)
+    assert server.stop() == 0
+
+    assert made["agrees"]
+    assert made["requests"] == 1
+    assert "in use by another tuckshop" in refused.stderr
+    secret_key = (server.data / "secret-key").read_text().strip()
+    content = backup.read_bytes()
+    for secret in (CREDENTIAL, ADMIN_TOKEN, secret_key, bytes.fromhex(secret_key), key):
+        assert (secret.encode() if isinstance(secret, str) else secret) not in content
+    assert "replaces nothing" in tuckshop(server.data, "backup", str(backup), status=1).stderr
+
+    # Onto the old folder: the old ledger is kept, and what it knew is told.
+    told = json.loads(tuckshop(server.data, "restore", str(backup), "--json").stdout)
+    assert told["known_since"]["requests"] == 1
+    assert told["known_since"]["cost_usd"] > 0
+    assert Path(told["kept_aside"]).exists()
+
+    # Onto an empty one: no start before the gap is acknowledged.
+    new = folder / "new" / "data"
+    new.parent.mkdir()
+    assert "secret-key" in tuckshop(new, "restore", str(backup)).stderr
+    with pytest.raises(AssertionError, match="--acknowledge-gap"):
+        start_server(new.parent, mock.url)
+    assert "nothing is known" in tuckshop(new, "restore", "--acknowledge-gap").stdout
+    again = start_server(new.parent, mock.url)
+    say_hello(again, key)
+    assert again.made("GET", "/usage")["data"][0]["requests"] == 2
+    assert again.stop() == 0
+    assert "All agrees" in tuckshop(new, "verify").stderr
+
+
+def test_a_clock_that_was_wrong_is_accepted_by_command(folder: Path, mock: Mock) -> None:
+    """Section 6, around restarts: two days ahead, then right again."""
+    faketime = shutil.which("faketime")
+    if faketime is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("faketime is missing: apt-get install faketime")
+        pytest.skip("NOT TESTED: restarts under a false clock; apt-get install faketime")
+    ahead = start_server(
+        folder,
+        mock.url,
+        command=(faketime, "-f", "+2d", str(COMMAND), "serve"),
+        DONT_FAKE_MONOTONIC="1",
+    )
+    key = key_of_new_member(ahead, "swa", each=["$1/month"])
+    say_hello(ahead, key)
+    _stop_child(ahead)
+
+    right = start_server(folder, mock.url, ready_path="/healthz")
+    status, problem = call("GET", f"{right.url}/readyz")
+    assert (status, "clock" in problem["detail"]) == (503, True)
+    refused = call(
+        "POST",
+        f"{right.url}/v1/chat/completions",
+        {"model": "gpt-4o-mini", "messages": HELLO},
+        token=key,
+    )
+    assert (refused[0], refused[1]["error"]["code"]) == (503, "server_busy")
+
+    assert "Accepted" in tuckshop(right.data, "clock", "accept").stderr
+    say_hello(right, key)
+    assert "nothing to accept" in tuckshop(right.data, "clock", "accept", status=1).stderr
+    assert right.stop() == 0
+
+    again = start_server(folder, mock.url)
+    say_hello(again, key)
+    assert again.stop() == 0
+    assert "All agrees" in tuckshop(again.data, "verify").stderr
+
+
+def _stop_child(server: Server) -> None:
+    """The wrapper passes no signal on: end the server that it started, by the id in its run file."""
+    pid = int(json.loads((server.data / "run.json").read_text())["pid"])
+    os.kill(pid, 15)
+    assert server.process.wait(40) == 0
