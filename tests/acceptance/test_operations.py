@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 from tests.acceptance.conftest import client_of, key_of_new_member
@@ -129,3 +130,53 @@ def _stop_child(server: Server) -> None:
     pid = int(json.loads((server.data / "run.json").read_text())["pid"])
     os.kill(pid, 15)
     assert server.process.wait(40) == 0
+
+
+def metrics_of(server: Server) -> str:
+    status, page = call("GET", f"{server.url}/metrics")
+    assert status == 200
+    return str(page)
+
+
+def test_metrics_tell_sums_and_nobody(server: Server, mock: Mock) -> None:
+    """K17: scraped without a credential, after calls of every kind."""
+    key = key_of_new_member(
+        server,
+        "canary-group",
+        each=["$0.4242/month", "2 requests/day"],
+        member={"name": "Canary Name", "email": "canary@example.org"},
+        key={"name": "canary-key"},
+    )
+    say_hello(server, key)
+    stream = client_of(server, key).chat.completions.create(
+        model="gpt-4o-mini", messages=HELLO, stream=True
+    )
+    assert len(list(stream)) > 1
+    with pytest.raises(openai.RateLimitError):
+        say_hello(server, key)
+    with pytest.raises(openai.AuthenticationError):
+        say_hello(server, "sk-tuck-canary")
+
+    page = metrics_of(server)
+
+    assert 'tuckshop_requests_total{endpoint="chat",status="200"} 2.0' in page
+    assert 'tuckshop_refusals_total{code="rate_limit_exceeded"} 1.0' in page
+    assert 'tuckshop_refusals_total{code="invalid_api_key"} 1.0' in page
+    assert 'tuckshop_tokens_total{kind="output",model="gpt-4o-mini"}' in page
+    assert 'tuckshop_alarms_total{alarm="unconfirmed"} 0.0' in page
+    assert "tuckshop_ready 1.0" in page
+    assert "tuckshop_open_reservations 0.0" in page
+    cost = float(page.partition('cost_nano_usd_total{model="gpt-4o-mini"} ')[2].split()[0])
+    assert cost == float(server.made("GET", "/usage")["data"][0]["cost_usd"]) * 1e9
+    for word in (
+        "canary",
+        "Canary",
+        "0.4242",
+        CREDENTIAL,
+        ADMIN_TOKEN,
+        key,
+        key[-4:],
+        "grp_",
+        "mem_",
+    ):
+        assert word not in page

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ServerBusyError
+from tuckshop.domain.watch import Unwatched, Watch
 from tuckshop.storage.batch import BatchHandler, Submission
 from tuckshop.storage.database import Database
 from tuckshop.storage.transaction import Transaction
@@ -40,6 +41,7 @@ class Writer:
         handler: BatchHandler | None = None,
         waiting_max: int = WAITING_MAX,
         space_min_bytes: int = SPACE_MIN_BYTES,
+        watch: Watch | None = None,
     ) -> None:
         """
         Nothing runs before `start`.
@@ -53,7 +55,12 @@ class Writer:
         self._waiting_max = waiting_max
         self._queue: queue.SimpleQueue[Work | Call] = queue.SimpleQueue()
         self._inside = WriterThread(
-            database, clock, self._queue, handler=handler, space_min_bytes=space_min_bytes
+            database,
+            clock,
+            self._queue,
+            handler=handler,
+            space_min_bytes=space_min_bytes,
+            watch=watch or Unwatched(),
         )
         self._thread: threading.Thread | None = None
         self._closing = False

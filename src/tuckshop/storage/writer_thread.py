@@ -20,12 +20,13 @@ import logging
 import queue
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ConflictError, ServerBusyError, StoreError
+from tuckshop.domain.watch import Alarm, Watch
 from tuckshop.storage.batch import BatchHandler, Submission
 from tuckshop.storage.clock_guard import ClockGuard
 from tuckshop.storage.database import CLOCK_ACCEPTED, Database
@@ -60,7 +61,9 @@ class WriterThread:
         *,
         handler: BatchHandler | None,
         space_min_bytes: int,
+        watch: Watch,
     ) -> None:
+        self._watch = watch
         self.trouble: Trouble | None = None  # the worst there is: why reservations are refused
         self._troubles: set[Trouble] = set()
         self._database = database
@@ -233,6 +236,7 @@ class WriterThread:
     def _commit(self, batch: list[Work], now_us: int) -> None:
         session = self._session
         assert session is not None
+        began_s = self._clock.monotonic_s()
         try:
             answers = self._write(session, batch, now_us)
         except _MemoryLostError:
@@ -248,6 +252,8 @@ class WriterThread:
                 self._blame(batch, error)
             return
         # Committed: whatever fails from here on must not have the batch tried again.
+        if batch:
+            self._watch.committed(len(batch), self._clock.monotonic_s() - began_s)
         if self._accepted is not None:
             self._guard.accept(*self._accepted)
             self._leave(Trouble.CLOCK)
@@ -372,6 +378,7 @@ class WriterThread:
             level = logging.CRITICAL if trouble.is_latch else logging.ERROR
             _log.log(level, "ALARM: nothing is admitted: %s: %s", refusal(trouble).reason, details)
             self._troubles.add(trouble)
+            self._watch.alarm(_ALARMS[trouble])
             self.trouble = max(self._troubles)
 
     def _leave(self, trouble: Trouble) -> None:
@@ -470,6 +477,16 @@ class WriterThread:
                 session.roll_back()
                 _log.exception("the ledger was not closed cleanly; the next start checks it")
         self._drop_session()
+
+
+_ALARMS: Final[Mapping[Trouble, Alarm]] = {
+    Trouble.CLOCK: "clock",
+    Trouble.SPACE: "space",
+    Trouble.LOCKED: "locked",
+    Trouble.FULL: "full",
+    Trouble.DEVICE: "device",
+    Trouble.FINAL: "final",
+}
 
 
 class _MemoryLostError(Exception):

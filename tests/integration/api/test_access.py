@@ -42,7 +42,12 @@ def test_only_health_and_the_description_are_open_to_all_and_only_me_to_keys() -
     for route in ROUTES:
         by_role.setdefault(route.role, set()).add(f"{route.method} {route.path}")
 
-    assert by_role["public"] == {"GET /healthz", "GET /readyz", "GET /api/openapi.json"}
+    assert by_role["public"] == {
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics",
+        "GET /api/openapi.json",
+    }
     assert by_role["key"] == {"GET /api/v1/me"}
 
 
@@ -125,7 +130,7 @@ async def test_me_is_closed_to_what_is_not_active(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/v1", "/api/v1/", "/api/v1/groups/", "/api/v1/audit", "/metrics"]
+    "path", ["/", "/api", "/api/v1", "/api/v1/", "/api/v1/groups/", "/api/v1/audit", "/metric"]
 )
 async def test_a_path_without_a_row_tells_what_is_served(counter: Counter, path: str) -> None:
     answer = await counter.admin.send("GET", path)
