@@ -137,7 +137,7 @@ class Metrics:
 
 
 def _counters(
-    name: str, told: str, counts: Mapping[str, int] | Mapping[tuple[str, ...], int], *labels: str
+    name: str, told: str, counts: Mapping[str, int] | Mapping[tuple[str, str], int], *labels: str
 ) -> CounterMetricFamily:
     family = CounterMetricFamily(name, told, labels=labels)
     for values, count in list(counts.items()):

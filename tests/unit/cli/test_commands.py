@@ -397,3 +397,31 @@ def test_people_are_named_in_usage(run: Run, server: FakeServer) -> None:
     result = run("usage", "--by", "group,member", environment=server.environment())
 
     assert result.stdout.splitlines()[1].split()[:2] == ["swa", "swa/4711"]
+
+
+def test_the_doctor_tells_a_setting_that_cannot_be_read_and_exits_1(run: Run) -> None:
+    result = run("doctor", "--json", environment={"TUCKSHOP_PROT": "1"})
+
+    assert result.exit_code == 1
+    answer = json.loads(result.stdout)
+    assert not answer["healthy"]
+    assert "did you mean" in answer["findings"][0]["what"]
+
+
+def test_the_doctor_says_how_to_mend(run: Run) -> None:
+    result = run("doctor")
+
+    assert result.exit_code == 1
+    assert "bad     data folder" in result.stdout
+    assert "→ set TUCKSHOP_DATA" in result.stdout
+    assert "1 to be mended" in result.stderr
+
+
+def test_an_accepted_clock_is_told(run: Run, server: FakeServer) -> None:
+    server.will_answer({"latest_before": "2026-11-26T10:00:00Z", "now": "2026-11-24T10:00:00Z"})
+
+    result = run("clock", "accept", environment=server.environment())
+
+    assert (server.asked[0].method, server.asked[0].target) == ("POST", "/api/v1/clock/accept")
+    assert "goes on at 2026-11-24 10:00 UTC" in result.stderr
+    assert "2026-11-26 10:00 UTC" in result.stderr
