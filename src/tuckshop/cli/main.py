@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "key": "Keys: create, list, show, edit, pause, resume, reset, rotate, revoke, archive.",
         "usage": "Show what was used, summed up.",
         "log": "Show the request log, newest first.",
+        "correct": "Post corrections in bulk.",
         "clock": "Go on after the clock has jumped.",
         "verify": "Recompute every counter and sum from the rows.",
         "doctor": "Check everything that a server needs, and say how to mend what is wrong.",

@@ -10,6 +10,7 @@ from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.prices import PriceList
 from tuckshop.services.changes import Changes
 from tuckshop.services.clock import ServerClock
+from tuckshop.services.corrections import Corrections
 from tuckshop.services.directory import Directory
 from tuckshop.services.groups import Groups
 from tuckshop.services.keys import Keys
@@ -35,6 +36,7 @@ class Services:
     usage: Usage
     mine: Mine
     prices: Prices
+    corrections: Corrections
     server_clock: ServerClock
     clock: Clock
 
@@ -70,6 +72,7 @@ def assemble(
             endpoint_groups=endpoint_groups,
         ),
         prices=Prices(prices, upstream),
+        corrections=Corrections(changes, directory, ledger, database),
         server_clock=ServerClock(writer),
         clock=clock,
     )
