@@ -180,3 +180,46 @@ def test_metrics_tell_sums_and_nobody(server: Server, mock: Mock) -> None:
         "mem_",
     ):
         assert word not in page
+
+
+def test_a_call_that_broke_off_is_corrected_by_command(server: Server, mock: Mock) -> None:
+    """M7: from the fault to the bill, with a dry run between."""
+    key = key_of_new_member(server, "broken", each=["$1/month"])
+    with pytest.raises(openai.APIError):
+        client_of(server, key).chat.completions.create(
+            model="gpt-4o-mini",
+            messages=[{"role": "user", "content": "[[fault:reset-before-head]] hello"}],
+        )
+    arguments = (
+        *("correct", "--unconfirmed", "--since", "2026-01-01", "--group", "broken"),
+        *("--to", "0.000001", "--reason", "usage report", "--json"),
+    )
+
+    told = json.loads(tuckshop(server.data, *arguments, "--dry-run").stdout)
+    posted = json.loads(tuckshop(server.data, *arguments, "--yes").stdout)
+    again = json.loads(tuckshop(server.data, *arguments, "--to", "0").stdout)
+
+    assert (told["calls"], posted["calls"], again["calls"]) == (1, 1, 0)
+    (row,) = server.made("GET", "/requests?group=broken&flagged=true")["data"]
+    assert row["cost_usd"] == 0.000001
+    assert 'tuckshop_alarms_total{alarm="unconfirmed"} 1.0' in metrics_of(server)
+    assert "All agrees" in tuckshop(server.data, "verify").stderr
+
+
+def test_the_doctor_finds_a_running_server_well(server: Server, mock: Mock) -> None:
+    done = subprocess.run(
+        [str(COMMAND), "doctor", "--online", "--json"],
+        env=clean_environment()
+        | {
+            "TUCKSHOP_DATA": str(server.data),
+            "OPENAI_API_KEY": CREDENTIAL,
+            "OPENAI_BASE_URL": mock.url,
+        },
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert CREDENTIAL not in done.stdout
+    levels = {f["subject"]: f["level"] for f in json.loads(done.stdout)["findings"]}
+    assert {levels[name] for name in ("ledger", "clock", "data folder", "upstream")} == {"ok"}

@@ -96,18 +96,27 @@ def examine(path: Path) -> Backup:
             epoch = check_identity(path, connection, None)
             check_pages(path, connection)
             revision = schema_version.known(path, connection)
-            made_at = setting_of(connection, BACKUP_MADE_AT) or setting_of(
-                connection, "clock_high_water"
-            )
+            made_at_us = _made_at_us(connection)
     except sqlite3.Error as error:
         raise unusable(path, error) from error
     return Backup(
         path=path,
         epoch=epoch,
-        made_at_us=int(made_at or 0),
+        made_at_us=made_at_us,
         revision=revision,
         size_bytes=size,
     )
+
+
+def _made_at_us(connection: sqlite3.Connection) -> int:
+    """When the backup was made; of a file without that mark, the latest time that it knows."""
+    made_at = setting_of(connection, BACKUP_MADE_AT)
+    if made_at is not None:
+        return int(made_at)
+    (last_us,) = connection.execute(
+        "SELECT max(max(admitted_at, coalesce(resolved_at, 0))) FROM requests"
+    ).fetchone()
+    return max(int(setting_of(connection, "clock_high_water") or 0), last_us or 0)
 
 
 def copy_ledger(source: sqlite3.Connection, draft: Path, *, made_at_us: int) -> None:

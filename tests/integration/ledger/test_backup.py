@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -13,13 +14,14 @@ from typing import Any
 import pytest
 
 from tests.support.fake_clock import FakeClock
-from tests.support.ledger_kit import Desk, hold, settlement
+from tests.support.ledger_kit import Desk, hold, serving, settlement
 from tuckshop.domain.errors import StoreError
 from tuckshop.domain.reservation import Amounts
 from tuckshop.ledger.backup import back_up, examine
 from tuckshop.ledger.restore import acknowledge_gap, restore
 from tuckshop.ledger.verify import verify_folder
 from tuckshop.storage.database import prepare
+from tuckshop.system_clock import SystemClock
 
 USED = Amounts(cost_nano=5_000, input_tokens=100, output_tokens=10)
 
@@ -76,6 +78,38 @@ def test_a_backup_sees_committed_batches_whole_or_not_at_all(
     desk.session.roll_back()
 
     assert report.differences == []
+
+
+def test_backups_in_the_middle_of_traffic_are_each_one_instant(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """A race: a writer's thread commits as fast as it can, and every copy adds up (M8)."""
+    counts: list[int] = []
+
+    async def main() -> None:
+        async with serving(tmp_path / "data", SystemClock()) as (ledger, _, database):
+            done = asyncio.Event()
+
+            async def call_on() -> None:
+                while not done.is_set():
+                    granted = await ledger.reserve(
+                        hold("$1/month", "4 concurrent requests", patience_s=9)
+                    )
+                    ledger.settle(settlement(granted.request_id, USED))
+
+            callers = [asyncio.ensure_future(call_on()) for _ in range(8)]
+            for number in range(5):
+                target = tmp_path / f"{number}.db"
+                _, report = await asyncio.to_thread(back_up, database.path, target, clock)
+                assert [str(difference) for difference in report.differences] == []
+                counts.append(report.requests)
+            done.set()
+            await asyncio.gather(*callers)
+
+    asyncio.run(main())
+
+    assert counts == sorted(counts)
+    assert counts[-1] > counts[0]
 
 
 @pytest.mark.parametrize("kind", ["file", "dangling link", "folder"])
