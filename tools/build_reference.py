@@ -26,8 +26,8 @@ _CLI_HEAD: Final = f"""# Command line
 
 `tuckshop` is a client of the [admin API](admin-api.md). On the server's machine it finds the running server through the
 data folder (`TUCKSHOP_DATA`), elsewhere through `TUCKSHOP_URL` and `TUCKSHOP_ADMIN_TOKEN` (better:
-`TUCKSHOP_ADMIN_TOKEN_FILE`); on a terminal it asks for a token that is missing. Only `verify` and `config` look at the
-data folder and the settings themselves.
+`TUCKSHOP_ADMIN_TOKEN_FILE`); on a terminal it asks for a token that is missing. Only `verify`, `backup`, `restore`,
+`doctor` and `config` look at the data folder and the settings themselves.
 
 - Exit status: 0 done, 1 refused (the reason is on standard error), 2 used wrongly.
 - Options are named like the fields of the API, and repeated for lists. `--unset FIELD` puts a field back to its

@@ -36,6 +36,7 @@ from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway, Upstream
 from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.ledger import Ledger
+from tuckshop.metrics import Metrics
 from tuckshop.pricing.prices import PriceList
 from tuckshop.protocols.openai.table import GROUPS
 from tuckshop.services.assembly import Services, assemble
@@ -118,8 +119,11 @@ async def start(settings: Settings) -> Server:
         master = master_secret(folder)
         token = admin_token(folder, settings.admin_token)
         prices = PriceList.load()
-        engine = Engine(clock, boot_id=new_id("boot", clock.now_us()))
-        writer = Writer(database, clock, handler=engine, waiting_max=settings.edge.waiting_max)
+        metrics = Metrics()
+        engine = Engine(clock, boot_id=new_id("boot", clock.now_us()), watch=metrics)
+        writer = Writer(
+            database, clock, handler=engine, waiting_max=settings.edge.waiting_max, watch=metrics
+        )
         await writer.start()
         undo.push_async_callback(writer.close)
         ledger = Ledger(writer, engine, database, clock)
@@ -165,10 +169,32 @@ async def start(settings: Settings) -> Server:
                 "chat": settings.edge.chat_body_max_bytes,
             },
             loop=loop,
+            watch=metrics,
         )
         directory.on_cut(lambda ids: gateway.cut_off(lambda holder: _is_among(holder, ids)))
-        app = build_app(services=services, admin_token=token, readiness=lambda: writer.trouble)
+        app = build_app(
+            services=services,
+            admin_token=token,
+            readiness=lambda: writer.trouble,
+            metrics=metrics.page,
+        )
         edge = Edge(gateway, app, _edge_limits(settings), clock, refuse_by_asgi=refused)
+        metrics.read_gauges(
+            {
+                "tuckshop_ready": lambda: writer.trouble is None,
+                "tuckshop_connections": lambda: edge.open_connections,
+                "tuckshop_in_flight": lambda: edge.in_flight,
+                "tuckshop_relaying": lambda: gateway.relaying,
+                "tuckshop_open_reservations": lambda: engine.open_reservations,
+                "tuckshop_waiting": lambda: engine.waiting,
+                "tuckshop_writer_queue": lambda: writer.waiting,
+                "tuckshop_buffered_body_bytes": lambda: edge.buffered_bytes,
+                "tuckshop_disk_free_bytes": database.free_bytes,
+                "tuckshop_upstream_connections": lambda: pool.open_connections if pool else 0,
+                "tuckshop_upstream_idle_connections": lambda: pool.idle_connections if pool else 0,
+                "tuckshop_upstream_dialling": lambda: pool.dialling if pool else 0,
+            }
+        )
         try:
             await edge.serve(settings.host, settings.port)
         except OSError as error:

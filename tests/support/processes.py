@@ -108,6 +108,7 @@ def start_server(
     upstream: str | None,
     *,
     ready_within_s: float = 30,
+    ready_path: str = "/readyz",
     command: Sequence[str] = (str(COMMAND), "serve"),
     **settings: str,
 ) -> Server:
@@ -140,7 +141,7 @@ def start_server(
         if run_file.exists():
             try:
                 url = str(json.loads(run_file.read_text())["url"])
-                if call("GET", f"{url}/readyz")[0] == 200:
+                if call("GET", f"{url}{ready_path}")[0] == 200:
                     return Server(process, url, data, log, settings)
             except (OSError, ValueError):
                 pass  # half written, or not listening yet

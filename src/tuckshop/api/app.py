@@ -22,6 +22,7 @@ from tuckshop.services.assembly import Services
 from tuckshop.services.shapes import Sent, Shown
 
 _log: Final = logging.getLogger(__name__)
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -35,18 +36,22 @@ class NoQuery(Sent, frozen=True, kw_only=True):
     """A call that takes no query."""
 
 
+Page = Callable[[], bytes]
 Readiness = Callable[[], str | None]  # why it cannot serve; None: it can
 
 
-def build_app(*, services: Services, admin_token: str, readiness: Readiness) -> Starlette:
+def build_app(
+    *, services: Services, admin_token: str, readiness: Readiness, metrics: Page = lambda: b""
+) -> Starlette:
     """
     The application.
 
     Args:
         admin_token: The operator's bearer token; only its digest is kept.
         readiness: Asked by ``/readyz``.
+        metrics: Makes the page of ``/metrics``.
     """
-    routes = all_routes(readiness)
+    routes = all_routes(readiness, metrics)
     access = Access(admin_token, services.directory)
     by_path: dict[str, dict[str, Route]] = {}
     for route in routes:
@@ -64,7 +69,7 @@ def build_app(*, services: Services, admin_token: str, readiness: Readiness) -> 
     return app
 
 
-def all_routes(readiness: Readiness) -> tuple[Route, ...]:
+def all_routes(readiness: Readiness, metrics: Page = lambda: b"") -> tuple[Route, ...]:
     """The whole table: the admin API, its description, and whether the server is well."""
 
     async def healthz(call: Call) -> object:
@@ -75,6 +80,9 @@ def all_routes(readiness: Readiness) -> tuple[Route, ...]:
         if reason is not None:
             raise problems.ProblemError(503, f"Not ready: {reason}.", headers={"retry-after": "5"})
         return Health(status="ready")
+
+    async def prometheus(call: Call) -> object:
+        return Response(metrics(), headers={**problems.HEADERS, "content-type": METRICS_TYPE})
 
     async def openapi_json(call: Call) -> object:
         return description
@@ -91,6 +99,7 @@ def all_routes(readiness: Readiness) -> tuple[Route, ...]:
         for path, handler, response, summary in (
             ("/healthz", healthz, Health, "Whether the process lives"),
             ("/readyz", readyz, Health, "Whether the server can serve"),
+            ("/metrics", prometheus, str, "Sums of the whole server, as Prometheus reads them"),
             ("/api/openapi.json", openapi_json, dict[str, Any], "This description"),
         )
     )
@@ -125,6 +134,8 @@ class _Endpoint:
         except Exception:  # noqa: BLE001 - the outer edge of a call
             _log.exception("%s %s failed", route.method, route.path)
             return problems.respond(500, "The server failed at this; its log says why.")
+        if isinstance(answer, Response):
+            return answer
         return Response(
             _ENCODER.encode(answer),
             status_code=route.status,

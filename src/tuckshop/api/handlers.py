@@ -18,6 +18,7 @@ from tuckshop.services.request_log import RequestFilter
 from tuckshop.services.roster import RosterLine
 from tuckshop.services.search import SearchText
 from tuckshop.services.shapes import (
+    BulkCorrection,
     GroupChange,
     GroupReset,
     KeyChange,
@@ -317,6 +318,16 @@ async def show_usage(call: Call) -> object:
 
 async def list_prices(call: Call) -> object:
     return await call.services.prices.page()
+
+
+async def correct_calls(call: Call) -> object:
+    return await call.services.corrections.correct_unconfirmed(
+        call.actor, call.body_as(BulkCorrection)
+    )
+
+
+async def accept_clock(call: Call) -> object:
+    return await call.services.server_clock.accept(call.actor)
 
 
 async def show_me(call: Call) -> object:

@@ -8,6 +8,9 @@ from tuckshop.api import handlers
 from tuckshop.api.routing import BASE, Handler, Method, Route
 from tuckshop.services.request_log import RequestFilter
 from tuckshop.services.shapes import (
+    BulkCorrection,
+    ClockAccepted,
+    CorrectionReport,
     GroupChange,
     GroupPage,
     GroupReset,
@@ -188,6 +191,19 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     _admin("GET", "/usage", handlers.show_usage, UsagePage, "Sum up usage", query=UsageQuery),
     _admin("GET", "/prices", handlers.list_prices, PricePage, "Show the price list in force"),
+    _verb(
+        "/corrections",
+        handlers.correct_calls,
+        CorrectionReport,
+        "Correct calls that were charged their bound, in bulk; a dry run first",
+        request=BulkCorrection,
+    ),
+    _verb(
+        "/clock/accept",
+        handlers.accept_clock,
+        ClockAccepted,
+        "Go on after the clock has jumped: it is right as it is",
+    ),
     Route(
         method="GET",
         path=f"{BASE}/me",

@@ -21,7 +21,12 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "key": "Keys: create, list, show, edit, pause, resume, reset, rotate, revoke, archive.",
         "usage": "Show what was used, summed up.",
         "log": "Show the request log, newest first.",
+        "correct": "Post corrections in bulk.",
+        "clock": "Go on after the clock has jumped.",
         "verify": "Recompute every counter and sum from the rows.",
+        "doctor": "Check everything that a server needs, and say how to mend what is wrong.",
+        "backup": "Copy the ledger to a file, also while the server runs.",
+        "restore": "Put a backup in the ledger's place.",
         "config": "Show the settings in force, and where each came from.",
         "mock-upstream": "Start the made-up provider alone.",
     }

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 import click
 
 from tuckshop.cli import options
 from tuckshop.cli.client import RefusedError
+from tuckshop.cli.ledger_file import ledger_file
 from tuckshop.cli.output import clean, note, print_json
-from tuckshop.settings import Settings, load_for_commands
+from tuckshop.settings import load_for_commands
 
 SHOWN_MAX: Final = 50
 
@@ -36,7 +36,7 @@ def verify(since_closing: bool, as_json: bool) -> None:
     # Only here: no other command needs the ledger.
     from tuckshop.ledger.verify import verify_folder
 
-    report = verify_folder(_ledger_of(load_for_commands().settings), full=not since_closing)
+    report = verify_folder(ledger_file(load_for_commands().settings), full=not since_closing)
     differences = report.differences
     if as_json:
         print_json(
@@ -60,9 +60,3 @@ def verify(since_closing: bool, as_json: bool) -> None:
         note(
             f"All agrees: {report.counters:,} counters and {report.buckets:,} sums with {report.requests:,} requests."
         )
-
-
-def _ledger_of(settings: Settings) -> Path:
-    if settings.database_url is None:
-        return settings.data
-    return Path(settings.database_url.removeprefix("sqlite:///"))

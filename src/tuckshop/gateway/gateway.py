@@ -37,6 +37,7 @@ from tuckshop.domain.reservation import (
     RefusedRow,
     Void,
 )
+from tuckshop.domain.watch import Unwatched, Watch
 from tuckshop.edge.app import HeadVerdict
 from tuckshop.edge.exchange import Exchange
 from tuckshop.edge.head import Headers, RequestHead
@@ -149,7 +150,9 @@ class Gateway:
         json_max_depth: int,
         body_max_bytes: Mapping[str, int],
         loop: asyncio.AbstractEventLoop,
+        watch: Watch | None = None,
     ) -> None:
+        self._watch = watch or Unwatched()
         self._directory = directory
         self._ledger = ledger
         self._prices = prices
@@ -164,6 +167,7 @@ class Gateway:
             prices=prices,
             clock=clock,
             loop=loop,
+            watch=self._watch,
             credential=upstream.credential,
         )
         self._running: set[Relay] = set()
@@ -191,6 +195,7 @@ class Gateway:
 
     def refuse(self, error: RefusalError, head: RequestHead | None) -> tuple[int, Headers, bytes]:
         """Word a refusal of the edge, or one that `admit_head` raised; a known key gets its row."""
+        self._watch.refused(error.code)
         now_us = self._clock.now_us()
         request_id = new_id("req", now_us)
         holder = self._known_holder(head, now_us) if head is not None else None
@@ -423,6 +428,11 @@ class Gateway:
         relay.start(sent)
 
     @property
+    def relaying(self) -> int:
+        """How many calls are at the upstream."""
+        return len(self._running)
+
+    @property
     def is_busy(self) -> bool:
         """Is any call at the upstream, with or without a client?"""
         return bool(self._running)
@@ -496,6 +506,7 @@ class Gateway:
     # ── refusals ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _refuse(self, arrival: Arrival, exchange: Exchange, refusal: RefusalError) -> None:
+        self._watch.refused(refusal.code)
         self._note(
             refusal,
             request_id=arrival.request_id,

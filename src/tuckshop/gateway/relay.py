@@ -12,7 +12,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from tuckshop.domain.clock import Clock
@@ -32,6 +32,7 @@ from tuckshop.domain.reservation import (
     Settlement,
     Void,
 )
+from tuckshop.domain.watch import Unwatched, Watch
 from tuckshop.edge.exchange import Exchange
 from tuckshop.gateway import outcome
 from tuckshop.gateway.call import Call
@@ -77,6 +78,7 @@ class RelayTools:
     prices: PriceList
     clock: Clock
     loop: asyncio.AbstractEventLoop
+    watch: Watch = field(default_factory=Unwatched)
     credential: str = ""  # of the upstream; taken out of what it says when it fails
 
 
@@ -409,9 +411,11 @@ class Relay:
     ) -> RefusalError | None:
         """What the client is told in place of the upstream's words; None: they are relayed."""
         if status in (401, 403):
+            self._tools.watch.alarm("upstream_auth")
             _log.error("the upstream refuses our credential (%d): no call can be served", status)
             return UpstreamUnavailableError(retryable=False)
         if status == 429 and told is not None and outcome.is_out_of_money(*told):
+            self._tools.watch.alarm("upstream_money")
             _log.error("the account at the upstream is out of money: no call can be served")
             return UpstreamUnavailableError(retryable=False)
         if status in (429, 503, 529):

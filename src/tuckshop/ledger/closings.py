@@ -59,6 +59,8 @@ class ClosingTimes:
     def are_due(self, now_us: int) -> bool:
         """Whether a new UTC day has begun since the last one."""
         self._due_before_us = self._due_us
+        if self._due_us - now_us > DAY_US:  # the clock was set back, and accepted
+            self._due_us = _next_day(now_us)
         return now_us >= self._due_us
 
     def undo(self) -> None:

@@ -26,6 +26,7 @@ from tuckshop.domain.reservation import (
     Settlement,
     Void,
 )
+from tuckshop.domain.watch import Ended, Unwatched, Watch
 from tuckshop.ledger import recovery, store
 from tuckshop.ledger.admission import Admission, Blocked, scopes_match
 from tuckshop.ledger.books import Books, OpenRow
@@ -49,13 +50,24 @@ from tuckshop.storage.transaction import Transaction
 _log: Final = logging.getLogger(__name__)
 
 WAITING_MAX: Final = 10_000
+_NOTHING: Final = Amounts()
 
 
 class Engine:
     """`storage.batch.BatchHandler`."""
 
-    def __init__(self, clock: Clock, *, boot_id: str, waiting_max: int = WAITING_MAX) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        boot_id: str,
+        waiting_max: int = WAITING_MAX,
+        watch: Watch | None = None,
+    ) -> None:
         """*boot_id*: who owns the reservations made here; a new one at every start."""
+        self._watch = watch or Unwatched()
+        self._ended: list[Ended] = []  # in this transaction
+        self._overruns = self._unconfirmed = 0
         self.books = Books()
         self.boot_id = boot_id
         self._clock = clock
@@ -79,7 +91,9 @@ class Engine:
         self._notes.clear()
         self.books.drop()
         self.books.begin(transaction)
-        recovery.settle_leftovers(self.books, self.boot_id)
+        left = recovery.settle_leftovers(self.books, self.boot_id)
+        if left:
+            self._watch.alarm("unconfirmed", left)
         never_told = self._undone.union(
             submission.operation.hold.request_id
             for submission in unreported
@@ -95,6 +109,7 @@ class Engine:
             self._is_loaded = False
             self._undone.clear()
         self._granted.clear()
+        self._forget_ended()
         self._room.begin()
         self._notes.begin()
         self.books.begin(transaction)
@@ -146,6 +161,13 @@ class Engine:
         """It is durable."""
         self._room.begin()
         self._undone.difference_update(self._granted)
+        if self._ended:
+            self._watch.ended(self._ended)
+            if self._overruns:
+                self._watch.alarm("overrun", self._overruns)
+            if self._unconfirmed:
+                self._watch.alarm("unconfirmed", self._unconfirmed)
+            self._forget_ended()
 
     def rolled_back(self) -> None:
         """Nothing of it happened."""
@@ -155,6 +177,16 @@ class Engine:
         self._notes.undo()
         self._closings.undo()
         self._undone.update(self._granted)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait. May be asked from any thread."""
+        return len(self._room.waiters)
+
+    @property
+    def open_reservations(self) -> int:
+        """How many calls hold something. May be asked from any thread."""
+        return len(self.books.open)
 
     def wake_at_s(self) -> float | None:
         """When somebody has waited long enough, or a note is to be written."""
@@ -227,7 +259,9 @@ class Engine:
         row = self.books.open.get(operation.request_id)
         if row is None:
             return self._first_resolution(operation.request_id, ReservationState.SETTLED)
-        _report_overrun(row, operation.charged)
+        self._overruns += _report_overrun(row, operation.charged)
+        self._unconfirmed += "unconfirmed" in operation.flags
+        self._note_end(row, operation, operation.charged, operation.cached_tokens)
         position = self.books.close(
             row,
             ReservationState.SETTLED,
@@ -248,6 +282,7 @@ class Engine:
         row = self.books.open.get(operation.request_id)
         if row is None:
             return self._first_resolution(operation.request_id, ReservationState.VOIDED)
+        self._note_end(row, operation, _NOTHING, 0)
         position = self.books.close(
             row,
             ReservationState.VOIDED,
@@ -263,6 +298,26 @@ class Engine:
             position=position,
             is_first=True,
         )
+
+    def _note_end(
+        self, row: OpenRow, resolution: Settlement | Void, charged: Amounts, cached_tokens: int
+    ) -> None:
+        model, _, endpoint_group = row.covered
+        self._ended.append(
+            Ended(
+                endpoint_group,
+                model,
+                resolution.outcome.http_status,
+                charged.input_tokens,
+                cached_tokens,
+                charged.output_tokens,
+                charged.cost_nano,
+            )
+        )
+
+    def _forget_ended(self) -> None:
+        self._ended.clear()
+        self._overruns = self._unconfirmed = 0
 
     def _first_resolution(self, request_id: str, asked: ReservationState) -> Resolved | None:
         """A resolution came again, or in the wrong order: nothing changes, the first one stands (M6)."""
@@ -404,11 +459,13 @@ class Engine:
                     answers.append((waiter.submission, StaleDirectoryError()))
 
 
-def _report_overrun(row: OpenRow, charged: Amounts) -> None:
-    if charged.cost_nano > row.held_cost:
+def _report_overrun(row: OpenRow, charged: Amounts) -> bool:
+    is_overrun = charged.cost_nano > row.held_cost
+    if is_overrun:
         _log.error(
             "ALARM: overrun: %s was charged %d nano-USD, %d were held",
             row.id,
             charged.cost_nano,
             row.held_cost,
         )
+    return is_overrun

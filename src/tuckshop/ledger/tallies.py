@@ -70,14 +70,17 @@ class Tally:
         self.held = 0
 
     def put(self, start_us: int, end_us: int, used: int, held: int) -> Counter:
-        """Add a counter, later than those that are there."""
+        """Add a counter: one later than those that are there, unless the clock was set back and accepted."""
         counter = Counter(self, start_us, end_us, used, held)
+        is_latest = not self.counters or start_us > next(reversed(self.counters))
         self.counters[start_us] = counter
         self.current = counter
         if self.rolling:
             self.used += used
             self.held += held
-            if len(self.counters) == 1:
+            if not is_latest:
+                self.counters = dict(sorted(self.counters.items()))
+            if next(iter(self.counters)) == start_us:
                 self.dead_us = end_us
         return counter
 
@@ -88,6 +91,10 @@ class Tally:
             start_us = now_us - now_us % self.subwindow_us
             if current is not None and current.start_us == start_us:
                 return current
+            known = self.counters.get(start_us)
+            if known is not None:
+                self.current = known
+                return known
             return self.put(start_us, free_at_us(self.rolling, start_us), 0, 0)
         if current is not None and current.start_us <= now_us < current.end_us:
             return current

@@ -40,7 +40,7 @@ from tuckshop.ledger.tallies import (
     kind_of,
 )
 from tuckshop.storage.audit import first_broken_audit_row
-from tuckshop.storage.database import open_for_reading
+from tuckshop.storage.database import CLOCK_ACCEPTED, open_for_reading
 
 _EMPTY: Final = Closing([], [])
 
@@ -230,7 +230,11 @@ class _Check:
             if counter not in self._based and counter.tally.kind.window != "now"
         )
         since_us = min((counter.start_us for counter in unknown), default=FOREVER)
-        is_read = since_us <= self._closed_at_us
+        # A clock that was set back, and accepted, may have dated rows later than the closing after them.
+        was_set_back = self._cursor.execute(
+            "SELECT 1 FROM settings WHERE name = ?", (f"{CLOCK_ACCEPTED}{self._workspace_id}",)
+        ).fetchone()
+        is_read = since_us <= self._closed_at_us or (was_set_back and since_us < FOREVER)
         if is_read:
             yield from map(
                 Row._make,

@@ -9,6 +9,8 @@ from tuckshop.domain.clock import Clock
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.prices import PriceList
 from tuckshop.services.changes import Changes
+from tuckshop.services.clock import ServerClock
+from tuckshop.services.corrections import Corrections
 from tuckshop.services.directory import Directory
 from tuckshop.services.groups import Groups
 from tuckshop.services.keys import Keys
@@ -34,6 +36,8 @@ class Services:
     usage: Usage
     mine: Mine
     prices: Prices
+    corrections: Corrections
+    server_clock: ServerClock
     clock: Clock
 
 
@@ -68,5 +72,7 @@ def assemble(
             endpoint_groups=endpoint_groups,
         ),
         prices=Prices(prices, upstream),
+        corrections=Corrections(changes, directory, ledger, database),
+        server_clock=ServerClock(writer),
         clock=clock,
     )

@@ -350,6 +350,52 @@ class PricePage(Shown, frozen=True, kw_only=True):
     next_cursor: None = None
 
 
+# ── corrections ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class BulkCorrection(Sent, frozen=True, kw_only=True):
+    """Calls that were charged their bound as `unconfirmed`, and what the upstream billed for all of them together."""
+
+    unconfirmed: Literal[True]
+    since: str
+    until: str | None = None  # not included
+    group: str | None = None
+    to_usd: Usd
+    reason: str
+    dry_run: bool = True
+    calls: int | None = None  # how many there were in the dry run; needed to post
+
+
+class CorrectedCall(Shown, frozen=True, kw_only=True):
+    """One of them."""
+
+    request: str
+    at: str
+    member: str
+    charged_usd: Usd
+    to_usd: Usd
+
+
+class CorrectionReport(Shown, frozen=True, kw_only=True):
+    """What was posted, or would be."""
+
+    dry_run: bool
+    calls: int
+    charged_usd: Usd
+    to_usd: Usd
+    data: list[CorrectedCall]  # the first 1,000
+
+
+# ── the server itself ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ClockAccepted(Shown, frozen=True, kw_only=True):
+    """The server goes on by this clock."""
+
+    latest_before: str  # the latest time that the ledger had seen
+    now: str
+
+
 # ── what a key may see of itself: numbers, never names (K21) ──────────────────────────────────────────────────────
 
 

@@ -46,6 +46,21 @@ class ClockGuard:
         """The latest time given out: what has to be stored."""
         return self._mark_us
 
+    @property
+    def unfit(self) -> str | None:
+        """Why nothing may be admitted, as of the last reading."""
+        return self._unfit
+
+    def look(self) -> tuple[int, float]:
+        """(wall clock, boot clock) as they are, to be accepted or not."""
+        return self._clock.now_us(), self._clock.boot_s()
+
+    def accept(self, wall_us: int, boot_s: float) -> None:
+        """Go on from there, whatever was before: somebody says that this clock is right."""
+        self._mark_us = wall_us
+        self._boot_s = boot_s
+        self._unfit = None
+
     def read(self) -> Reading:
         """The time to go by, and whether to go on."""
         wall_us = self._clock.now_us()

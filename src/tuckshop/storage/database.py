@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -42,9 +43,14 @@ from tuckshop.storage.transaction import Transaction
 
 _log: Final = logging.getLogger(__name__)
 DATABASE_NAME: Final = "tuckshop.db"
+CLOCK_ACCEPTED: Final = (
+    "clock_accepted:"  # and a workspace: the position up to which times are not believed
+)
+BACKUP_MADE_AT: Final = "backup_made_at"  # a setting that only a backup has: microseconds
 READERS_MAX: Final = 4
 READER_WAIT_S: Final = 10.0
 LONG_READ_S: Final = 30.0
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Database:
@@ -110,16 +116,18 @@ class Database:
             StoreError: It is damaged, or another ledger stands in its place.
         """
         with closing(open_writer(self.path, self.durability)) as connection:
-            _check_pages(self.path, connection)
+            check_pages(self.path, connection)
             if _epoch_of(self.path, connection) != self.epoch:
                 raise StoreError(f"{self.path} is not the ledger that was opened at the start")
 
     def clock_mark_us(self, transaction: Transaction) -> int:
-        """The latest time that the ledger knows of: the stored mark, or a row's that is later."""
+        """The latest time that the ledger knows of: the stored mark, or a row's that is later and was not disowned."""
         mark = int(transaction.setting("clock_high_water") or 0)
         rows = transaction.cursor.execute(
-            "SELECT (SELECT admitted_at FROM requests WHERE workspace_id = w.id"
-            " ORDER BY position DESC LIMIT 1) FROM workspaces w"
+            "SELECT (SELECT admitted_at FROM requests WHERE workspace_id = w.id AND position >"
+            " coalesce((SELECT CAST(value AS INTEGER) FROM settings WHERE name = ? || w.id), 0)"
+            " ORDER BY position DESC LIMIT 1) FROM workspaces w",
+            (CLOCK_ACCEPTED,),
         ).fetchall()
         return max([mark, *(int(at) for (at,) in rows if at is not None)])
 
@@ -188,10 +196,10 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         path = path / DATABASE_NAME
     if not path.exists():
         raise StoreError(f"there is no ledger at {path}")
-    _check_header(path)
+    check_header(path)
     connection = open_reader(path)
     try:
-        _check_identity(path, connection, read_marker(path))
+        check_identity(path, connection, read_marker(path))
         revision = schema_version.of(connection)
         if revision != schema_version.HEAD:
             raise StoreError(
@@ -225,13 +233,14 @@ def _prepare_locked(path: Path, durability: Durability) -> str:
         schema_version.create(path, epoch)
         write_marker(path, epoch)
         return epoch
-    _check_header(path)
+    check_header(path)
     with closing(open_writer(path, durability)) as connection:
         try:
-            epoch = _check_identity(path, connection, marker)
-            if _setting(connection, "clean_stop") != "1":
+            epoch = check_identity(path, connection, marker)
+            refuse_gap(path, connection)
+            if setting_of(connection, "clean_stop") != "1":
                 _log.warning("the ledger was not closed cleanly: checking it")
-                _check_pages(path, connection)
+                check_pages(path, connection)
             schema_version.migrate(path, connection)
         except sqlite3.Error as error:
             raise unusable(path, error) from error
@@ -241,7 +250,13 @@ def _prepare_locked(path: Path, durability: Durability) -> str:
     return epoch
 
 
-def _check_header(path: Path) -> None:
+def check_header(path: Path) -> None:
+    """
+    Look at the first bytes of the file.
+
+    Raises:
+        StoreError: It is cut off, or no database.
+    """
     with path.open("rb") as file:
         header = file.read(100)
     if len(header) < 100:
@@ -253,7 +268,13 @@ def _check_header(path: Path) -> None:
         raise StoreError(f"{path} is a database of another program, not a ledger of tuckshop")
 
 
-def _check_identity(path: Path, connection: sqlite3.Connection, marker: Marker | None) -> str:
+def check_identity(path: Path, connection: sqlite3.Connection, marker: Marker | None) -> str:
+    """
+    The epoch of the ledger at *path*.
+
+    Raises:
+        StoreError: It is no ledger, or not the one that *marker* stands for.
+    """
     epoch = _epoch_of(path, connection)
     if marker is not None and marker.epoch != epoch:
         raise StoreError(
@@ -263,19 +284,47 @@ def _check_identity(path: Path, connection: sqlite3.Connection, marker: Marker |
     return epoch
 
 
+def refuse_gap(path: Path, connection: sqlite3.Connection) -> None:
+    """
+    A ledger that came back from a backup does not know what was spent since (D8).
+
+    Raises:
+        StoreError: It is such a one, and nobody has acknowledged that yet.
+    """
+    made_at = setting_of(connection, BACKUP_MADE_AT)
+    if made_at is not None:
+        raise StoreError(
+            f"{path} is a backup of {told_time(int(made_at))}: what was spent since then is not in it, so the"
+            " limits of that time hold again. `tuckshop restore --acknowledge-gap` lists the gap and lets the"
+            " server start"
+        )
+
+
+def told_time(at_us: int) -> str:
+    """An instant as people read it."""
+    return f"{_EPOCH + timedelta(microseconds=at_us):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _epoch_of(path: Path, connection: sqlite3.Connection) -> str:
-    epoch = _setting(connection, "epoch")
+    epoch = setting_of(connection, "epoch")
     if epoch is None:
         raise StoreError(f"{path} has no epoch: it is damaged or was never finished")
     return epoch
 
 
-def _setting(connection: sqlite3.Connection, name: str) -> str | None:
+def setting_of(connection: sqlite3.Connection, name: str) -> str | None:
+    """What the ledger remembers under *name*."""
     row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
     return None if row is None else str(row[0])
 
 
-def _check_pages(path: Path, connection: sqlite3.Connection) -> None:
+def check_pages(path: Path, connection: sqlite3.Connection) -> None:
+    """
+    Read the whole file once.
+
+    Raises:
+        DamagedError: It is not whole.
+    """
     found = connection.execute("PRAGMA quick_check(5)").fetchall()
     if found != [("ok",)]:
         raise damaged(path, "; ".join(str(line) for (line,) in found))

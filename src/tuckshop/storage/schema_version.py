@@ -34,6 +34,27 @@ def of(connection: sqlite3.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+def known(path: Path, connection: sqlite3.Connection) -> str:
+    """
+    The revision of an open ledger, which is the present one or can be migrated to it.
+
+    Raises:
+        StoreError: It is newer than this program, or has no revision.
+    """
+    revision = of(connection)
+    if revision is None:
+        raise StoreError(f"{path} has no schema revision: it is damaged or was never finished")
+    if revision != HEAD:
+        from tuckshop.storage.migrations import upgrade
+
+        if not upgrade.knows(revision):
+            raise StoreError(
+                f"{path} has schema {revision}, which is newer than this program ({HEAD}):"
+                " install the tuckshop that wrote it, or a later one"
+            )
+    return revision
+
+
 def create(path: Path, epoch: str) -> None:
     """Make a new ledger at *path*. It is there whole or not at all."""
     draft = path.with_name(f"{path.name}.new")
@@ -68,18 +89,11 @@ def migrate(path: Path, connection: WriterConnection) -> None:
     Raises:
         StoreError: It is newer than this program, or has no revision.
     """
-    revision = of(connection)
+    revision = known(path, connection)
     if revision == HEAD:
         return
-    if revision is None:
-        raise StoreError(f"{path} has no schema revision: it is damaged or was never finished")
     from tuckshop.storage.migrations import upgrade
 
-    if not upgrade.knows(revision):
-        raise StoreError(
-            f"{path} has schema {revision}, which is newer than this program ({HEAD}):"
-            " install the tuckshop that wrote it, or a later one"
-        )
     backup = path.with_name(f"{path.name}.before-{HEAD}")
     _log.warning("migrating the ledger from %s to %s; backup: %s", revision, HEAD, backup)
     _back_up(connection, backup)

@@ -14,8 +14,10 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ServerBusyError
+from tuckshop.domain.watch import Unwatched, Watch
 from tuckshop.storage.batch import BatchHandler, Submission
 from tuckshop.storage.database import Database
 from tuckshop.storage.transaction import Transaction
@@ -39,6 +41,7 @@ class Writer:
         handler: BatchHandler | None = None,
         waiting_max: int = WAITING_MAX,
         space_min_bytes: int = SPACE_MIN_BYTES,
+        watch: Watch | None = None,
     ) -> None:
         """
         Nothing runs before `start`.
@@ -52,7 +55,12 @@ class Writer:
         self._waiting_max = waiting_max
         self._queue: queue.SimpleQueue[Work | Call] = queue.SimpleQueue()
         self._inside = WriterThread(
-            database, clock, self._queue, handler=handler, space_min_bytes=space_min_bytes
+            database,
+            clock,
+            self._queue,
+            handler=handler,
+            space_min_bytes=space_min_bytes,
+            watch=watch or Unwatched(),
         )
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -144,6 +152,20 @@ class Writer:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue.put(AdminJob(work, future))
         return await future
+
+    async def accept_clock(self, actor: Actor) -> tuple[int, int]:
+        """
+        Go on after the clock has jumped: it is right as it is (section 6). Audited.
+
+        Returns:
+            The latest time known before, and the one that now holds; microseconds.
+        Raises:
+            ConflictError: The clock is fit.
+            ServerBusyError: It cannot be written now.
+        """
+        return await self.transact(
+            lambda transaction: self._inside.accept_clock(transaction, actor)
+        )
 
     async def flush(self) -> None:
         """

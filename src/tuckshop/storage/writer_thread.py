@@ -20,14 +20,16 @@ import logging
 import queue
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
-from tuckshop.domain.errors import ServerBusyError, StoreError
+from tuckshop.domain.errors import ConflictError, ServerBusyError, StoreError
+from tuckshop.domain.watch import Alarm, Watch
 from tuckshop.storage.batch import BatchHandler, Submission
 from tuckshop.storage.clock_guard import ClockGuard
-from tuckshop.storage.database import Database
+from tuckshop.storage.database import CLOCK_ACCEPTED, Database
 from tuckshop.storage.session import WriterSession
 from tuckshop.storage.transaction import Transaction
 from tuckshop.storage.trouble import Trouble, refusal, trouble_of
@@ -59,7 +61,9 @@ class WriterThread:
         *,
         handler: BatchHandler | None,
         space_min_bytes: int,
+        watch: Watch,
     ) -> None:
+        self._watch = watch
         self.trouble: Trouble | None = None  # the worst there is: why reservations are refused
         self._troubles: set[Trouble] = set()
         self._database = database
@@ -68,6 +72,9 @@ class WriterThread:
         self._handler = handler
         self._space_min_bytes = space_min_bytes
         self._guard = ClockGuard(clock)
+        self._accepted: tuple[int, float] | None = (
+            None  # wall and boot clock, in the open transaction
+        )
         self._session: WriterSession | None = None  # None: no connection can be had at present
         self._current: list[Work] = []
         self._again: deque[Work] = deque()  # kept work of batches that could not be written
@@ -89,6 +96,31 @@ class WriterThread:
                 if not isinstance(item, Call):
                     left.append(item)
         return left
+
+    def accept_clock(self, transaction: Transaction, actor: Actor) -> tuple[int, int]:
+        """
+        Take the clock as it is for right, with the commit of *transaction*. Work for `transact`.
+
+        Returns:
+            The latest time known before, and the one that now holds.
+        Raises:
+            ConflictError: The clock is fit.
+        """
+        if self._guard.unfit is None:
+            raise ConflictError("The clock is fit: there is nothing to accept.")
+        before_us = self._guard.mark_us
+        wall_us, boot_s = self._guard.look()
+        transaction.now_us = wall_us  # for what comes after it in the batch too
+        transaction.audit(
+            actor, "clock.accept", "clock", {"latest_us": before_us}, {"latest_us": wall_us}
+        )
+        transaction.remember("clock_high_water", str(wall_us))
+        # Rows that an earlier clock dated later than now must not stop the next start.
+        for (workspace_id,) in transaction.cursor.execute("SELECT id FROM workspaces").fetchall():
+            position = transaction.last_position(workspace_id)
+            transaction.remember(f"{CLOCK_ACCEPTED}{workspace_id}", str(position))
+        self._accepted = (wall_us, boot_s)
+        return before_us, wall_us
 
     def run(self, ready: Place) -> None:
         """The thread, from opening to closing; *ready* is told when work is taken, or why it is not."""
@@ -204,6 +236,7 @@ class WriterThread:
     def _commit(self, batch: list[Work], now_us: int) -> None:
         session = self._session
         assert session is not None
+        began_s = self._clock.monotonic_s()
         try:
             answers = self._write(session, batch, now_us)
         except _MemoryLostError:
@@ -213,12 +246,17 @@ class WriterThread:
             if trouble is not None:
                 self._hit(trouble, error, batch)
             elif len(batch) > 1:  # one of them carries the fault: halve until it stands alone
-                self._commit_part(batch[: len(batch) // 2], now_us)
-                self._commit_part(batch[len(batch) // 2 :], now_us)
+                self._commit_part(batch[: len(batch) // 2])
+                self._commit_part(batch[len(batch) // 2 :])
             else:
                 self._blame(batch, error)
             return
         # Committed: whatever fails from here on must not have the batch tried again.
+        if batch:
+            self._watch.committed(len(batch), self._clock.monotonic_s() - began_s)
+        if self._accepted is not None:
+            self._guard.accept(*self._accepted)
+            self._leave(Trouble.CLOCK)
         if self._handler is not None:
             self._handler.committed()
         for over in (Trouble.LOCKED, Trouble.FULL):
@@ -232,11 +270,11 @@ class WriterThread:
         if self._since_checkpoint >= CHECKPOINT_AFTER:
             self._checkpoint()
 
-    def _commit_part(self, part: list[Work], now_us: int) -> None:
+    def _commit_part(self, part: list[Work]) -> None:
         if self.trouble is not None and self.trouble.stops_admin:  # came up since
             self._again.extend(self._refuse(part, self.trouble))
         else:
-            self._commit(part, now_us)
+            self._commit(part, self._guard.mark_us)
 
     def _blame(self, batch: list[Work], error: Exception) -> None:
         _log.error("a submission to the ledger failed", exc_info=error)
@@ -252,6 +290,7 @@ class WriterThread:
         self, session: WriterSession, batch: list[Work], now_us: int
     ) -> list[tuple[Work, object]]:
         session.begin(now_us)
+        self._accepted = None
         handler = self._handler
         begun = False
         try:
@@ -328,7 +367,8 @@ class WriterThread:
         return self._clock.monotonic_s() - self._marked_at_s >= MARK_INTERVAL_S
 
     def _remember_mark(self, transaction: Transaction) -> None:
-        transaction.remember("clock_high_water", str(self._guard.mark_us))
+        mark_us = self._guard.mark_us if self._accepted is None else self._accepted[0]
+        transaction.remember("clock_high_water", str(mark_us))
         self._marked_at_s = self._clock.monotonic_s()
 
     # ── trouble ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -338,6 +378,7 @@ class WriterThread:
             level = logging.CRITICAL if trouble.is_latch else logging.ERROR
             _log.log(level, "ALARM: nothing is admitted: %s: %s", refusal(trouble).reason, details)
             self._troubles.add(trouble)
+            self._watch.alarm(_ALARMS[trouble])
             self.trouble = max(self._troubles)
 
     def _leave(self, trouble: Trouble) -> None:
@@ -405,7 +446,9 @@ class WriterThread:
         if reading.event is not None:
             _log.warning("clock: %s", reading.event)
         if reading.unfit is not None:
-            self._enter(Trouble.CLOCK, reading.unfit)
+            self._enter(
+                Trouble.CLOCK, f"{reading.unfit}; set it right, or `tuckshop clock accept` if it is"
+            )
         else:
             self._leave(Trouble.CLOCK)
         return reading.now_us
@@ -434,6 +477,16 @@ class WriterThread:
                 session.roll_back()
                 _log.exception("the ledger was not closed cleanly; the next start checks it")
         self._drop_session()
+
+
+_ALARMS: Final[Mapping[Trouble, Alarm]] = {
+    Trouble.CLOCK: "clock",
+    Trouble.SPACE: "space",
+    Trouble.LOCKED: "locked",
+    Trouble.FULL: "full",
+    Trouble.DEVICE: "device",
+    Trouble.FINAL: "final",
+}
 
 
 class _MemoryLostError(Exception):

@@ -397,3 +397,103 @@ def test_people_are_named_in_usage(run: Run, server: FakeServer) -> None:
     result = run("usage", "--by", "group,member", environment=server.environment())
 
     assert result.stdout.splitlines()[1].split()[:2] == ["swa", "swa/4711"]
+
+
+def test_the_doctor_tells_a_setting_that_cannot_be_read_and_exits_1(run: Run) -> None:
+    result = run("doctor", "--json", environment={"TUCKSHOP_PROT": "1"})
+
+    assert result.exit_code == 1
+    answer = json.loads(result.stdout)
+    assert not answer["healthy"]
+    assert "did you mean" in answer["findings"][0]["what"]
+
+
+def test_the_doctor_says_how_to_mend(run: Run) -> None:
+    result = run("doctor")
+
+    assert result.exit_code == 1
+    assert "bad     data folder" in result.stdout
+    assert "→ set TUCKSHOP_DATA" in result.stdout
+    assert "1 to be mended" in result.stderr
+
+
+def test_an_accepted_clock_is_told(run: Run, server: FakeServer) -> None:
+    server.will_answer({"latest_before": "2026-11-26T10:00:00Z", "now": "2026-11-24T10:00:00Z"})
+
+    result = run("clock", "accept", environment=server.environment())
+
+    assert (server.asked[0].method, server.asked[0].target) == ("POST", "/api/v1/clock/accept")
+    assert "goes on at 2026-11-24 10:00 UTC" in result.stderr
+    assert "2026-11-26 10:00 UTC" in result.stderr
+
+
+CORRECTIONS: dict[str, Any] = {
+    "dry_run": True,
+    "calls": 1,
+    "charged_usd": 0.2,
+    "to_usd": 0.05,
+    "data": [
+        {
+            "request": "req_1",
+            "at": "2026-11-24T10:00:00Z",
+            "member": "mem_1",
+            "charged_usd": 0.2,
+            "to_usd": 0.05,
+        }
+    ],
+}
+CORRECT = (
+    "correct",
+    "--unconfirmed",
+    "--since",
+    "2026-11-24",
+    "--to",
+    "$0.05",
+    "--reason",
+    "crash",
+)
+
+
+def test_a_correction_is_told_before_it_is_posted(run: Run, server: FakeServer) -> None:
+    server.will_answer(CORRECTIONS).will_answer(CORRECTIONS | {"dry_run": False})
+
+    result = run(*CORRECT, "--group", "swa", "--yes", "--json", environment=server.environment())
+
+    assert result.exit_code == 0, result.stderr
+    dry, posted = (asked.body for asked in server.asked)
+    assert dry == {
+        "unconfirmed": True,
+        "since": "2026-11-24",
+        "to_usd": "0.05",
+        "reason": "crash",
+        "group": "swa",
+    }
+    assert posted == dry | {"dry_run": False, "calls": 1}
+    assert not json.loads(result.stdout)["dry_run"]
+
+
+def test_a_dry_run_posts_nothing(run: Run, server: FakeServer) -> None:
+    server.will_answer(CORRECTIONS).will_answer(page(GROUP)).will_answer(MEMBER)
+
+    result = run(*CORRECT, "--dry-run", environment=server.environment())
+
+    assert result.exit_code == 0, result.stderr
+    assert [asked.method for asked in server.asked] == ["POST", "GET", "GET"]
+    assert "$0.20" in result.stdout
+    assert "1 calls, charged $0.20, to $0.05" in result.stderr
+
+
+def test_without_somebody_to_ask_nothing_is_posted(run: Run, server: FakeServer) -> None:
+    server.will_answer(CORRECTIONS)
+
+    result = run(*CORRECT, "--json", environment=server.environment())
+
+    assert result.exit_code == 1
+    assert "--yes" in result.stderr
+    assert len(server.asked) == 1
+
+
+def test_an_amount_that_is_none_is_a_usage_error(run: Run, server: FakeServer) -> None:
+    for amount in ("cheap", ""):
+        arguments = [amount if argument == "$0.05" else argument for argument in CORRECT]
+        assert run(*arguments, environment=server.environment()).exit_code == 2

@@ -215,3 +215,33 @@ def test_small_steps_back_never_stop_it(jump: int, count: int) -> None:
         assert guard.read().unfit is None
         clock.pass_s(jump)
         assert guard.read().unfit is None
+
+
+def test_an_accepted_clock_is_gone_by() -> None:
+    """Section 6: back by an hour, which somebody says is right."""
+    clock = TwoClocks()
+    guard = ClockGuard(clock)
+    guard.read()
+    clock.jump_s(-3_600)
+    assert guard.read().unfit is not None
+    assert guard.unfit is not None
+
+    guard.accept(*guard.look())
+
+    reading = guard.read()
+    assert (reading.now_us, reading.unfit) == (NOON - 3_600 * SECOND, None)
+    clock.pass_s(10)
+    assert guard.read().now_us == NOON - 3_590 * SECOND
+
+
+def test_a_leap_that_was_accepted_is_no_leap_any_more() -> None:
+    clock = TwoClocks()
+    guard = ClockGuard(clock)
+    guard.read()
+    clock.jump_s(86_400)
+    assert guard.read().unfit is not None
+
+    guard.accept(*guard.look())
+
+    assert guard.read().unfit is None
+    assert guard.mark_us == NOON + DAY

@@ -1,0 +1,63 @@
+"""What happens, told to whoever counts it: no names, no keys, no ids (K17)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
+
+Alarm = Literal[
+    "overrun",  # a call was charged more than was held for it
+    "unconfirmed",  # a call was charged its bound, because nobody knows what it used
+    "upstream_auth",  # the upstream refuses our credential
+    "upstream_money",  # the account at the upstream is out of money
+    "clock",  # nothing is admitted, and why
+    "space",
+    "locked",
+    "full",
+    "device",
+    "final",
+]
+
+
+class Ended(NamedTuple):
+    """A call that was settled or voided."""
+
+    endpoint_group: str
+    model: str  # of the price list, or ""
+    status: int | None  # what the client was answered; None: it had left
+    input_tokens: int
+    cached_tokens: int  # among them
+    output_tokens: int
+    cost_nano: int
+
+
+class Watch(Protocol):
+    """Counts. Every method returns at once, and may be called from the loop or from the writer's thread."""
+
+    def refused(self, code: str) -> None:
+        """A call was refused."""
+
+    def ended(self, calls: Sequence[Ended]) -> None:
+        """These ended, and it is committed."""
+
+    def committed(self, size: int, seconds: float) -> None:
+        """A batch of *size* submissions is durable, after so long."""
+
+    def alarm(self, alarm: Alarm, count: int = 1) -> None:
+        """Somebody should look."""
+
+
+class Unwatched:
+    """A `Watch` that counts nothing."""
+
+    def refused(self, code: str) -> None:
+        """Nothing."""
+
+    def ended(self, calls: Sequence[Ended]) -> None:
+        """Nothing."""
+
+    def committed(self, size: int, seconds: float) -> None:
+        """Nothing."""
+
+    def alarm(self, alarm: Alarm, count: int = 1) -> None:
+        """Nothing."""

@@ -1,0 +1,55 @@
+"""Section 6, M1, M8: whatever a clock did that was accepted, every counter still is the sum of its rows."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.ledger_kit import Desk, hold, in_force, settlement
+from tuckshop.domain.errors import RateLimitExceededError
+from tuckshop.domain.reservation import Amounts, Granted
+from tuckshop.ledger.verify import verify_folder
+
+LIMITS = ("3 requests/minute", "$1/day", "$5/month", "1000000 tokens/2 hours")
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+JUMPS = st.sampled_from([1, 20, -45, MINUTE, -HOUR, 3 * HOUR, DAY, -DAY, 40 * DAY, -40 * DAY])
+
+
+def test_calls_dated_ahead_still_count_in_rolling_windows(tmp_path: Path) -> None:
+    """They were made a moment ago, whatever the clock said: in no minute more than the limit."""
+    desk = Desk(tmp_path)
+    desk.clock.wall_us += HOUR * 1_000_000
+    desk.do(*(hold("3 requests/minute") for _ in range(2)))
+    desk.clock.wall_us -= HOUR * 1_000_000
+
+    assert isinstance(desk.one(hold("3 requests/minute")), Granted)
+    assert isinstance(desk.one(hold("3 requests/minute")), RateLimitExceededError)
+
+    desk.clock.advance(2 * HOUR)
+    assert all(isinstance(a, Granted) for a in desk.do(*(hold("3 requests/minute") for _ in "abc")))
+    assert desk.state(in_force("3 requests/minute")).used == 3
+
+
+@settings(max_examples=20, deadline=None)
+@given(steps=st.lists(st.tuples(JUMPS, st.integers(0, 3), st.booleans()), min_size=1, max_size=12))
+def test_every_counter_stays_the_sum_of_its_rows(steps: list[tuple[int, int, bool]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        desk = Desk(Path(folder) / "data")
+        for jump, calls, restart in steps:
+            desk.clock.wall_us += jump * 1_000_000
+            answers = desk.do(*(hold(*LIMITS) for _ in range(calls)))
+            granted = [answer for answer in answers if isinstance(answer, Granted)]
+            desk.do(
+                *(
+                    settlement(g.request_id, Amounts(cost_nano=9, input_tokens=5, output_tokens=1))
+                    for g in granted[1:]
+                )
+            )
+            if restart:
+                desk.reopen()
+        desk.close()
+        for full in (True, False):
+            assert [str(d) for d in verify_folder(desk.folder, full=full).differences] == []
