@@ -45,6 +45,7 @@ from tuckshop.settings import Settings, is_public
 from tuckshop.storage.database import Database, prepare
 from tuckshop.storage.writer import Writer
 from tuckshop.system_clock import SystemClock
+from tuckshop.tokenizing.counter import TokenCounter
 from tuckshop.upstreams.limits import UpstreamLimits
 from tuckshop.upstreams.pool import UpstreamPool
 
@@ -66,6 +67,7 @@ class Server:
     ledger: Ledger
     services: Services
     gateway: Gateway
+    counter: TokenCounter
     pool: UpstreamPool | None
     edge: Edge
     url: str
@@ -84,6 +86,7 @@ class Server:
             await asyncio.wait_for(self.ledger.release_all(), RELEASE_S)
         self.gateway.cancel_all()
         await self.edge.cut()
+        await self.counter.close()
         if self.pool is not None:
             await self.pool.close()
         await self.services.changes.close()
@@ -141,10 +144,12 @@ async def start(settings: Settings) -> Server:
         )
         pool = _pool(settings)
         pseudonym_key = derived(master, "member pseudonyms")
+        counter = TokenCounter(clock=clock)
         gateway = Gateway(
             directory=directory,
             ledger=ledger,
             prices=prices,
+            counter=counter,
             upstream=Upstream(
                 name=UPSTREAM_NAME,
                 profile=settings.openai_profile,
@@ -212,6 +217,7 @@ async def start(settings: Settings) -> Server:
         ledger=ledger,
         services=services,
         gateway=gateway,
+        counter=counter,
         pool=pool,
         edge=edge,
         url=url,

@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,11 @@ from tuckshop.domain.actor import OPERATOR, SYSTEM
 from tuckshop.domain.errors import (
     InsufficientQuotaError,
     RateLimitExceededError,
+    RoughBoundError,
     ServerBusyError,
     StaleDirectoryError,
 )
-from tuckshop.domain.reservation import Amounts, RefusedRow
+from tuckshop.domain.reservation import Amounts, AtBest, RefusedRow
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.ledger.verify import verify_folder
 from tuckshop.storage.writer import Writer
@@ -333,5 +335,36 @@ def test_at_a_stop_those_who_wait_are_refused_and_settlements_are_written(run: R
 
         (state, *_) = rows_in(folder, "SELECT state FROM requests ORDER BY position LIMIT 1")
         assert state in (("settled",), ("reserved",))
+
+    run(body)
+
+
+def test_a_bound_too_rough_is_sent_back_and_may_come_again_exact(run: Run) -> None:
+    """M15: what is sent back leaves no trace."""
+
+    async def body(ledger: Ledger, _: Writer, folder: Path) -> None:
+        call = hold("1600 tokens/minute", input_tokens=2500, wanted=500)
+        rough = replace(call, at_best=AtBest(300, call.terms))
+
+        with pytest.raises(RoughBoundError):
+            await ledger.reserve(rough)
+        assert rows_in(folder, "SELECT id FROM requests") == []
+
+        granted = await ledger.reserve(replace(rough, input_tokens=600, at_best=None))
+        assert (granted.cap, granted.held.input_tokens) == (500, 600)
+
+    run(body)
+
+
+def test_a_bound_too_rough_is_sent_back_rather_than_made_to_wait(run: Run) -> None:
+    async def body(ledger: Ledger, _: Writer, __: Path) -> None:
+        limit = in_force("4000 tokens/minute")
+        await ledger.reserve(hold(limit, input_tokens=2500, wanted=100))
+        call = hold(limit, input_tokens=2500, wanted=100, patience_s=20)
+
+        with pytest.raises(RoughBoundError):
+            await ledger.reserve(replace(call, at_best=AtBest(300, call.terms)))
+        granted = await ledger.reserve(replace(call, input_tokens=500))
+        assert granted.queue_ms < 10_000
 
     run(body)

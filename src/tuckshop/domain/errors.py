@@ -28,6 +28,10 @@ class StaleDirectoryError(TuckshopError):
     """The directory changed since the call was identified: identify it again."""
 
 
+class RoughBoundError(TuckshopError):
+    """With the rough input bound the hold does not fit as asked for: count the input exactly and reserve again."""
+
+
 # ── admin side: problem+json ──────────────────────────────────────────────────────────────────────────────────────
 
 

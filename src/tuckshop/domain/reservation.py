@@ -96,6 +96,13 @@ class HoldTerms:
     fees_nano: int = 0
 
 
+class AtBest(NamedTuple):
+    """What a hold might come to if its input were counted exactly: a guess whether that is worth while, no bound."""
+
+    input_tokens: int
+    terms: HoldTerms
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """A call that wants to be admitted: the fixed part, and the cap it would like."""
@@ -118,6 +125,7 @@ class Hold:
     cap: CapWish
     patience_s: float
     tag: str | None = None
+    at_best: AtBest | None = None  # None: `input_tokens` is as exact as it gets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

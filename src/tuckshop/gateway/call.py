@@ -16,15 +16,20 @@ from tuckshop.domain.errors import (
     ModelNotFoundError,
     ParameterNotAllowedError,
 )
+from tuckshop.domain.limits import Metric
 from tuckshop.domain.policy import Policy, limits_for
 from tuckshop.domain.records import Holder
-from tuckshop.domain.reservation import CapWish, Hold, HoldTerms, LimitInForce
+from tuckshop.domain.reservation import AtBest, CapWish, Hold, HoldTerms, LimitInForce
 from tuckshop.pricing.bound import input_bound, terms_of
+from tuckshop.pricing.encodings import Counting, counting_of
 from tuckshop.pricing.prices import ModelPrice, PriceList, nearest
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai.facts import BodyFacts
 
 FLOOR_TOKENS: Final = 16  # a shorter answer is no answer
+
+# Limits that a smaller input bound leaves more room in.
+_COUNTS_INPUT: Final = frozenset({Metric.MONEY, Metric.TOKENS, Metric.INPUT_TOKENS})
 
 FREE: Final = HoldTerms(price_id="free", input_nano_per_million=0, output_nano_per_million=0)
 
@@ -47,6 +52,8 @@ class Call:
     facts: BodyFacts | None
     input_tokens: int  # bound
     cap: CapWish
+    counting: Counting | None = None  # how its input is counted, should it come to that
+    at_best: AtBest | None = None  # None: the bound stands as it is
 
     def is_lowered_by(self, cap: int) -> bool:
         """Is *cap* lower than what the client asked for, or else than what the model would do by itself?"""
@@ -80,6 +87,7 @@ class Call:
             cap=self.cap,
             patience_s=self.policy.patience_s,
             tag=self.tag,
+            at_best=self.at_best,
         )
 
 
@@ -90,6 +98,7 @@ class Course:
     price: ModelPrice
     limits: tuple[LimitInForce, ...]
     terms: HoldTerms | None  # None: they depend on how long the input is
+    counting: Counting | None = None  # None: exact counts cannot be had, or would not matter
 
     def terms_for(self, input_tokens: int) -> HoldTerms:
         """What a hold with so much input is computed with."""
@@ -97,11 +106,19 @@ class Course:
 
 
 def course_of(
-    asked: str, *, endpoint: Endpoint, policy: Policy, prices: PriceList, upstream: str
+    asked: str,
+    *,
+    endpoint: Endpoint,
+    policy: Policy,
+    prices: PriceList,
+    upstream: str,
+    may_count: bool = True,
 ) -> Course:
     """
     The course of calls to *endpoint* that ask for the model *asked*.
 
+    Args:
+        may_count: Whether the upstream's models are those whose vocabularies are known.
     Raises:
         ModelNotAllowedError, ModelNotFoundError, ParameterNotAllowedError: As `priced_model`; or the model is of
             another family than the endpoint.
@@ -110,10 +127,13 @@ def course_of(
     if price.family != endpoint.family:
         raise ParameterNotAllowedError("model", f"{price.model} is no model for this endpoint")
     is_flat = price.long_context_start is None
+    limits = limits_for(policy, price.model, price.aliases, endpoint.group)
+    matters = any(limit.limit.metric in _COUNTS_INPUT for limit in limits)
     return Course(
         price=price,
-        limits=limits_for(policy, price.model, price.aliases, endpoint.group),
+        limits=limits,
         terms=terms_of(price, input_bound=0, may_keep_12h=False) if is_flat else None,
+        counting=counting_of(price) if may_count and matters else None,
     )
 
 
@@ -150,11 +170,11 @@ def priced_model(asked: str, *, policy: Policy, prices: PriceList, upstream: str
 
 
 def bounded(
-    facts: BodyFacts, price: ModelPrice, *, policy: Policy, endpoint: Endpoint
+    facts: BodyFacts, price: ModelPrice, *, policy: Policy, endpoint: Endpoint, saved: int = 0
 ) -> tuple[int, CapWish]:
-    """(the most input tokens, the cap the call would like) of a body."""
+    """(the most input tokens, the cap the call would like) of a body; *saved*: of its bytes, by counting exactly."""
     tokens = input_bound(
-        text_bytes=facts.text_bytes,
+        text_bytes=facts.text_bytes - saved,
         messages=facts.messages,
         tools=facts.tools,
         schema_properties=facts.schema_properties,

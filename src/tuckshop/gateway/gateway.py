@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from tuckshop.domain.clock import Clock
@@ -20,6 +21,7 @@ from tuckshop.domain.errors import (
     InvalidApiKeyError,
     KeyPausedError,
     RefusalError,
+    RoughBoundError,
     ServerBusyError,
     StaleDirectoryError,
     UpstreamUnavailableError,
@@ -51,6 +53,7 @@ from tuckshop.gateway.call import (
     course_of,
     priced_model,
 )
+from tuckshop.gateway.counting import TokenCounter, at_best, saved_by_counting
 from tuckshop.gateway.credential import secret_of
 from tuckshop.gateway.drains import DrainLimits, Drains
 from tuckshop.gateway.flood import FloodGate
@@ -143,6 +146,7 @@ class Gateway:
         directory: Directory,
         ledger: Ledger,
         prices: PriceList,
+        counter: TokenCounter,
         upstream: Upstream,
         clock: Clock,
         flood: FloodGate,
@@ -156,6 +160,7 @@ class Gateway:
         self._directory = directory
         self._ledger = ledger
         self._prices = prices
+        self._counter = counter
         self._upstream = upstream
         self._clock = clock
         self._flood = flood
@@ -232,7 +237,7 @@ class Gateway:
             await self._serve_large(arrival, exchange, began_s)
             return
         tree, facts = self._read(arrival.endpoint, self._policy_for(arrival), exchange.body)
-        call, granted = await self._admit(arrival, lambda: self._understand(arrival, tree, facts))
+        call, granted = await self._admit(arrival, partial(self._understand, arrival, tree, facts))
         if exchange.client_left:
             self._give_back(call, "client_left")
             return
@@ -248,7 +253,7 @@ class Gateway:
         tree, facts = await asyncio.to_thread(
             self._read, arrival.endpoint, self._policy_for(arrival), exchange.body
         )
-        call, granted = await self._admit(arrival, lambda: self._understand(arrival, tree, facts))
+        call, granted = await self._admit(arrival, partial(self._understand, arrival, tree, facts))
         try:
             body = await asyncio.to_thread(self._written, call, granted)
             # Meanwhile the key may have been revoked, and nothing that runs was there to be cut off (K3).
@@ -269,19 +274,30 @@ class Gateway:
             self._dispatch(call, granted, body, exchange, began_s)
 
     async def _admit(
-        self, arrival: Arrival, understand_it: Callable[[], Call]
+        self, arrival: Arrival, understand_it: Callable[[int | None], Call]
     ) -> tuple[Call, Granted]:
         """
         Understand and reserve; once more from *identify* on when the directory changed under it.
 
         Only being sent back at once counts as a try: a call that waited for held amounts was right when it began.
+        Once more too, with its input counted exactly, where the byte bound does not fit.
         """
         tries = 0
+        saved: int | None = None  # known once the input was counted, which it is once at most
         while tries < STALE_TRIES:
-            call = understand_it()
+            call = understand_it(saved)
             asked_s = self._clock.monotonic_s()
             try:
                 return call, await self._ledger.reserve(call.hold())
+            except RoughBoundError:
+                assert call.counting is not None
+                saved = await saved_by_counting(
+                    self._counter,
+                    call.counting,
+                    endpoint=call.endpoint,
+                    tree=call.tree,
+                    asker=call.holder.member.id,
+                )
             except StaleDirectoryError:
                 tries += self._clock.monotonic_s() - asked_s < AT_ONCE_S
                 now_us = self._clock.now_us()
@@ -295,7 +311,10 @@ class Gateway:
         allowed_endpoint(endpoint, policy, GROUPS)
         return tree, understand(endpoint, tree, pass_unknown=policy.unknown_parameters == "pass")
 
-    def _understand(self, arrival: Arrival, tree: json_body.Tree, facts: BodyFacts) -> Call:
+    def _understand(
+        self, arrival: Arrival, tree: json_body.Tree, facts: BodyFacts, saved: int | None
+    ) -> Call:
+        """The call that a body asks for; *saved*: by how much counting lowered its bound, None before that."""
         endpoint, holder = arrival.endpoint, arrival.holder
         entitlement = self._entitlement_of(holder)
         policy = entitlement.policy
@@ -305,7 +324,7 @@ class Gateway:
             raise unknown_parameter(facts.unknown_parameters[0])
         course = self._course(entitlement, endpoint, facts.model)
         price = course.price
-        tokens, cap = bounded(facts, price, policy=policy, endpoint=endpoint)
+        tokens, cap = bounded(facts, price, policy=policy, endpoint=endpoint, saved=saved or 0)
         if self._upstream.pool is None:
             raise UpstreamUnavailableError(retryable=False)
         self._pin(price)
@@ -324,6 +343,8 @@ class Gateway:
             facts=facts,
             input_tokens=tokens,
             cap=cap,
+            counting=course.counting,
+            at_best=at_best(facts, course, tokens) if saved is None else None,
         )
 
     def _pin(self, price: ModelPrice) -> None:
@@ -353,6 +374,8 @@ class Gateway:
                 policy=entitlement.policy,
                 prices=self._prices,
                 upstream=self._upstream.name,
+                # A compatible server may run any model under any name.
+                may_count=self._upstream.profile == "openai",
             )
             # Only models that exist and are allowed come this far, so there are few.
             entitlement.courses[endpoint.name, asked] = course
@@ -459,7 +482,9 @@ class Gateway:
     # ── calls that nothing is sent for ────────────────────────────────────────────────────────────────────────
 
     async def _serve_models(self, arrival: Arrival, exchange: Exchange) -> None:
-        call, granted = await self._admit(arrival, lambda: self._free_call(arrival, exchange.path))
+        call, granted = await self._admit(
+            arrival, lambda _: self._free_call(arrival, exchange.path)
+        )
         self._ledger.settle(outcome.charge_nothing(granted, Outcome(http_status=200), frozenset()))
         headers = answer_headers(
             request_id=call.request_id,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Final, TypeAlias
 
-from tuckshop.domain.errors import RateLimitExceededError, RefusalError
+from tuckshop.domain.errors import RateLimitExceededError, RefusalError, RoughBoundError
 from tuckshop.domain.reservation import Flag, Granted, Hold, LimitInForce
 from tuckshop.ledger.arithmetic import (
     Grant,
@@ -15,6 +15,7 @@ from tuckshop.ledger.arithmetic import (
     Standing,
     Wait,
     decide,
+    is_too_rough,
     takes_from,
 )
 from tuckshop.ledger.books import Books, OpenRow, scope_chain
@@ -39,7 +40,7 @@ class Blocked:
     look_again_us: int | None  # when the first sub-window of one of them leaves
 
 
-Attempt: TypeAlias = Granted | RefusalError | Blocked | Unsummed
+Attempt: TypeAlias = Granted | RefusalError | RoughBoundError | Blocked | Unsummed
 
 
 class Admission:
@@ -64,6 +65,8 @@ class Admission:
             assert source is not None
             standings.append(Standing(limit, tally.slot, source.used, source.held))
         decision = decide(hold, standings)
+        if hold.at_best is not None and is_too_rough(hold, decision, standings):
+            return RoughBoundError()
         if isinstance(decision, Refuse):
             return refusal_of(decision, standings, tallies, now_us)
         keys = self._keys_to_wait_for(hold, decision, standings, tallies, ticket)

@@ -13,7 +13,7 @@ A limit from which a call takes nothing never stands in its way, whatever its st
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
@@ -151,6 +151,31 @@ def decide(hold: Hold, standings: Sequence[Standing]) -> Decision:
     if missing is not None:
         return Wait(tuple(missing))
     return Grant(cap, lowered_by, amounts_at(hold, cap))
+
+
+def is_too_rough(hold: Hold, decision: Decision, standings: Sequence[Standing]) -> bool:
+    """
+    Whether *hold* is refused, waits or is lowered, and a smaller input bound might mend that.
+
+    A call without a wish is lowered by a quarter as a matter of course: that is too rough only where it gets less
+    than `QUARTER_MIN_TOKENS`.
+    """
+    at_best = hold.at_best
+    if at_best is None:
+        return False
+    cap = -1
+    if isinstance(decision, Grant):
+        if decision.lowered_by is None or (
+            hold.cap.wanted is None and decision.cap >= QUARTER_MIN_TOKENS
+        ):
+            return False
+        cap = decision.cap
+    better = decide(
+        replace(hold, input_tokens=at_best.input_tokens, terms=at_best.terms), standings
+    )
+    if isinstance(better, Grant):
+        return better.cap > cap
+    return isinstance(decision, Refuse) and isinstance(better, Wait)
 
 
 def fit_without_holds(hold: Hold, slot: int, room: int) -> int:

@@ -12,7 +12,11 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tuckshop.domain.clock import Clock
-from tuckshop.domain.errors import RefusalError, ServerBusyError, StaleDirectoryError
+from tuckshop.domain.errors import (
+    RoughBoundError,
+    ServerBusyError,
+    StaleDirectoryError,
+)
 from tuckshop.domain.ids import DEFAULT_WORKSPACE
 from tuckshop.domain.reservation import (
     Amounts,
@@ -28,7 +32,7 @@ from tuckshop.domain.reservation import (
 )
 from tuckshop.domain.watch import Ended, Unwatched, Watch
 from tuckshop.ledger import recovery, store
-from tuckshop.ledger.admission import Admission, Blocked, scopes_match
+from tuckshop.ledger.admission import Admission, Attempt, Blocked, scopes_match
 from tuckshop.ledger.books import Books, OpenRow
 from tuckshop.ledger.closings import ClosingTimes
 from tuckshop.ledger.notes import RefusalNotes
@@ -236,6 +240,8 @@ class Engine:
             return ValueError("a hold takes from limits outside of its chain of scopes")
         waiter = self._room.newcomer(hold, submission, operation.arrived_s)
         answer = self._attempt(waiter)
+        if isinstance(answer, RoughBoundError):
+            self._room.keep_place(waiter)
         if not isinstance(answer, Blocked):
             return answer
         if self._clock.monotonic_s() >= waiter.deadline_s:
@@ -390,7 +396,7 @@ class Engine:
 
     # ── waiting ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _attempt(self, waiter: Waiter) -> Granted | RefusalError | Blocked | Unsummed:
+    def _attempt(self, waiter: Waiter) -> Attempt:
         waited_s = max(0.0, self._clock.monotonic_s() - waiter.arrived_s)
         answer = self._admission.attempt(waiter.hold, ticket=waiter.ticket, waited_s=waited_s)
         if isinstance(answer, Granted):
@@ -420,7 +426,7 @@ class Engine:
             refusal = self._admission.refusal(answer)
             self._leave(waiter)
             return refusal
-        if isinstance(answer, Unsummed):
+        if isinstance(answer, Unsummed | RoughBoundError):
             self._room.keep_place(waiter)
         self._leave(waiter)
         return answer

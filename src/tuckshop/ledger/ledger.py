@@ -76,6 +76,7 @@ class Ledger:
             RefusalError: Of the limit that takes longest to have room again; or the ledger cannot admit now.
             StaleDirectoryError: The directory changed since the call was identified. Reserving again with the same
                 request id keeps the place in the queue.
+            RoughBoundError: It does not fit as asked for, and might with an input counted exactly. Likewise.
         """
         operation = Reserve(hold, self._clock.monotonic_s())
         while True:

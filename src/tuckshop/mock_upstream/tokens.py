@@ -1,8 +1,9 @@
 """
 The made-up provider's own tokens: what it counts going in, and the pieces it says going out.
 
-Going in, four bytes of UTF-8 are a token; going out, a piece of prose is one. Either way a token stands for at least
-one byte, as with the real tokenizers.
+Going in, four bytes of UTF-8 are a token, and eight after the first 256; going out, a piece of prose is one. Either way
+a token stands for at least one byte, as with the real tokenizers, which also need no fewer for a long text that people
+write.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ PER_MESSAGE: Final = 3  # what the chat format adds to each message
 PER_REPLY: Final = 3  # and to the beginning of the reply
 PER_TOOL: Final = 7
 PER_IMAGE: Final = 85
+DENSE_BYTES: Final = 256
 
 _TEXT: Final = (
     " The shop stands behind the gym, and at ten past ten it is full. Everyone has a little pocket money and nobody has"
@@ -40,8 +42,10 @@ PIECES: Final = _split(_TEXT)
 
 
 def count_text(text: str) -> int:
-    """Tokens of *text* going in: one for each four bytes begun."""
-    return ((len(text) if text.isascii() else len(text.encode())) + 3) // 4
+    """Tokens of *text* going in: one for each four bytes begun, after the first `DENSE_BYTES` for each eight."""
+    size = len(text) if text.isascii() else len(text.encode())
+    dense = min(size, DENSE_BYTES)
+    return (dense + 3) // 4 + (size - dense + 7) // 8
 
 
 def seed_of(text: str) -> int:

@@ -2,7 +2,8 @@
 The most a call can cost: what is held before it is dispatched.
 
 A token of a byte-level vocabulary covers at least one byte, so the bytes of all text leaves bound the tokens of the
-text. The constants bound what the provider adds around it: the true overhead is 3 to 4 tokens per message.
+text. The constants bound what the provider adds around it: the true overhead is 3 to 4 tokens per message. Where that
+bound does not fit, texts are counted exactly, and the bound becomes smaller by what each of them saves.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ TOKENS_PER_REQUEST: Final = 64
 TOKENS_PER_MESSAGE: Final = 16
 TOKENS_PER_TOOL: Final = 32
 TOKENS_PER_SCHEMA_PROPERTY: Final = 8
+# A counted text meets others at both ends, where its tokens may be cut otherwise than alone: 3 more at most were found
+# over 640,000 hostile pairs (docs/adr/0011-count-exactly-in-a-worker-process.md).
+TOKENS_PER_TEXT: Final = 8
+TOKENS_PER_LINE_MARK: Final = 2
 # One call takes many texts, each up to the model's maximum, and at most this in all (OpenAI's specification).
 EMBEDDING_CALL_MAX_TOKENS: Final = 300_000
 
@@ -89,3 +94,17 @@ def takes_in(price: ModelPrice) -> int | None:
 def _dearest_input(rates: Rates, may_keep_12h: bool) -> int:
     dearest = max(rates.input, rates.cached_input, rates.cache_write)
     return max(dearest, rates.cache_write_12h) if may_keep_12h else dearest
+
+
+def tokens_saved(*, text_bytes: int, tokens: int, line_marks: int, surplus_percent: int) -> int:
+    """
+    How much smaller the bound becomes when a text of so many bytes turns out to be so many tokens; never below 0.
+
+    Args:
+        tokens: As a tokenizer counts the text alone.
+        line_marks: Lines of the text that the provider writes a mark before.
+        surplus_percent: Added to the count where the vocabulary is not known for sure.
+    """
+    most = -(-tokens * (100 + surplus_percent) // 100)
+    most += TOKENS_PER_TEXT + TOKENS_PER_LINE_MARK * line_marks
+    return max(0, text_bytes - most)

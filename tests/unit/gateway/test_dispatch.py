@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -61,6 +62,13 @@ class FakePool:
         return FakeUpstream()
 
 
+class NoCounter:
+    """Whose bound fits needs none."""
+
+    async def count(self, encoding: str, texts: Sequence[bytes], *, asker: str) -> list[int] | None:
+        raise AssertionError("nothing was to be counted")
+
+
 class Door:
     """A gateway, and one call that comes in."""
 
@@ -82,6 +90,7 @@ class Door:
             directory=self,
             ledger=self.ledger,
             prices=PRICES,
+            counter=NoCounter(),
             upstream=Upstream(
                 name="openai",
                 profile=self.profile,

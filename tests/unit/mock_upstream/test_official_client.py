@@ -386,7 +386,7 @@ class TestEmbeddings:
         )
         assert as_base64.data[0].embedding == pytest.approx(as_floats.data[0].embedding)
 
-    @pytest.mark.parametrize("bad", ["", [], [""], [["x"]], [1, "x"], ["x"] * 2049, "x" * 40_000])
+    @pytest.mark.parametrize("bad", ["", [], [""], [["x"]], [1, "x"], ["x"] * 2049, "x" * 80_000])
     def test_an_impossible_input_is_refused(self, client: openai.OpenAI, bad: Any) -> None:
         refused(400, client.embeddings.create, model="text-embedding-3-small", input=bad)
 
@@ -439,7 +439,7 @@ class TestRefusals:
             ({"tools": [{"type": "web_search"}]}, "tools[0].type", "invalid_value"),
             ({"service_tier": "turbo"}, "service_tier", "invalid_value"),
             (
-                {"model": "gpt-4", "messages": [{"role": "user", "content": "x" * 40_000}]},
+                {"model": "gpt-4", "messages": [{"role": "user", "content": "x" * 80_000}]},
                 "messages",
                 "context_length_exceeded",
             ),

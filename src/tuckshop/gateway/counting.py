@@ -1,0 +1,62 @@
+"""Exact counts where the byte bound does not fit: whether that is worth while for a call, and what it saves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from tuckshop.domain.reservation import AtBest
+from tuckshop.gateway.call import Course
+from tuckshop.pricing.bound import tokens_saved
+from tuckshop.pricing.encodings import Counting
+from tuckshop.protocols.endpoints import Endpoint
+from tuckshop.protocols.openai.facts import BodyFacts
+from tuckshop.protocols.openai.long_texts import LONG_BYTES, long_texts
+
+TEXT_MAX_BYTES: Final = 1 << 20  # what is longer goes by its bytes
+# Text with more bytes per token than this is not what people write. Only for the guess whether to count at all.
+BYTES_PER_TOKEN: Final = 16
+
+
+class TokenCounter(Protocol):
+    """Counts tokens off the loop."""
+
+    async def count(self, encoding: str, texts: Sequence[bytes], *, asker: str) -> list[int] | None:
+        """How many tokens each text is; None where that cannot be told in time. *asker*: who it is done for."""
+
+
+def at_best(facts: BodyFacts, course: Course, input_tokens: int) -> AtBest | None:
+    """What a call of *input_tokens* might come to if it were counted; None where that cannot be, or saves nothing."""
+    if course.counting is None or not LONG_BYTES <= facts.text_bytes <= TEXT_MAX_BYTES:
+        return None
+    saved = facts.text_bytes - facts.text_bytes // BYTES_PER_TOKEN
+    tokens = max(0, input_tokens - saved)
+    return AtBest(tokens, course.terms_for(tokens))
+
+
+async def saved_by_counting(
+    counter: TokenCounter,
+    counting: Counting,
+    *,
+    endpoint: Endpoint,
+    tree: Mapping[str, Any],
+    asker: str,
+) -> int:
+    """By how many tokens the input bound of the body *tree* is too high at least; 0 where nobody could count."""
+    # In a thread: a megabyte in short messages is many of them.
+    texts = await asyncio.to_thread(long_texts, endpoint, tree)
+    if not texts:
+        return 0
+    counts = await counter.count(counting.encoding, [text.data for text in texts], asker=asker)
+    if counts is None:
+        return 0
+    return sum(
+        tokens_saved(
+            text_bytes=len(text.data),
+            tokens=tokens,
+            line_marks=text.line_marks,
+            surplus_percent=counting.surplus_percent,
+        )
+        for text, tokens in zip(texts, counts, strict=True)
+    )
