@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import json
+import os
+import pty
 import socket
+import ssl
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,9 +21,11 @@ import pytest
 
 from tests.acceptance.conftest import key_of_new_member
 from tests.acceptance.test_start import refused
+from tests.support.certificates import self_signed
 from tests.support.processes import (
     ADMIN_TOKEN,
     COMMAND,
+    CREDENTIAL,
     Mock,
     Server,
     call,
@@ -100,6 +108,116 @@ def test_the_commands_find_the_admin_api_and_say_the_public_address(
     assert [group["name"] for group in json.loads(done.stdout)["data"]]
     assert run["url"] == server.url != data_plane
     assert run["calls_url"] == "https://tuckshop.example.org"
+
+
+def test_who_is_given_a_key_is_told_the_public_address(two: tuple[Server, str], key: str) -> None:
+    ours, theirs = (
+        pty.openpty()
+    )  # the hint is for people: nothing is said where the key goes into a file
+    try:
+        done = subprocess.run(
+            [str(COMMAND), "key", "create", "--member", "public/public-1"],
+            env=clean_environment() | {"TUCKSHOP_DATA": str(two[0].data)},
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert "OPENAI_BASE_URL to https://tuckshop.example.org/v1." in " ".join(done.stderr.split())
+
+
+def test_the_commands_trust_the_authority_that_is_named(tmp_path: Path) -> None:
+    certificate, private = self_signed(tmp_path, "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, private)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            self.wfile.write(b'{"data": [], "next_cursor": null}')
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Stay silent."""
+
+    class Quiet(http.server.ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A client that does not like the certificate is what is tested."""
+
+    with Quiet(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        environment = clean_environment() | {
+            "TUCKSHOP_URL": f"https://localhost:{server.server_address[1]}",
+            "TUCKSHOP_ADMIN_TOKEN": ADMIN_TOKEN,
+        }
+
+        def run(**more: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [str(COMMAND), "group", "list", "--json"],
+                env=environment | more,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+        stranger, trusting = run(), run(TUCKSHOP_CA_FILE=str(certificate))
+        server.shutdown()
+
+    assert stranger.returncode == 1
+    assert "no certificate that this machine trusts" in " ".join(stranger.stderr.split())
+    assert (trusting.returncode, json.loads(trusting.stdout)["data"]) == (0, [])
+
+
+def test_a_call_goes_out_through_the_proxy_that_is_set(tmp_path: Path, mock: Mock) -> None:
+    """With the upstream's own name, which only the proxy can look up."""
+    asked: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        client, _ = listener.accept()
+        asked.append(client.recv(65_536))
+        there = socket.create_connection(
+            ("127.0.0.1", int(asked[0].split()[1].rpartition(b":")[2]))
+        )
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        pumps = [
+            threading.Thread(target=pump, args=pair) for pair in ((client, there), (there, client))
+        ]
+        for thread in pumps:
+            thread.start()
+        for thread in pumps:
+            thread.join()
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with source, contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_RDWR)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        proxy = threading.Thread(target=serve, args=(listener,))
+        proxy.start()
+        upstream = mock.url.replace("127.0.0.1", "provider.invalid")
+        server = start_server(
+            tmp_path,
+            upstream,
+            TUCKSHOP_UPSTREAM_PROXY=f"http://me:CANARY@127.0.0.1:{listener.getsockname()[1]}",
+        )
+        key = key_of_new_member(server, "out", each=["$1/month"])
+        status, _ = call("POST", f"{server.url}/v1/chat/completions", BODY, token=key)
+        assert server.stop() == 0
+        proxy.join(10)
+
+    assert status == 200
+    assert asked[0].startswith(b"CONNECT provider.invalid:")
+    assert CREDENTIAL.encode() not in asked[0]
+    assert "CANARY" not in server.log.read_text()
 
 
 def test_a_taken_admin_port_is_named(tmp_path: Path) -> None:

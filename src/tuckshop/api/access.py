@@ -61,15 +61,18 @@ class Access:
             )
         if is_admin:
             raise ProblemError(403, "This call is for keys: send one as Authorization: Bearer KEY.")
-        holder = may_call(self._holder(request, now_us), now_us)
+        found = self._holder(request, now_us)
+        if found is None:
+            self._note(request, now_us)
+        holder = may_call(found, now_us)
         return Actor(kind="member", id=holder.member.id), holder
 
     def _note(self, request: Request, now_us: int) -> None:
-        """Log who called without the token: at most once a second, so that nobody fills the disk."""
+        """Log who was turned away: at most once a second, so that nobody fills the disk."""
         self._unlogged += 1
         if now_us >= self._logged_us + US_PER_SECOND:
             _log.warning(
-                "%d call(s) of the admin API without its token, the last from %s",
+                "%d call(s) of the admin API without a credential that opens it, the last from %s",
                 self._unlogged,
                 request.client.host if request.client else "an unknown address",
             )
