@@ -198,9 +198,7 @@ async def start(settings: Settings) -> Server:
             trusted_proxies=proxies,
         )
         admin_edge = (
-            Edge(
-                NoDataPlane(), app, limits, clock, refuse_by_asgi=refused, trusted_proxies=proxies
-            )
+            Edge(NoDataPlane(), app, limits, clock, refuse_by_asgi=refused, trusted_proxies=proxies)
             if has_two
             else None
         )

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import RefusalError
 from tuckshop.edge.app import App
-from tuckshop.edge.head import Headers, RequestHead
 from tuckshop.edge.forwarded import TrustedProxies
+from tuckshop.edge.head import Headers, RequestHead
 from tuckshop.edge.limits import EdgeLimits
 
 if TYPE_CHECKING:

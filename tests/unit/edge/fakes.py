@@ -158,7 +158,7 @@ class Wire:
             limits or EdgeLimits(),
             FixedClock(),
             cast(asyncio.AbstractEventLoop, self.loop),
-            trusted,
+            trusted_proxies=trusted,
         )
         self.transport = FakeTransport()
         self.connection = Connection(self.floor)
