@@ -59,9 +59,16 @@ def admin_token(folder: Path, configured: str | None) -> str:
     return kept
 
 
-def write_run_file(folder: Path, url: str) -> None:
-    """Tell the commands on this machine where the server listens."""
-    _write_private(folder / RUN_NAME, json.dumps({"url": url, "pid": os.getpid()}), exclusive=False)
+def write_run_file(folder: Path, *, url: str, calls_url: str) -> None:
+    """
+    Tell the commands on this machine where the server listens.
+
+    Args:
+        url: Of the admin API.
+        calls_url: How people reach the data plane; its base URL is this and `/v1`.
+    """
+    run = {"url": url, "calls_url": calls_url, "pid": os.getpid()}
+    _write_private(folder / RUN_NAME, json.dumps(run), exclusive=False)
 
 
 def remove_run_file(folder: Path) -> None:

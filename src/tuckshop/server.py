@@ -17,12 +17,17 @@ from pathlib import Path
 from typing import Final
 
 from tuckshop.api.app import build_app
+from tuckshop.api.listeners import HoldersOnly, NoDataPlane
 from tuckshop.api.problems import refused
 from tuckshop.domain.errors import SettingsError, StoreError
 from tuckshop.domain.ids import new_id
+from tuckshop.domain.origins import parse_origin
 from tuckshop.domain.records import Holder
+from tuckshop.edge.app import App
+from tuckshop.edge.forwarded import TrustedProxies, parse_network
 from tuckshop.edge.limits import EdgeLimits
 from tuckshop.edge.server import Edge
+from tuckshop.exposure import refuse_if_unfit, warnings_for
 from tuckshop.folder_files import (
     admin_token,
     derived,
@@ -31,6 +36,7 @@ from tuckshop.folder_files import (
     remove_run_file,
     write_run_file,
 )
+from tuckshop.gateway.browser import ANY, BrowserAccess
 from tuckshop.gateway.drains import DrainLimits
 from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway, Upstream
@@ -41,13 +47,16 @@ from tuckshop.pricing.prices import PriceList
 from tuckshop.protocols.openai.table import GROUPS
 from tuckshop.services.assembly import Services, assemble
 from tuckshop.services.opening import open_directory
-from tuckshop.settings import Settings, is_public
+from tuckshop.settings import Settings
 from tuckshop.storage.database import Database, prepare
 from tuckshop.storage.writer import Writer
 from tuckshop.system_clock import SystemClock
 from tuckshop.tokenizing.counter import TokenCounter
+from tuckshop.upstreams.base_url import parse_base_url
 from tuckshop.upstreams.limits import UpstreamLimits
 from tuckshop.upstreams.pool import UpstreamPool
+from tuckshop.upstreams.proxy import parse_proxy
+from tuckshop.upstreams.tls import client_context
 
 _log: Final = logging.getLogger(__name__)
 
@@ -70,14 +79,17 @@ class Server:
     counter: TokenCounter
     pool: UpstreamPool | None
     edge: Edge
-    url: str
+    admin_edge: Edge | None  # where the admin API has a listener of its own
+    url: str  # of the data plane
+    admin_url: str
     hurry: asyncio.Event = field(
         default_factory=asyncio.Event
     )  # set: do not wait for running calls
 
     async def close(self) -> None:
         """Accept nothing more, let running calls end, charge the rest their bound, write everything, let go."""
-        self.edge.stop_accepting()
+        for edge in self._edges:
+            edge.stop_accepting()
         if not await self._drained(self.settings.drain_seconds):
             _log.warning(
                 "calls still ran when the time to end was over; they are charged their bound"
@@ -85,7 +97,8 @@ class Server:
         with contextlib.suppress(TimeoutError):  # a ledger that gave up answers nobody (D4)
             await asyncio.wait_for(self.ledger.release_all(), RELEASE_S)
         self.gateway.cancel_all()
-        await self.edge.cut()
+        for edge in self._edges:
+            await edge.cut()
         await self.counter.close()
         if self.pool is not None:
             await self.pool.close()
@@ -94,11 +107,15 @@ class Server:
         self.database.close()
         remove_run_file(self.settings.data)
 
+    @property
+    def _edges(self) -> tuple[Edge, ...]:
+        return (self.edge,) if self.admin_edge is None else (self.edge, self.admin_edge)
+
     async def _drained(self, seconds: float) -> bool:
         """Wait for running calls, those too that are read on without a client; True: none is left."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        while self.edge.is_busy or self.gateway.is_busy:
+        while any(edge.is_busy for edge in self._edges) or self.gateway.is_busy:
             if self.hurry.is_set() or loop.time() >= deadline:
                 return False
             await asyncio.sleep(DRAIN_LOOK_S)
@@ -121,6 +138,7 @@ async def start(settings: Settings) -> Server:
         undo.callback(database.close)
         master = master_secret(folder)
         token = admin_token(folder, settings.admin_token)
+        refuse_if_unfit(settings, token)
         prices = PriceList.load()
         metrics = Metrics()
         engine = Engine(clock, boot_id=new_id("boot", clock.now_us()), watch=metrics)
@@ -183,7 +201,22 @@ async def start(settings: Settings) -> Server:
             readiness=lambda: writer.trouble,
             metrics=metrics.page,
         )
-        edge = Edge(gateway, app, _edge_limits(settings), clock, refuse_by_asgi=refused)
+        limits = _edge_limits(settings)
+        proxies = TrustedProxies(map(parse_network, settings.trusted_proxies))
+        has_two = settings.has_admin_listener
+        edge = Edge(
+            _for_browsers(gateway, settings),
+            HoldersOnly(app) if has_two else app,
+            limits,
+            clock,
+            refuse_by_asgi=refused,
+            trusted_proxies=proxies,
+        )
+        admin_edge = (
+            Edge(NoDataPlane(), app, limits, clock, refuse_by_asgi=refused, trusted_proxies=proxies)
+            if has_two
+            else None
+        )
         metrics.read_gauges(
             {
                 "tuckshop_ready": lambda: writer.trouble is None,
@@ -200,16 +233,16 @@ async def start(settings: Settings) -> Server:
                 "tuckshop_upstream_dialling": lambda: pool.dialling if pool else 0,
             }
         )
-        try:
-            await edge.serve(settings.host, settings.port)
-        except OSError as error:
-            raise SettingsError(
-                f"{settings.host} port {settings.port} cannot be listened on: {error.strerror or error};"
-                " set TUCKSHOP_PORT to another"
-            ) from error
+        await _listen(edge, settings.host, settings.port, "TUCKSHOP_PORT")
+        undo.callback(edge.stop_accepting)
+        if admin_edge is not None:
+            await _listen(admin_edge, *settings.admin_address, "TUCKSHOP_ADMIN_PORT")
         undo.pop_all()
     url = f"http://{_in_url(settings.host)}:{edge.port}"
-    write_run_file(folder, url)
+    admin_url = url
+    if admin_edge is not None:
+        admin_url = f"http://{_in_url(settings.admin_address[0])}:{admin_edge.port}"
+    write_run_file(folder, url=admin_url, calls_url=(settings.public_url or url).rstrip("/"))
     return Server(
         settings=settings,
         database=database,
@@ -220,7 +253,9 @@ async def start(settings: Settings) -> Server:
         counter=counter,
         pool=pool,
         edge=edge,
+        admin_edge=admin_edge,
         url=url,
+        admin_url=admin_url,
     )
 
 
@@ -269,10 +304,27 @@ def _greet(server: Server) -> None:
     _log.info("listening on %s, data in %s", server.url, settings.data)
     if server.pool is None:
         _log.warning("OPENAI_API_KEY is not set: everything but the calls themselves works")
-    if is_public(settings.host):
-        _log.warning(
-            "listening beyond this machine without TLS: put a proxy that terminates it in front"
-        )
+    if server.admin_edge is not None:
+        _log.info("the admin API listens on %s", server.admin_url)
+    for warning in warnings_for(settings):
+        _log.warning("%s", warning)
+
+
+async def _listen(edge: Edge, host: str, port: int, setting: str) -> None:
+    try:
+        await edge.serve(host, port)
+    except OSError as error:
+        raise SettingsError(
+            f"{host} port {port} cannot be listened on: {error.strerror or error};"
+            f" set {setting} to another"
+        ) from error
+
+
+def _for_browsers(gateway: Gateway, settings: Settings) -> App:
+    if not settings.browser_origins:
+        return gateway
+    origins = settings.browser_origins
+    return BrowserAccess(gateway, [o if o == ANY else parse_origin(o) for o in origins])
 
 
 def _is_among(holder: Holder, ids: frozenset[str]) -> bool:
@@ -291,7 +343,13 @@ def _pool(settings: Settings) -> UpstreamPool | None:
         idle_timeout_s=edge.upstream_idle_timeout_s,
     )
     try:
-        return UpstreamPool(settings.openai_base_url, limits=limits)
+        base_url = parse_base_url(settings.openai_base_url)
+        return UpstreamPool(
+            base_url,
+            client_context(settings.ca_file) if base_url.is_tls else None,
+            limits,
+            parse_proxy(settings.upstream_proxy) if settings.upstream_proxy else None,
+        )
     except ValueError as error:
         raise SettingsError(f"OPENAI_BASE_URL: {error}") from error
 

@@ -20,8 +20,13 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tuckshop.domain.errors import SettingsError
+from tuckshop.domain.origins import parse_origin
+from tuckshop.edge.forwarded import parse_network
+from tuckshop.upstreams.proxy import parse_proxy
+from tuckshop.upstreams.tls import client_context
 
 CONFIG_FILE: Final = "tuckshop.toml"
+_URL: Final = re.compile(r"[!-~]+")  # visible ASCII
 
 # Kubernetes injects these for a service that is called tuckshop; they are not settings of ours.
 _KUBERNETES: Final = re.compile(r"TUCKSHOP_(SERVICE_|PORT_)")
@@ -91,6 +96,16 @@ class Settings:
     """Where to listen."""
     port: int = 8000
     """Where to listen; 0 takes a free one."""
+    public_url: str | None = None
+    """How people reach the server, such as `https://tuckshop.example.org`; told to whoever is given a key."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) or addresses of front proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+    browser_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the data plane from a browser, such as `https://chat.example.org`; `*`: all."""
+    admin_host: str | None = None
+    """Where the admin API listens, away from the data plane; default: as `TUCKSHOP_HOST`."""
+    admin_port: int | None = None
+    """Where the admin API listens, away from the data plane; default: as `TUCKSHOP_PORT`."""
     data: Path = Path("tuckshop-data")
     """The data folder (database, secret key, run file), made with mode 0700."""
     database_url: str | None = None
@@ -107,6 +122,10 @@ class Settings:
     """Which fields that upstream knows: `openai`, or `compatible` (vLLM, Ollama, other providers)."""
     durability: Literal["full", "process"] = "full"
     """`full`: a reservation survives power loss; `process`: it survives a crash of the process."""
+    upstream_proxy: str | None = field(default=None, repr=False)
+    """The HTTP proxy on the way to the upstream, `http://USER:PASSWORD@HOST:PORT`; every call goes by CONNECT."""
+    ca_file: Path | None = None
+    """A PEM file of certificate authorities to trust beside the system's: by the server and by the commands."""
     drain_seconds: float = 30.0
     """How long running requests may end at shutdown."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -118,13 +137,27 @@ class Settings:
     edge: EdgeSettings = EdgeSettings()
     """The numbers of the HTTP edge, in the table `[edge]` or as `TUCKSHOP_EDGE_…`."""
 
+    @property
+    def has_admin_listener(self) -> bool:
+        """Does the admin API listen at an address of its own?"""
+        host, port = self.admin_address
+        return host != self.host or port != self.port or self.admin_port == 0
+
+    @property
+    def admin_address(self) -> tuple[str, int]:
+        """Host and port of the admin API."""
+        return (
+            self.host if self.admin_host is None else self.admin_host,
+            self.port if self.admin_port is None else self.admin_port,
+        )
+
 
 # Fields whose environment variable has a name that users already have.
 ENVIRONMENT_NAMES: Final[Mapping[str, str]] = {
     "openai_api_key": "OPENAI_API_KEY",
     "openai_base_url": "OPENAI_BASE_URL",
 }
-SECRETS: Final = frozenset({"admin_token", "openai_api_key"})
+SECRETS: Final = frozenset({"admin_token", "openai_api_key", "upstream_proxy"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +291,8 @@ def _value(raw: object, expected: Any, origin: str) -> Any:
         if raw not in options:
             raise SettingsError(f"{origin}: {raw!r} is not one of {', '.join(options)}")
         return raw
+    if get_origin(expected) is tuple:
+        return _list(raw, origin)
     kind = options[0] if options else expected  # `str | None` → str
     if kind is Path and isinstance(raw, str) and raw:
         return Path(raw)
@@ -277,14 +312,40 @@ def _value(raw: object, expected: Any, origin: str) -> Any:
     raise SettingsError(f"{origin}: {shown} is not {wanted}")
 
 
+def _list(raw: object, origin: str) -> tuple[str, ...]:
+    """Several texts: a list in the file; in a variable, with commas or spaces in between."""
+    items = raw.replace(",", " ").split() if isinstance(raw, str) else raw
+    if not isinstance(items, list) or not all(isinstance(item, str) and item for item in items):
+        raise SettingsError(f"{origin}: {raw!r} is not a list of texts")
+    return tuple(items)
+
+
 def _check(settings: Settings, origins: Mapping[str, str]) -> None:
     """What a type cannot say. Each refusal tells what to do."""
 
     def refuse(name: str, reason: str) -> None:
         raise SettingsError(f"{origins[name].replace('default', environment_name(name))}: {reason}")
 
-    if settings.port > 65_535:
-        refuse("port", f"{settings.port} is not a port: expected 0 to 65535")
+    for name in ("port", "admin_port"):
+        if (getattr(settings, name) or 0) > 65_535:
+            refuse(name, f"{getattr(settings, name)} is not a port: expected 0 to 65535")
+    for name, parse in (
+        ("trusted_proxies", parse_network),
+        ("browser_origins", parse_origin),
+        ("upstream_proxy", parse_proxy),
+    ):
+        value = getattr(settings, name)
+        for item in (value,) if isinstance(value, str) else value or ():
+            try:
+                if item != "*" or name != "browser_origins":
+                    parse(item)
+            except ValueError as error:
+                refuse(name, str(error))
+    if settings.ca_file is not None:
+        try:
+            client_context(settings.ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            refuse("ca_file", f"{settings.ca_file} holds no certificates in PEM ({error})")
     try:
         ZoneInfo(settings.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -300,17 +361,16 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
         if not settings.openai_api_key.isascii() or not settings.openai_api_key.isprintable():
             refuse("openai_api_key", "has characters that no credential has (a line break?)")
     token = settings.admin_token
-    if token is not None and len(token) < 16 and is_public(settings.host):
-        reason = (
-            "is too short for a server that others can reach: at least 16 characters, better 32"
-        )
-        refuse("admin_token", reason)
     if token is not None and not all("!" <= c <= "~" for c in token):
         refuse(
             "admin_token",
             "has a character that a header cannot carry: use visible ASCII, no blanks",
         )
-    for name, needs_host in (("openai_base_url", True), ("url", True)):
+    for name, example in (
+        ("openai_base_url", "https://api.openai.com/v1"),
+        ("url", "https://tuckshop.example.org"),
+        ("public_url", "https://tuckshop.example.org"),
+    ):
         address = getattr(settings, name)
         if address is None:
             continue
@@ -318,27 +378,38 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
             parts = urlsplit(address)
             port = parts.port
         except ValueError:
-            refuse(name, "is not an address such as https://api.openai.com/v1")
+            refuse(name, f"is not an address such as {example}")
             continue
-        if parts.scheme not in ("http", "https") or (needs_host and not parts.hostname):
-            refuse(name, "is not an address such as https://api.openai.com/v1")
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or not _URL.fullmatch(address)
+        ):
+            refuse(name, f"is not an address such as {example}")
         if parts.username or parts.password or parts.query or parts.fragment:
             refuse(
                 name,
                 "holds a user, a query or a fragment; only scheme, host, port and path are used",
             )
-        if name == "openai_base_url" and _is_own_listener(settings, parts.hostname or "", port):
+        if name == "openai_base_url" and _is_own_listener(
+            settings, parts.scheme, parts.hostname or "", port
+        ):
             refuse(name, "points at tuckshop's own listener, which would call itself for ever")
 
 
-def _is_own_listener(settings: Settings, host: str, port: int | None) -> bool:
-    if port is None or port != settings.port or port == 0:
+def _is_own_listener(settings: Settings, scheme: str, host: str, port: int | None) -> bool:
+    port = port or {"http": 80, "https": 443}[scheme]
+    for own_host, own_port in ((settings.host, settings.port), settings.admin_address):
+        if port != own_port:
+            continue
+        loopback = host == "localhost" or _is_loopback(host)
+        everywhere = own_host in ("localhost", "0.0.0.0", "::") or _is_loopback(own_host)  # noqa: S104
+        if host == own_host or (loopback and everywhere):
+            return True
+    if settings.public_url is None:
         return False
-    if host == settings.host:
-        return True
-    loopback = host == "localhost" or _is_loopback(host)
-    own = settings.host in ("localhost", "0.0.0.0", "::") or _is_loopback(settings.host)  # noqa: S104
-    return loopback and own
+    own = urlsplit(settings.public_url)
+    return host == own.hostname and port == (own.port or {"http": 80, "https": 443}[own.scheme])
 
 
 def _is_loopback(host: str) -> bool:
@@ -366,9 +437,7 @@ def documented() -> list[tuple[str, str, str, str]]:
             if f.name == "edge":
                 continue
             place = f"[edge] {f.name}" if prefix else f.name
-            default = (
-                "" if f.default is None or f.default is dataclasses.MISSING else str(f.default)
-            )
+            default = "" if f.default in (None, (), dataclasses.MISSING) else str(f.default)
             rows.append(
                 (environment_name(prefix + f.name), place, default, meanings[prefix + f.name])
             )

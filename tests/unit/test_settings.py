@@ -48,7 +48,6 @@ def test_the_edges_numbers_have_variables_too(tmp_path: Path) -> None:
         ({"TUCKSHOP_TIMEZONE": "Berlin"}, "IANA"),
         ({"TUCKSHOP_DURABILITY": "some"}, "full, process"),
         ({"TUCKSHOP_DRAIN_SECONDS": "nan"}, "seconds"),
-        ({"TUCKSHOP_ADMIN_TOKEN": "short", "TUCKSHOP_HOST": "192.0.2.1"}, "at least 16"),
         ({"TUCKSHOP_ADMIN_TOKEN": "geheim-schlüssel-0123456"}, "visible ASCII"),
         ({"TUCKSHOP_ADMIN_TOKEN": "a-token-of-some-length "}, "no blanks"),
         ({"TUCKSHOP_DATABASE_URL": "mysql://x"}, "sqlite:///"),
@@ -58,6 +57,23 @@ def test_the_edges_numbers_have_variables_too(tmp_path: Path) -> None:
         ({"OPENAI_BASE_URL": "https://user:pw@host/v1"}, "user"),
         ({"OPENAI_BASE_URL": "http://localhost:8000/v1"}, "own listener"),
         ({"OPENAI_BASE_URL": "http://127.0.0.1:99999/v1"}, "address such as"),
+        ({"OPENAI_BASE_URL": "http://localhost:8001/v1", "TUCKSHOP_ADMIN_PORT": "8001"}, "own"),
+        (
+            {"OPENAI_BASE_URL": "https://t.test/v1", "TUCKSHOP_PUBLIC_URL": "https://t.test"},
+            "own listener",
+        ),
+        ({"TUCKSHOP_ADMIN_PORT": "70000"}, "0 to 65535"),
+        ({"TUCKSHOP_PUBLIC_URL": "tuckshop.example.org"}, "address such as"),
+        ({"TUCKSHOP_PUBLIC_URL": "https://tuck shop.example.org"}, "address such as"),
+        ({"TUCKSHOP_PUBLIC_URL": "https://u:p@tuckshop.example.org"}, "only scheme"),
+        ({"TUCKSHOP_TRUSTED_PROXIES": "10.0.0.0/8, 10.0.0.1/8"}, "10.0.0.1/8"),
+        ({"TUCKSHOP_TRUSTED_PROXIES": "caddy"}, "not a network"),
+        ({"TUCKSHOP_BROWSER_ORIGINS": "https://a.example.org/app"}, "not an origin"),
+        ({"TUCKSHOP_BROWSER_ORIGINS": "null"}, "names nobody"),
+        ({"TUCKSHOP_UPSTREAM_PROXY": "socks5://proxy:1080"}, "others than HTTP"),
+        ({"TUCKSHOP_UPSTREAM_PROXY": "http://proxy:3128/path"}, "nothing behind"),
+        ({"TUCKSHOP_CA_FILE": "/no/such/file"}, "no certificates"),
+        ({"TUCKSHOP_CA_FILE": __file__}, "no certificates"),
         ({"TUCKSHOP_EDGE_HEAD_BYTES": "1"}, "TUCKSHOP_EDGE_HEAD_MAX_BYTES"),
         ({"TUCKSHOP_ADMIN_TOKEN_FILE": "/no/such/file"}, "cannot be read"),
     ],
@@ -126,6 +142,60 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     loaded = load_settings({"TUCKSHOP_ADMIN_TOKEN_FILE": str(path)}, tmp_path)
 
     assert loaded.settings.admin_token == "a-token-of-some-length"
+
+
+def test_several_texts_stand_in_a_list_or_with_commas_or_spaces(tmp_path: Path) -> None:
+    (tmp_path / "tuckshop.toml").write_text('trusted_proxies = ["10.0.0.0/8", "::1"]\n')
+
+    loaded = load_settings({"TUCKSHOP_BROWSER_ORIGINS": "https://a.test, https://b.test"}, tmp_path)
+
+    assert loaded.settings.trusted_proxies == ("10.0.0.0/8", "::1")
+    assert loaded.settings.browser_origins == ("https://a.test", "https://b.test")
+    assert load_settings({"TUCKSHOP_BROWSER_ORIGINS": ""}, tmp_path).settings.browser_origins == ()
+
+
+@pytest.mark.parametrize(
+    ("environment", "address"),
+    [
+        ({}, None),
+        ({"TUCKSHOP_ADMIN_PORT": "8000"}, None),
+        ({"TUCKSHOP_ADMIN_HOST": "127.0.0.1"}, None),
+        ({"TUCKSHOP_ADMIN_PORT": "8001"}, ("127.0.0.1", 8001)),
+        ({"TUCKSHOP_HOST": "192.0.2.1", "TUCKSHOP_ADMIN_HOST": "127.0.0.1"}, ("127.0.0.1", 8000)),
+        ({"TUCKSHOP_PORT": "0", "TUCKSHOP_ADMIN_PORT": "0"}, ("127.0.0.1", 0)),
+    ],
+)
+def test_the_admin_api_has_a_listener_of_its_own_where_its_address_differs(
+    tmp_path: Path, environment: dict[str, str], address: tuple[str, int] | None
+) -> None:
+    settings = load_settings(environment, tmp_path).settings
+
+    assert settings.has_admin_listener == (address is not None)
+    assert settings.admin_address == (address or (settings.host, settings.port))
+
+
+@pytest.mark.parametrize("place", ["environment", "file"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://user:CANARY@proxy:x",
+        "https://user:CANARY@p",
+        "http://u:CANARY@[/",
+        "http://u:CANARY@p/x",
+    ],
+)
+def test_no_error_about_the_proxy_shows_its_password(
+    tmp_path: Path, proxy: str, place: str
+) -> None:
+    environment = {"TUCKSHOP_UPSTREAM_PROXY": proxy}
+    if place == "file":
+        (tmp_path / "tuckshop.toml").write_text(f'upstream_proxy = "{proxy}"\n')
+        environment = {}
+
+    with pytest.raises(SettingsError, match=r"(?i)upstream_proxy") as refused:
+        load_settings(environment, tmp_path)
+
+    assert "CANARY" not in str(refused.value)
 
 
 def test_every_setting_has_a_meaning() -> None:

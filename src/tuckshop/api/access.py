@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 from collections.abc import Sequence
+from typing import Final
 
 from starlette.requests import Request
 
 from tuckshop.api.problems import ProblemError
 from tuckshop.api.routing import Role
 from tuckshop.domain.actor import OPERATOR, SYSTEM, Actor
+from tuckshop.domain.clock import US_PER_SECOND
 from tuckshop.domain.errors import InvalidApiKeyError
 from tuckshop.domain.keys import digest_of
 from tuckshop.domain.records import Holder
@@ -18,6 +21,7 @@ from tuckshop.gateway.credential import secret_of
 from tuckshop.gateway.identify import may_call
 from tuckshop.services.directory import Directory
 
+_log: Final = logging.getLogger(__name__)
 _CHALLENGE = {"www-authenticate": "Bearer"}
 
 
@@ -27,6 +31,8 @@ class Access:
     def __init__(self, admin_token: str, directory: Directory) -> None:
         self._admin_digest = hashlib.sha256(admin_token.encode()).digest()
         self._directory = directory
+        self._unlogged = 0
+        self._logged_us = 0
 
     def check(self, request: Request, role: Role, now_us: int) -> tuple[Actor, Holder | None]:
         """
@@ -42,6 +48,7 @@ class Access:
         if role == "admin":
             if is_admin:
                 return OPERATOR, None
+            self._note(request, now_us)
             if self._holder(request, now_us) is not None:
                 raise ProblemError(
                     403, "A key opens only GET /api/v1/me here; this call needs the admin token."
@@ -54,8 +61,22 @@ class Access:
             )
         if is_admin:
             raise ProblemError(403, "This call is for keys: send one as Authorization: Bearer KEY.")
-        holder = may_call(self._holder(request, now_us), now_us)
+        found = self._holder(request, now_us)
+        if found is None:
+            self._note(request, now_us)
+        holder = may_call(found, now_us)
         return Actor(kind="member", id=holder.member.id), holder
+
+    def _note(self, request: Request, now_us: int) -> None:
+        """Log who was turned away: at most once a second, so that nobody fills the disk."""
+        self._unlogged += 1
+        if now_us >= self._logged_us + US_PER_SECOND:
+            _log.warning(
+                "%d call(s) of the admin API without a credential that opens it, the last from %s",
+                self._unlogged,
+                request.client.host if request.client else "an unknown address",
+            )
+            self._unlogged, self._logged_us = 0, now_us
 
     def _is_admin(self, request: Request) -> bool:
         values = _values(request, b"authorization")

@@ -21,6 +21,7 @@ import click
 import msgspec
 
 from tuckshop.settings import Settings, load_for_commands
+from tuckshop.upstreams.tls import client_context
 
 TIMEOUT_S: Final = 60.0
 PAGE: Final = 200
@@ -41,14 +42,19 @@ class _Run(msgspec.Struct):
 
     url: str
     pid: int
+    calls_url: str | None = None
 
 
 class Client:
     """One server's admin API."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(
+        self, url: str, token: str, *, calls_url: str | None = None, ca_file: Path | None = None
+    ) -> None:
         parts = urlsplit(url)
         self.url = url
+        self.calls_url = calls_url  # how key holders reach the server; None: unknown from here
+        self._ca_file = ca_file
         self._token = token
         self._host = parts.hostname or ""
         self._port = parts.port
@@ -64,7 +70,9 @@ class Client:
             RefusedError: None runs, or its token is not at hand.
             SettingsError: A setting that does not exist or has a bad value.
         """
-        return cls(*_find(load_for_commands().settings))
+        settings = load_for_commands().settings
+        url, token, calls_url = _find(settings)
+        return cls(url, token, calls_url=calls_url, ca_file=settings.ca_file)
 
     def get(self, *path: str, **query: object) -> Any:
         """Read *path* (each part is escaped); a *query* value of None is left out."""
@@ -131,7 +139,7 @@ class Client:
         connection: http.client.HTTPConnection
         if self._is_tls:
             connection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=TIMEOUT_S, context=ssl.create_default_context()
+                self._host, self._port, timeout=TIMEOUT_S, context=client_context(self._ca_file)
             )
         else:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
@@ -156,10 +164,10 @@ class Client:
             connection.close()
 
 
-def _find(settings: Settings) -> tuple[str, str]:
-    """(address, admin token) of the server that *settings* point at."""
+def _find(settings: Settings) -> tuple[str, str, str | None]:
+    """(address, admin token, how key holders reach it) of the server that *settings* point at."""
     if settings.url is not None:
-        return settings.url, settings.admin_token or _asked_for_token()
+        return settings.url, settings.admin_token or _asked_for_token(), settings.public_url
     run = _run_file(settings.data)
     token = settings.admin_token
     if token is None:
@@ -168,7 +176,7 @@ def _find(settings: Settings) -> tuple[str, str]:
             token = path.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise RefusedError(f"The admin token in {path} cannot be read: {error}.") from error
-    return run.url, token
+    return run.url, token, run.calls_url
 
 
 def _run_file(folder: Path) -> _Run:

@@ -10,6 +10,7 @@ from tuckshop.cli import options
 from tuckshop.cli.client import Json
 from tuckshop.cli.output import as_list, print_json, print_table
 from tuckshop.settings import SECRETS, Loaded, environment_name, load_from_process
+from tuckshop.upstreams.proxy import parse_proxy
 
 
 @click.command()
@@ -46,7 +47,11 @@ def rows_of(loaded: Loaded) -> list[Json]:
         value = getattr(loaded.settings.edge if owner else loaded.settings, field)
         if isinstance(value, Path):
             value = str(value)
-        if name in SECRETS and value is not None:
+        if isinstance(value, tuple):
+            value = ", ".join(value) or None
+        if name == "upstream_proxy" and value is not None:
+            value = f"http://{'…@' if '@' in value else ''}{parse_proxy(value)}"
+        elif name in SECRETS and value is not None:
             value = f"…{value[-4:]}" if len(value) >= 20 else "(set)"
         rows.append({"setting": environment_name(name), "value": value, "origin": origin})
     return rows

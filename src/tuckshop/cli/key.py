@@ -77,7 +77,7 @@ def create(member: str, as_json: bool, empty: tuple[str, ...], **fields: object)
     body = _with_time(options.body_of(fields, empty=empty))
     client = Client.connect()
     made = client.post("members", member_id(client, member), "keys", body=body)
-    _hand_out(made, as_json, member)
+    _hand_out(client, made, as_json, member)
 
 
 # Both words are in use for it.
@@ -211,8 +211,9 @@ def rotate(key: str, overlap: str | None, as_json: bool) -> None:
       tuckshop key rotate key_06f… --overlap 24h
     """
     body = {} if overlap is None else {"overlap": overlap}
-    made = Client.connect().post("keys", _key_id(key), "rotate", body=body)
-    _hand_out(made, as_json, made["member"])
+    client = Client.connect()
+    made = client.post("keys", _key_id(key), "rotate", body=body)
+    _hand_out(client, made, as_json, made["member"])
 
 
 @key.command()
@@ -263,7 +264,7 @@ def _with_time(body: Json) -> Json:
     return body
 
 
-def _hand_out(made: Json, as_json: bool, member: str) -> None:
+def _hand_out(client: Client, made: Json, as_json: bool, member: str) -> None:
     if as_json:
         print_json(made)
         return
@@ -271,9 +272,10 @@ def _hand_out(made: Json, as_json: bool, member: str) -> None:
     note(f"{made['id']} of {member}. Shown only now: tuckshop keeps no copy.")
     if not sys.stdout.isatty():
         return
-    note(
-        "Its holder sets OPENAI_API_KEY to it, and OPENAI_BASE_URL to this server's address with /v1."
-    )
+    address = "this server's address with /v1"
+    if client.calls_url is not None:
+        address = f"{client.calls_url.rstrip('/')}/v1"
+    note(f"Its holder sets OPENAI_API_KEY to it, and OPENAI_BASE_URL to {address}.")
 
 
 def _show(one: Json, as_json: bool) -> None:

@@ -70,7 +70,7 @@ class AsgiBridge:
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": "1.1" if exchange.head.version_minor else "1.0",
             "method": exchange.method,
-            "scheme": "http",
+            "scheme": exchange.head.scheme,
             "path": unquote(exchange.path),
             "raw_path": exchange.path.encode("ascii"),
             "query_string": exchange.query.encode("ascii"),

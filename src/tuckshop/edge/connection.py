@@ -35,6 +35,7 @@ from tuckshop.edge.app import HeadVerdict
 from tuckshop.edge.chunked import ChunkedDecoder
 from tuckshop.edge.exchange import Exchange
 from tuckshop.edge.floor import Floor
+from tuckshop.edge.forwarded import scheme_of
 from tuckshop.edge.head import RequestHead, check_beginning, parse_head
 from tuckshop.tasks import spawn
 
@@ -64,6 +65,7 @@ class Connection(asyncio.Protocol):
         "_head",
         "_is_admin",
         "_is_behind",
+        "_is_proxied",
         "_peer",
         "_pending",
         "_reading_paused",
@@ -105,6 +107,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._unsent = 0  # of a reply that the client does not read, when last looked at
         self._peer = ""
+        self._is_proxied = False  # the other side is a proxy whose forwarding fields are believed
         self.is_paused = False
 
     # ── called by the transport ──────────────────────────────────────────────────────────────────────────────────
@@ -116,6 +119,8 @@ class Connection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=limits.write_buffer_max_bytes)
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        trusted = self._floor.trusted_proxies
+        self._is_proxied = bool(trusted) and trusted.trust(self._peer)
         self._floor.connections.add(self)
         self._arm(self._floor.loop.time() + limits.head_timeout_s)
 
@@ -296,6 +301,9 @@ class Connection(asyncio.Protocol):
             self._scanned = 0
         head = parse_head(raw, max_fields=limits.head_max_fields)
         head.peer = self._peer
+        if self._is_proxied:
+            head.peer = self._floor.trusted_proxies.client_of(head.headers, self._peer)
+            head.scheme = scheme_of(head.headers)
         self._begin(head, has_more=bool(rest))
         return rest
 
@@ -463,6 +471,8 @@ class Connection(asyncio.Protocol):
         self._pending.clear()
         status, headers, body = self._floor.refuse(error, self._head)
         lines = [b"HTTP/1.1 %d " % status, *map(b": ".join, headers)]
+        if self._head is not None:
+            lines += map(b": ".join, self._head.reply_fields)
         lines += [b"content-length: %d" % len(body), b"connection: close", self.date_field()]
         self.transport.write(b"\r\n".join([*lines, b"", body]))
         self._state = _LINGER

@@ -212,6 +212,8 @@ class Exchange:
             raise ValueError("a reply starts once")
         self.started = True
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status, *map(_FIELD, headers)]
+        if self.head.reply_fields:
+            lines += map(_FIELD, self.head.reply_fields)
         if status in (204, 304):
             pass
         elif length is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import RefusalError
 from tuckshop.edge.app import App
+from tuckshop.edge.forwarded import TrustedProxies
 from tuckshop.edge.head import Headers, RequestHead
 from tuckshop.edge.limits import EdgeLimits
 
@@ -26,6 +27,7 @@ class Floor:
 
     Attributes:
         connections: The open ones.
+        trusted_proxies: Whose forwarding fields are believed.
         in_flight: Requests that are being served.
         buffered_bytes: Request bodies in memory.
         tasks: What serves them, where it is a task.
@@ -41,12 +43,14 @@ class Floor:
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         refuse_by_asgi: Refuse | None = None,
+        trusted_proxies: TrustedProxies | None = None,
     ) -> None:
         self.app = app
         self._refuse_by_asgi = refuse_by_asgi
         self.serve_by_asgi = serve_by_asgi
         self.limits = limits
         self.loop = loop
+        self.trusted_proxies = trusted_proxies or TrustedProxies()
         self.connections: set[Connection] = set()
         self.in_flight = 0
         self.buffered_bytes = 0

@@ -9,6 +9,7 @@ than 1.0 and 1.1, HTTP/0.9, any `Host`, any list of transfer codings, absolute t
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import httptools
@@ -51,6 +52,8 @@ class RequestHead:
         "path",
         "peer",
         "query",
+        "reply_fields",
+        "scheme",
         "version_minor",
     )
 
@@ -59,7 +62,9 @@ class RequestHead:
         self.path = path
         self.query = query  # without the question mark
         self.headers = headers  # names in lower case, in the order they came
-        self.peer = ""  # address of the other side of the connection
+        self.peer = ""  # the client's address: the connection's other side, or who a trusted proxy says it is
+        self.scheme = "http"  # https where a trusted proxy says so
+        self.reply_fields: Sequence[tuple[bytes, bytes]] = ()  # go with every reply, a refusal too
         self.version_minor = 1
         self.content_length = 0
         self.content_coding: bytes | None = None

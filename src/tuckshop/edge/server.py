@@ -10,6 +10,7 @@ from tuckshop.edge.app import App
 from tuckshop.edge.asgi import AsgiApp, AsgiBridge
 from tuckshop.edge.connection import Connection
 from tuckshop.edge.floor import Floor, Refuse
+from tuckshop.edge.forwarded import TrustedProxies
 from tuckshop.edge.limits import EdgeLimits
 from tuckshop.edge.listener import Listener, bind
 
@@ -24,6 +25,7 @@ class Edge:
         app: Serves every path that is not one of *asgi_paths* or below one.
         asgi_app: Serves those. None: *app* gets every path.
         refuse_by_asgi: Words what the edge refuses at those paths; None: *app* does.
+        trusted_proxies: Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; None: nobody's.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class Edge:
         *,
         asgi_paths: Iterable[str] = ASGI_PATHS,
         refuse_by_asgi: Refuse | None = None,
+        trusted_proxies: TrustedProxies | None = None,
     ) -> None:
         self._app = app
         self._bridge = AsgiBridge(asgi_app)
         self._limits = limits
         self._clock = clock
+        self._trusted_proxies = trusted_proxies
         self._asgi_paths = tuple(asgi_paths) if asgi_app is not None else ()
         self._refuse_by_asgi = refuse_by_asgi
         self._listeners: list[Listener] = []
@@ -64,6 +68,7 @@ class Edge:
             self._clock,
             loop,
             self._refuse_by_asgi,
+            self._trusted_proxies,
         )
         sockets = await bind(host, port, backlog=self._limits.backlog)
         self.port = sockets[0].getsockname()[1]

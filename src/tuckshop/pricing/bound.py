@@ -18,7 +18,7 @@ TOKENS_PER_MESSAGE: Final = 16
 TOKENS_PER_TOOL: Final = 32
 TOKENS_PER_SCHEMA_PROPERTY: Final = 8
 # A counted text meets others at both ends, where its tokens may be cut otherwise than alone: 3 more at most were found
-# over 640,000 hostile pairs (docs/adr/0011-count-exactly-in-a-worker-process.md).
+# over 640,000 hostile pairs (docs/adr/0014-count-exactly-in-a-worker-process.md).
 TOKENS_PER_TEXT: Final = 8
 TOKENS_PER_LINE_MARK: Final = 2
 # One call takes many texts, each up to the model's maximum, and at most this in all (OpenAI's specification).

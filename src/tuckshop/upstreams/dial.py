@@ -1,4 +1,8 @@
-"""Connecting to an upstream: name, addresses raced with a delay (RFC 8305), TLS; all within one deadline."""
+"""
+Connecting to an upstream: name, addresses raced with a delay (RFC 8305), TLS; all within one deadline.
+
+Where a proxy is set, name and addresses are the proxy's, a tunnel leads on, and the upstream's name is looked up there.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from tuckshop.domain.errors import TuckshopError
 from tuckshop.upstreams.base_url import BaseUrl
 from tuckshop.upstreams.failure import FailureKind
 from tuckshop.upstreams.limits import UpstreamLimits
+from tuckshop.upstreams.proxy import UpstreamProxy
+from tuckshop.upstreams.tunnel import open_tunnel
 
 P = TypeVar("P", bound=asyncio.Protocol)
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
@@ -29,7 +35,11 @@ class DialError(TuckshopError):
 
 
 async def dial(
-    base_url: BaseUrl, tls: ssl.SSLContext | None, make: Callable[[], P], limits: UpstreamLimits
+    base_url: BaseUrl,
+    tls: ssl.SSLContext | None,
+    make: Callable[[], P],
+    limits: UpstreamLimits,
+    proxy: UpstreamProxy | None = None,
 ) -> P:
     """
     A protocol made by *make*, connected.
@@ -39,8 +49,11 @@ async def dial(
     """
     try:
         async with asyncio.timeout(limits.connect_timeout_s):
-            addresses = await _resolve(base_url)
+            first = base_url if proxy is None else proxy
+            addresses = await _resolve(first.host, first.port)
             sock = await _race(addresses, limits.attempt_delay_s)
+            if proxy is not None:
+                await _tunnel(sock, proxy, base_url)
             return await _wrap(base_url, tls, make, sock)
     except TimeoutError as error:
         if isinstance(error, OSError) and error.errno == errno.ETIMEDOUT:
@@ -54,9 +67,9 @@ async def dial(
         raise DialError("refused", str(error)) from error
 
 
-async def _resolve(base_url: BaseUrl) -> list[Address]:
+async def _resolve(host: str, port: int) -> list[Address]:
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(base_url.host, base_url.port, type=socket.SOCK_STREAM)
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
     first = [a for a in addresses if a[0] == addresses[0][0]]
     other = [a for a in addresses if a[0] != addresses[0][0]]
@@ -115,6 +128,14 @@ async def _connect(address: Address) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+async def _tunnel(sock: socket.socket, proxy: UpstreamProxy, base_url: BaseUrl) -> None:
+    try:
+        await open_tunnel(sock, proxy, base_url.host, base_url.port)
+    except BaseException:
+        sock.close()
+        raise
 
 
 async def _wrap(

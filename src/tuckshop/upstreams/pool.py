@@ -9,6 +9,7 @@ never written a second time here: whether that is safe is a question of money, a
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import ssl
 from collections import deque
@@ -21,7 +22,10 @@ from tuckshop.upstreams.dial import DialError, dial
 from tuckshop.upstreams.exchange import Headers, Receiver, UpstreamExchange
 from tuckshop.upstreams.failure import UpstreamFailure
 from tuckshop.upstreams.limits import UpstreamLimits
+from tuckshop.upstreams.proxy import UpstreamProxy
 from tuckshop.upstreams.tls import client_context
+
+_log: Final = logging.getLogger(__name__)
 
 _PATH: Final = re.compile(r"/[!\"$-~]*")
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
@@ -29,6 +33,7 @@ _OURS: Final = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"connection", b"accept-encoding"}
 )
 _SWEEP_S: Final = 1.0
+_COMPLAIN_S: Final = 1.0  # an upstream that is down is told once a second, not once a call
 
 
 class UpstreamPool:
@@ -36,8 +41,9 @@ class UpstreamPool:
     Exchanges with one upstream. To be made and used on one running event loop.
 
     Args:
-        base_url: Text, or parsed. Its host is the only one that is ever connected to: no redirects, no proxies.
+        base_url: Text, or parsed. Its host is the only one that is ever connected to, and no redirect is followed.
         tls: For https; None takes the system's store.
+        proxy: Through which every connection goes. None: straight, whatever the environment says.
     Raises:
         ValueError: What is wrong with the base URL.
     """
@@ -47,16 +53,19 @@ class UpstreamPool:
         base_url: BaseUrl | str,
         tls: ssl.SSLContext | None = None,
         limits: UpstreamLimits | None = None,
+        proxy: UpstreamProxy | None = None,
     ) -> None:
         self.base_url = parse_base_url(base_url) if isinstance(base_url, str) else base_url
         self.limits = limits or UpstreamLimits()
         self.loop = asyncio.get_running_loop()
         self._tls = (tls or client_context()) if self.base_url.is_tls else None
+        self._proxy = proxy
         self._open: set[UpstreamConnection] = set()
         self._idle: deque[UpstreamConnection] = deque()  # the longest idle first
         self._dialling: set[asyncio.Task[Any]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._is_closed = False
+        self._complained_at = -_COMPLAIN_S
         self._fixed_lines = f"host: {self.base_url.authority}\r\naccept-encoding: identity".encode(
             "ascii"
         )
@@ -163,9 +172,14 @@ class UpstreamPool:
     async def _dial(self, exchange: UpstreamExchange, request: bytes) -> None:
         try:
             connection = await dial(
-                self.base_url, self._tls, lambda: UpstreamConnection(self), self.limits
+                self.base_url,
+                self._tls,
+                lambda: UpstreamConnection(self),
+                self.limits,
+                self._proxy,
             )
         except DialError as error:
+            self._complain(error)
             exchange.fail(UpstreamFailure(error.kind, False, error.detail))
             return
         except asyncio.CancelledError:
@@ -181,6 +195,12 @@ class UpstreamPool:
             exchange.fail(UpstreamFailure("refused", False, "the pool is closed"))
         else:
             connection.begin(exchange, request)
+
+    def _complain(self, error: DialError) -> None:
+        now = self.loop.time()
+        if now >= self._complained_at + _COMPLAIN_S:
+            self._complained_at = now
+            _log.warning("the upstream at %s cannot be reached: %s", self.base_url.authority, error)
 
     def _request(self, method: str, path: str, headers: Headers, body: bytes) -> bytes:
         if method not in _METHODS or not _PATH.fullmatch(path):

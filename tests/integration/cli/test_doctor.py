@@ -79,7 +79,7 @@ def test_a_folder_that_is_not_there_is_bad(clock: FakeClock, tmp_path: Path) -> 
     ("change", "subject"),
     [
         ({"openai_api_key": None}, "credential"),
-        ({"host": "0.0.0.0"}, "address"),  # noqa: S104 - what is warned of
+        ({"host": "0.0.0.0"}, "address"),
         ({"durability": "process"}, "durability"),
     ],
 )

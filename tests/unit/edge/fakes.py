@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from tuckshop.domain.errors import RefusalError
-from tuckshop.edge.app import HeadVerdict
+from tuckshop.edge.app import App, HeadVerdict
 from tuckshop.edge.connection import Connection
 from tuckshop.edge.exchange import Exchange
 from tuckshop.edge.floor import Floor
+from tuckshop.edge.forwarded import TrustedProxies
 from tuckshop.edge.head import Headers, RequestHead
 from tuckshop.edge.limits import EdgeLimits
 
@@ -140,16 +141,24 @@ class RecordingApp:
 class Wire:
     """A connection on a fake transport and loop."""
 
-    def __init__(self, app: RecordingApp | None = None, limits: EdgeLimits | None = None) -> None:
+    def __init__(
+        self,
+        app: RecordingApp | None = None,
+        limits: EdgeLimits | None = None,
+        *,
+        trusted: TrustedProxies | None = None,
+        in_front: Callable[[App], App] = lambda app: app,
+    ) -> None:
         self.app = app or RecordingApp()
         self.loop = FakeLoop()
         self.floor = Floor(
-            self.app,
+            in_front(self.app),
             cast(Any, None),
             (),
             limits or EdgeLimits(),
             FixedClock(),
             cast(asyncio.AbstractEventLoop, self.loop),
+            trusted_proxies=trusted,
         )
         self.transport = FakeTransport()
         self.connection = Connection(self.floor)
