@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from tuckshop.domain.errors import (
     EndpointNotAllowedError,
     ModelNotAllowedError,
@@ -29,8 +31,7 @@ FLOOR_TOKENS: Final = 16  # a shorter answer is no answer
 FREE: Final = HoldTerms(price_id="free", input_nano_per_million=0, output_nano_per_million=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A call that the policy allows, with the most it can cost."""
 
     request_id: str

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
+import msgspec
+
 from tuckshop.domain.limits import Metric
 from tuckshop.domain.reservation import Amounts, Hold, LimitInForce
 
@@ -52,8 +54,7 @@ class Standing(NamedTuple):
     held: int
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """It fits with this cap."""
 
     cap: int
