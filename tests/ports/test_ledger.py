@@ -7,10 +7,10 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.ledger_kit import ANNA, BEN, CENT, hold, in_force, serving, settlement, void
 from tuckshop.domain.actor import OPERATOR, SYSTEM

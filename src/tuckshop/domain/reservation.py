@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
 
 from tuckshop.domain.limits import Limit, Metric
 from tuckshop.domain.windows import ZoneHistory
@@ -45,21 +47,11 @@ class Scope:
     id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitInForce:
-    """A limit that holds for a call, with the counter it takes from."""
-
-    scope: Scope
-    limit: Limit
-    zone: ZoneHistory
-    amounts_visible: bool  # False: the holder is told the scope and when it renews, no amounts
-
-
 class LimitState(NamedTuple):
     """
     A limit and how it stands; `used` and the rest are in the metric's unit (nano-USD for money).
 
-    A tuple, because every call makes one per limit, and a frozen dataclass takes three times as long to make.
+    A tuple, because a call may make one per limit, and a frozen dataclass takes three times as long to make.
     """
 
     limit: Limit
@@ -77,7 +69,32 @@ class LimitState(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CapWish:
+class LimitInForce:
+    """A limit that holds for a call, with the counter it takes from."""
+
+    scope: Scope
+    limit: Limit
+    zone: ZoneHistory
+    amounts_visible: bool  # False: the holder is told the scope and when it renews, no amounts
+
+    def state(self, used: int, reserved: int, resets_at_us: int | None) -> LimitState:
+        """This limit, standing at these amounts."""
+        return LimitState(
+            self.limit,
+            self.scope,
+            used,
+            reserved,
+            resets_at_us,
+            self.amounts_visible,
+            self.zone.current,
+        )
+
+
+# How a limit stands, in numbers alone: used, reserved, and when it renews, as in `LimitState`.
+Reading: TypeAlias = tuple[int, int, int | None]
+
+
+class CapWish(msgspec.Struct, frozen=True, kw_only=True):
     """How many output tokens a call asks for, per choice. All zero where nothing is generated."""
 
     wanted: int | None  # None: the client named no cap
@@ -86,8 +103,7 @@ class CapWish:
     choices: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldTerms:
+class HoldTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What the hold is computed with; pinned by `price_id` for the settlement (M11)."""
 
     price_id: str
@@ -103,8 +119,7 @@ class AtBest(NamedTuple):
     terms: HoldTerms
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
     """A call that wants to be admitted: the fixed part, and the cap it would like."""
 
     request_id: str
@@ -128,8 +143,7 @@ class Hold:
     at_best: AtBest | None = None  # None: `input_tokens` is as exact as it gets
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Amounts:
+class Amounts(msgspec.Struct, frozen=True, kw_only=True):
     """What one request counts, per metric. Requests count 1 in every state but voided."""
 
     cost_nano: int = 0
@@ -154,8 +168,7 @@ class Amounts:
                 return 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
+class Granted(msgspec.Struct, frozen=True, kw_only=True):
     """A reservation, committed and synced: the call may be dispatched (M3)."""
 
     request_id: str
@@ -164,12 +177,19 @@ class Granted:
     cap: int  # output tokens granted, per choice
     lowered_by: Limit | None  # the limit that lowered the cap below what was wanted or possible
     held: Amounts
-    states: tuple[LimitState, ...]  # of the limits taken from, this hold included
+    limits: tuple[LimitInForce, ...]  # those taken from
+    readings: tuple[Reading, ...]  # how each of them stands, this hold included
     queue_ms: int  # how long it waited for held amounts
 
+    @property
+    def states(self) -> tuple[LimitState, ...]:
+        """How the limits stand. Made when asked for: most calls tell only some of it."""
+        return tuple(
+            limit.state(*reading) for limit, reading in zip(self.limits, self.readings, strict=True)
+        )
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What the row says about how a call went, whatever it was charged."""
 
     http_status: int | None
@@ -179,28 +199,25 @@ class Outcome:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """Replace what is held by what was used."""
 
     request_id: str
     charged: Amounts
     cached_tokens: int
     outcome: Outcome
-    flags: frozenset[Flag] = field(default_factory=frozenset)
+    flags: frozenset[Flag] = msgspec.field(default_factory=frozenset)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Void:
+class Void(msgspec.Struct, frozen=True, kw_only=True):
     """Give all of it back: the upstream surely billed nothing (M10)."""
 
     request_id: str
     outcome: Outcome
-    flags: frozenset[Flag] = field(default_factory=frozenset)
+    flags: frozenset[Flag] = msgspec.field(default_factory=frozenset)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefusedRow:
+class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
     """A refusal of a known key, for the log. Counts nowhere; repeats within a second share one row."""
 
     request_id: str

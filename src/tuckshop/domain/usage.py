@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Tokens as the upstream states them, likely or not. Reasoning tokens are part of the output."""
 
     input_tokens: int  # all of the input; cached and cache-write tokens are parts of it

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 from tuckshop.domain.errors import RefusalError
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from tuckshop.edge.head import Headers, RequestHead
 
 
-@dataclass(frozen=True, slots=True)
-class HeadVerdict:
+class HeadVerdict(msgspec.Struct, frozen=True):
     """What is done with a request whose head is known and whose body is not yet read."""
 
     max_body: int  # bytes; more is 413, by Content-Length before any of it is read

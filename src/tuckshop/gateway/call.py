@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from tuckshop.domain.errors import (
     EndpointNotAllowedError,
     ModelNotAllowedError,
@@ -34,8 +36,7 @@ _COUNTS_INPUT: Final = frozenset({Metric.MONEY, Metric.TOKENS, Metric.INPUT_TOKE
 FREE: Final = HoldTerms(price_id="free", input_nano_per_million=0, output_nano_per_million=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A call that the policy allows, with the most it can cost."""
 
     request_id: str

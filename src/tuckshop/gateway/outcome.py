@@ -8,7 +8,6 @@ bound and flagged `unconfirmed` (M9): money may be over-counted and corrected, n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -49,8 +48,7 @@ DEARER_TIERS: Final[Mapping[str, int]] = {"priority": 5, "fast": 5, "ultrafast":
 USUAL_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "standard"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reported:
+class Reported(msgspec.Struct, frozen=True, kw_only=True):
     """What the upstream said of a reply: usage, and by which model and tier it was made."""
 
     usage: Usage | None
@@ -127,12 +125,12 @@ def settled_states(granted: Granted, cost_nano: int) -> tuple[LimitState, ...]:
     hold's place; the others as they were.
     """
     held_nano, money = granted.held.cost_nano, Metric.MONEY
-    return tuple(
-        state._replace(used=state.used + cost_nano, reserved=max(0, state.reserved - held_nano))
-        if state.limit.metric is money and state.amounts_visible
-        else state
-        for state in granted.states
-    )
+    states = []
+    for limit, (used, reserved, resets_at_us) in zip(granted.limits, granted.readings, strict=True):
+        if limit.amounts_visible and limit.limit.metric is money:
+            used, reserved = used + cost_nano, max(0, reserved - held_nano)
+        states.append(limit.state(used, reserved, resets_at_us))
+    return tuple(states)
 
 
 def void(granted: Granted, *, outcome: Outcome, flags: frozenset[Flag] = frozenset()) -> Void:

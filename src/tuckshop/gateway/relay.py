@@ -41,7 +41,7 @@ from tuckshop.gateway.drains import Drains
 from tuckshop.pricing.cost import Usage
 from tuckshop.pricing.prices import ModelPrice, PriceList
 from tuckshop.protocols.openai import errors as wording
-from tuckshop.protocols.openai.headers import answer_headers, ratelimit_headers
+from tuckshop.protocols.openai.headers import Headers, answer_headers, ratelimit_headers
 from tuckshop.protocols.openai.reply import has_output, usage_of, usage_of_tail
 from tuckshop.protocols.openai.stream import StreamMeter
 from tuckshop.upstreams.exchange import UpstreamExchange
@@ -175,7 +175,7 @@ class Relay:
         if 200 <= status < 300 and content_type.lower().startswith(b"text/event-stream"):
             strip = bool(facts and facts.stream and not facts.wants_usage)
             self._meter = StreamMeter(strip_usage_chunk=strip, credential=self._tools.credential)
-            self._send_head(length=None)
+            self._send_head()
 
     def on_data(self, data: bytes) -> None:
         """A piece of the reply's body."""
@@ -295,11 +295,19 @@ class Relay:
 
     # ── the client's reply ────────────────────────────────────────────────────────────────────────────────────
 
-    def _send_head(self, *, length: int | None, cost_nano: int | None = None) -> None:
+    def _send_head(self) -> None:
         self._head_sent = True
-        if self._is_gone:
-            return
-        headers = answer_headers(
+        if not self._is_gone:
+            self._exchange.start(self._status, self._reply_headers(), None)
+
+    def _send_whole(self, body: bytes, *, cost_nano: int | None = None) -> None:
+        """Head and body in one write."""
+        self._head_sent = True
+        if not self._is_gone:
+            self._exchange.reply(self._status, self._reply_headers(cost_nano), body)
+
+    def _reply_headers(self, cost_nano: int | None = None) -> Headers:
+        return answer_headers(
             request_id=self._call.request_id,
             content_type=self._content_type,
             is_stream=self._meter is not None,
@@ -310,7 +318,6 @@ class Relay:
             output_cap=self._granted.cap if self._call.is_lowered_by(self._granted.cap) else None,
             lowered_by=self._granted.lowered_by,
         )
-        self._exchange.start(self._status, headers, length)
 
     def _states(self, cost_nano: int | None) -> tuple[LimitState, ...]:
         """The limits as they stand for the client's headers; a cost that is known takes its hold's place."""
@@ -355,7 +362,7 @@ class Relay:
             del self._body[:-TAIL_BYTES]
         elif self._length > WHOLE_MAX_BYTES:
             self._beginning = bytes(self._body[:TAIL_BYTES])
-            self._send_head(length=None)
+            self._send_head()
             if not self._is_gone:
                 self._exchange.write(bytes(self._body))
             del self._body[:-TAIL_BYTES]
@@ -378,10 +385,8 @@ class Relay:
                     saw_output=says_nothing and (is_tail or has_output(body)),
                 )
         if not self._head_sent:
-            self._send_head(length=len(body), cost_nano=cost_nano)
-            if not self._is_gone:
-                self._exchange.write(body)
-        if not self._is_gone:
+            self._send_whole(body, cost_nano=cost_nano)
+        elif not self._is_gone:
             self._exchange.end()
 
     def _end_of_error(self) -> None:
@@ -401,10 +406,7 @@ class Relay:
         else:
             clean = wording.clean_upstream_error(body, self._tools.credential)
             self._content_type = b"application/json"
-            self._send_head(length=len(clean))
-            if not self._is_gone:
-                self._exchange.write(clean)
-                self._exchange.end()
+            self._send_whole(clean)
 
     def _refusal_for(
         self, status: int, told: tuple[str | None, str | None] | None

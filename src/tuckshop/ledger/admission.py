@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Final, TypeAlias
 
 from tuckshop.domain.errors import RateLimitExceededError, RefusalError, RoughBoundError
@@ -20,7 +19,7 @@ from tuckshop.ledger.arithmetic import (
 )
 from tuckshop.ledger.books import Books, OpenRow, scope_chain
 from tuckshop.ledger.contributions import open_vectors
-from tuckshop.ledger.refusals import HELD_RETRY_S, refusal_of, state_of
+from tuckshop.ledger.refusals import HELD_RETRY_S, reading_of, refusal_of, state_of
 from tuckshop.ledger.sums import Unsummed
 from tuckshop.ledger.tallies import Covered, ScopeKey, Tally, TallyKey
 from tuckshop.ledger.waiting import WaitingRoom
@@ -191,7 +190,8 @@ class Admission:
             cap=grant.cap,
             lowered_by=None if grant.lowered_by is None else grant.lowered_by.limit,
             held=held,
-            states=tuple(map(state_of, hold.limits, tallies, repeat(now_us))),
+            limits=hold.limits,
+            readings=tuple([reading_of(tally, now_us) for tally in tallies]),
             queue_ms=queue_ms,
         )
 

@@ -13,9 +13,11 @@ A limit from which a call takes nothing never stands in its way, whatever its st
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
 
 from tuckshop.domain.limits import Metric
 from tuckshop.domain.reservation import Amounts, Hold, LimitInForce
@@ -52,8 +54,7 @@ class Standing(NamedTuple):
     held: int
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """It fits with this cap."""
 
     cap: int
@@ -171,7 +172,8 @@ def is_too_rough(hold: Hold, decision: Decision, standings: Sequence[Standing]) 
             return False
         cap = decision.cap
     better = decide(
-        replace(hold, input_tokens=at_best.input_tokens, terms=at_best.terms), standings
+        msgspec.structs.replace(hold, input_tokens=at_best.input_tokens, terms=at_best.terms),
+        standings,
     )
     if isinstance(better, Grant):
         return better.cap > cap

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
+
 from tuckshop.domain.reservation import (
     Amounts,
     Hold,
@@ -16,8 +18,7 @@ from tuckshop.domain.reservation import (
 from tuckshop.ledger.sums import Summed, Unsummed
 
 
-@dataclass(frozen=True, slots=True)
-class Reserve:
+class Reserve(msgspec.Struct, frozen=True):
     """Admit a call, or park it."""
 
     hold: Hold
@@ -70,8 +71,7 @@ Operation: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved:
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     """How a reservation ended: by the first resolution, whatever came after it (M6)."""
 
     request_id: str

@@ -11,7 +11,7 @@ from tuckshop.domain.errors import (
     RefusalError,
     RequestExceedsLimitError,
 )
-from tuckshop.domain.reservation import LimitInForce, LimitState
+from tuckshop.domain.reservation import LimitInForce, LimitState, Reading
 from tuckshop.ledger.arithmetic import Reason, Refuse, Standing
 from tuckshop.ledger.tallies import FOREVER, Tally
 
@@ -19,26 +19,19 @@ NEVER_S: Final = 30 * 86_400.0  # what is told where a limit never renews by its
 HELD_RETRY_S: Final = 2.0  # running calls end soon
 
 
-def state_of(limit: LimitInForce, tally: Tally, now_us: int) -> LimitState:
-    """How *limit* stands. *tally* is as `Books.tallies_of` gives it, so `current` is its counter for now."""
-    resets_at_us: int | None
+def reading_of(tally: Tally, now_us: int) -> Reading:
+    """How *tally* stands. It is as `Books.tallies_of` gives it, so `current` is its counter for now."""
     if tally.rolling is not None:
-        used, held = tally.used, tally.held
-        resets_at_us = tally.resets_at_us(now_us)
-    else:
-        counter = tally.current
-        assert counter is not None
-        used, held = counter.used, counter.held
-        resets_at_us = None if counter.end_us == FOREVER else counter.end_us
-    return LimitState(
-        limit=limit.limit,
-        scope=limit.scope,
-        used=used,
-        reserved=held,
-        resets_at_us=resets_at_us,
-        amounts_visible=limit.amounts_visible,
-        zone_name=limit.zone.changes[-1][1],
-    )
+        return tally.used, tally.held, tally.resets_at_us(now_us)
+    counter = tally.current
+    assert counter is not None
+    end_us = counter.end_us
+    return counter.used, counter.held, None if end_us == FOREVER else end_us
+
+
+def state_of(limit: LimitInForce, tally: Tally, now_us: int) -> LimitState:
+    """How *limit* stands, which counts in *tally*."""
+    return limit.state(*reading_of(tally, now_us))
 
 
 def refusal_of(

@@ -55,6 +55,6 @@ def dearer(usage: Usage, asked: ModelPrice, answered: ModelPrice) -> NanoUSD:
         ValueError: *asked* cannot price *usage*.
     """
     cost = cost_of(usage, asked)
-    if usage.output_tokens and answered.output is None:
+    if answered is asked or (usage.output_tokens and answered.output is None):
         return cost
     return max(cost, cost_of(usage, answered))

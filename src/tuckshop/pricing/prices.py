@@ -11,7 +11,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from importlib import resources
@@ -28,8 +27,7 @@ _NAME_MAX: Final = 64  # longer names are compared with nothing: difflib takes q
 _RATE_MAX: Final = 2**53  # 9 million USD per million tokens; the ledger keeps rates in 64 bits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
+class Rates(msgspec.Struct, frozen=True, kw_only=True):
     """What one token of each kind costs, in nano-USD per 1,000,000, once the size of the input is known."""
 
     input: int

@@ -2,14 +2,14 @@
 The way into the database: everything that is to be written goes through one queue to one thread.
 
 Whatever arrived while the last commit was on its way goes into the next transaction, so the price of durability is
-shared (group commit). Results come back only after their commit (M3), with one call into the event loop per batch.
+shared (group commit). What one turn of a loop hands over wakes the thread once. Results come back only after their
+commit (M3), with one call into the event loop per batch.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -22,7 +22,8 @@ from tuckshop.storage.batch import BatchHandler, Submission
 from tuckshop.storage.database import Database
 from tuckshop.storage.transaction import Transaction
 from tuckshop.storage.trouble import Trouble, refusal
-from tuckshop.storage.work import AdminJob, Call, Place, Work, deliver
+from tuckshop.storage.work import AdminJob, Call, Place, deliver
+from tuckshop.storage.work_queue import WorkQueue
 from tuckshop.storage.writer_thread import SPACE_MIN_BYTES, WriterThread
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class Writer:
         """
         self._handler = handler
         self._waiting_max = waiting_max
-        self._queue: queue.SimpleQueue[Work | Call] = queue.SimpleQueue()
+        self._queue = WorkQueue()
         self._inside = WriterThread(
             database,
             clock,
@@ -82,7 +83,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """How many submissions the thread has not taken yet."""
-        return self._queue.qsize()
+        return len(self._queue)
 
     async def start(self) -> None:
         """
@@ -133,7 +134,9 @@ class Writer:
         if not kept:
             self._check_room(self._inside.trouble)
         submission = Submission(operation, future, kept)
-        self._queue.put(submission)
+        self._queue.put_soon(
+            submission, asyncio.get_running_loop() if future is None else future.get_loop()
+        )
         return submission
 
     async def transact(self, work: Callable[[Transaction], T]) -> T:
@@ -189,7 +192,7 @@ class Writer:
             raise ServerBusyError("shutting down")
         if trouble is not None:
             raise refusal(trouble)
-        if self._queue.qsize() >= self._waiting_max:
+        if len(self._queue) >= self._waiting_max:
             raise ServerBusyError("too many requests are waiting", retry_after_s=1)
 
     def _refuse_leftovers(self) -> None:

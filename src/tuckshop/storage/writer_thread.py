@@ -15,9 +15,7 @@ What can go wrong, and what is done:
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import sqlite3
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -34,6 +32,7 @@ from tuckshop.storage.session import WriterSession
 from tuckshop.storage.transaction import Transaction
 from tuckshop.storage.trouble import Trouble, refusal, trouble_of
 from tuckshop.storage.work import AdminJob, Call, Place, Returned, Work, deliver
+from tuckshop.storage.work_queue import WorkQueue
 
 _log: Final = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ class WriterThread:
         self,
         database: Database,
         clock: Clock,
-        waiting: queue.SimpleQueue[Work | Call],
+        waiting: WorkQueue,
         *,
         handler: BatchHandler | None,
         space_min_bytes: int,
@@ -90,11 +89,9 @@ class WriterThread:
         """After the end: what was not done."""
         left = [*self._again]
         self._again.clear()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                item = self._queue.get_nowait()
-                if not isinstance(item, Call):
-                    left.append(item)
+        while (item := self._queue.take(0)) is not None:
+            if not isinstance(item, Call):
+                left.append(item)
         return left
 
     def accept_clock(self, transaction: Transaction, actor: Actor) -> tuple[int, int]:
@@ -159,7 +156,7 @@ class WriterThread:
         session.commit()
 
     def _is_drained(self) -> bool:
-        return not self._again and self._queue.empty()
+        return not self._again and not len(self._queue)
 
     def _is_overdue(self) -> bool:
         return self._clock.monotonic_s() - self._stopped_at_s > CLOSE_TIMEOUT_S
@@ -189,14 +186,12 @@ class WriterThread:
         batch: list[Work] = []
         admin_jobs = 0
         pause_s = self._pause_s()
-        if pause_s > 0:
-            with contextlib.suppress(queue.Empty):
-                admin_jobs += self._take(self._queue.get(timeout=pause_s), batch)
         while len(batch) < BATCH_MAX and admin_jobs < ADMIN_JOBS_MAX:
-            try:
-                admin_jobs += self._take(self._queue.get_nowait(), batch)
-            except queue.Empty:
+            item = self._queue.take(pause_s)
+            if item is None:
                 break
+            admin_jobs += self._take(item, batch)
+            pause_s = 0
         if self._again:
             batch[:0] = self._again
             self._again.clear()

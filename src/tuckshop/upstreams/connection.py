@@ -21,11 +21,37 @@ from tuckshop.upstreams.failure import FailureKind, UpstreamFailure
 if TYPE_CHECKING:
     from tuckshop.upstreams.pool import UpstreamPool
 
+_END_OF_HEAD: Final = b"\r\n\r\n"
+_HEEDED: Final = frozenset(
+    {b"content-length", b"transfer-encoding", b"content-encoding", b"keep-alive"}
+)
 _KEEP_ALIVE: Final = re.compile(rb"timeout\s*=\s*\"?([0-9]{1,6})", re.I)
 
 
 class _MalformedError(Exception):
     """Raised within the parser's callbacks."""
+
+
+def _fields(head: bytes, most: int) -> Headers:
+    """
+    The fields of *head*, names in lower case.
+
+    The parser has found it sound; it is cut into fields here, because a call of Python per field costs more than all
+    the rest of the reading. A field that goes on in the next line, or a line end of another kind, could be cut in two
+    ways, so neither is taken.
+    """
+    lines = head.split(b"\r\n")
+    if len(lines) - 1 > most:
+        raise _MalformedError("too many header fields")
+    ends = len(lines) - 1
+    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\n " in head or b"\n\t" in head:
+        raise _MalformedError("a field of more than one line")
+    del lines[0]
+    fields: Headers = []
+    for line in lines:
+        name, _, value = line.partition(b":")
+        fields.append((name.lower(), value.strip(b" \t")))
+    return fields
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -51,6 +77,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_status",
         "_surplus",
         "_timer",
+        "_unread",
         "idle_since",
         "idle_timeout_s",
         "is_closed",
@@ -66,6 +93,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._exchange: UpstreamExchange | None = None
         self._headers: Headers = []
         self._pieces: list[bytes] = []
+        self._unread = b""  # until the head is complete: what came and is not yet part of a field
         self._head_bytes = 0
         self._silent_bytes = 0
         self._interim = 0
@@ -90,6 +118,7 @@ class UpstreamConnection(asyncio.Protocol):
     def begin(self, exchange: UpstreamExchange, request: bytes) -> None:
         """Send *request* and take its reply."""
         self._headers = []
+        self._unread = b""
         self._head_bytes = self._silent_bytes = self._interim = 0
         self._head_complete = self._is_delimited = self._complete = self._surplus = False
         self._exchange = exchange
@@ -158,6 +187,8 @@ class UpstreamConnection(asyncio.Protocol):
                 self._cut()  # nobody asked for it
             return
         malformed = ""
+        if not self._head_complete:
+            self._unread += data
         try:
             self._parser.feed_data(data)
             self._count(len(data))
@@ -191,13 +222,6 @@ class UpstreamConnection(asyncio.Protocol):
         if self._complete:
             self._surplus = True
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head_complete:
-            return  # a trailer: nobody needs one
-        if len(self._headers) >= self._pool.limits.head_max_fields:
-            raise _MalformedError("too many header fields")
-        self._headers.append((name.lower(), value.rstrip()))
-
     def on_headers_complete(self) -> None:
         if self._surplus:
             return
@@ -205,34 +229,44 @@ class UpstreamConnection(asyncio.Protocol):
         # Asked once per connection: the parser makes a text for it.
         if self.served == 1 and self._parser.get_http_version() not in ("1.1", "1.0"):
             raise _MalformedError("neither HTTP/1.1 nor 1.0")
+        head = self._take_head()
         if status < 200:
             self._interim += 1
             if status < 100 or status == 101 or self._interim > self._pool.limits.interim_max:
                 raise _MalformedError(f"status {status} cannot be")
             self._is_interim = True
-            self._headers = []
             return
         self._is_delimited = status in (204, 304)
-        size = 0
-        for name, value in self._headers:
-            size += len(name) + len(value)
-            if name == b"content-length":
-                self._is_delimited = True
-            elif name == b"transfer-encoding":
-                if value.lower() != b"chunked":
-                    raise _MalformedError("a transfer coding that is not chunked")
-                self._is_delimited = True
-            elif name == b"content-encoding" and value.lower() != b"identity":
-                assert self._exchange is not None
-                self._exchange.content_coding = value
-            elif name == b"keep-alive":
-                self._learn_idle_timeout(value)
-        if (
-            size > self._pool.limits.head_max_bytes
-        ):  # it came in one read, so `_count` never saw it grow
-            raise _MalformedError("the head is too large")
+        self._headers = headers = _fields(head, self._pool.limits.head_max_fields)
+        for name, value in headers:
+            if name in _HEEDED:
+                self._heed(name, value)
+        self._unread = b""
         self._status = status
         self._head_complete = True
+
+    def _take_head(self) -> bytes:
+        """The head that the parser has just come to the end of, out of what is not yet read."""
+        head, end, self._unread = self._unread.partition(_END_OF_HEAD)
+        if not end or not head.startswith(b"HTTP/"):
+            raise _MalformedError("a head that ends or begins in another way")
+        if len(head) > self._pool.limits.head_max_bytes:
+            raise _MalformedError("the head is too large")
+        return head
+
+    def _heed(self, name: bytes, value: bytes) -> None:
+        """Take notice of a field that is about the connection or the form of the body."""
+        if name == b"content-length":
+            self._is_delimited = True
+        elif name == b"transfer-encoding":
+            if value.lower() != b"chunked":
+                raise _MalformedError("a transfer coding that is not chunked")
+            self._is_delimited = True
+        elif name == b"keep-alive":
+            self._learn_idle_timeout(value)
+        elif value.lower() != b"identity":
+            assert self._exchange is not None
+            self._exchange.content_coding = value
 
     def on_body(self, piece: bytes) -> None:
         if not self._surplus:

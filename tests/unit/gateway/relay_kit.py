@@ -198,7 +198,8 @@ class Counter:
             cap=granted_cap,
             lowered_by=None,
             held=amounts_at(call.hold(), granted_cap),
-            states=(),
+            limits=(),
+            readings=(),
             queue_ms=0,
         )
         self.bound = self.granted.held

@@ -38,7 +38,7 @@ class GrantingLedger(FakeLedger):
         cap = hold.cap.greatest if hold.cap.wanted is None else hold.cap.wanted
         self.granted = Granted(
             request_id=hold.request_id, position=1, at_us=1, cap=cap, lowered_by=None,
-            held=amounts_at(hold, cap), states=(), queue_ms=0,
+            held=amounts_at(hold, cap), limits=(), readings=(), queue_ms=0,
         )  # fmt: skip
         return self.granted
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tests.support.ledger_kit import hold, in_force
 from tuckshop.domain.reservation import AtBest, Hold

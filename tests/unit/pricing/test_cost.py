@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.unit.pricing.rows import LIST, chat, embedding, every_row, usages
 from tuckshop.pricing.cost import Usage, cost_of, dearer

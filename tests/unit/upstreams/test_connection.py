@@ -130,6 +130,40 @@ def test_a_huge_head_is_a_failure_even_if_it_comes_in_one_read(cut: int) -> None
     assert [event[0] for event in told.events] == ["error"]
 
 
+def test_a_field_is_told_by_its_name_in_lower_case_and_without_spaces_around_it() -> None:
+    told = Told()
+
+    hear(b"HTTP/1.1 200 OK\r\nX-A:  b: c \t\r\nX-Empty:\r\nContent-Length: 0\r\n\r\n", 10**6, told)
+
+    fields = [(b"x-a", b"b: c"), (b"x-empty", b""), (b"content-length", b"0")]
+    assert told.events == [("head", 200, fields), ("end",)]
+
+
+@pytest.mark.parametrize("cut", [1, 10**6])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-A: b\r\n\tContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\n",
+        b"HTTP/1.1 200 OK\r\nX-A: b\nContent-Length: 2\r\n\r\n",
+        b"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+        b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 500 + b"Content-Length: 2\r\n\r\n",
+    ],
+)
+def test_a_head_that_could_be_read_in_two_ways_or_has_too_many_fields_is_a_failure(
+    head: bytes, cut: int
+) -> None:
+    told = Told()
+
+    pool, transport = hear(head + b"ab", cut, told)
+
+    assert told.events == [("error", "protocol", True)]
+    assert not pool.idle
+    assert not transport.is_open
+
+
 @pytest.mark.parametrize("abort_at", ["head", "data"])
 def test_nothing_is_told_after_an_abort_within_a_callback(abort_at: str) -> None:
     told = Told(abort_at=abort_at)

@@ -8,8 +8,10 @@ the price in a way that nobody here can bound, or leave something at the provide
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from tuckshop.domain.errors import InvalidRequestBodyError, ParameterNotAllowedError
 from tuckshop.protocols.endpoints import Endpoint, ModelFamily
@@ -22,8 +24,7 @@ _CAP_MAX: Final = 2**31  # more tokens than any model makes; keeps sums far from
 CAP_FIELDS: Final = ("max_completion_tokens", "max_tokens")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BodyFacts:
+class BodyFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a body asks for, as far as money, routing and policy need to know."""
 
     model: str  # as the client wrote it, upstream prefix and all

@@ -14,12 +14,6 @@ Headers = list[tuple[bytes, bytes]]
 # All that an upstream's reply may bring along; its account, rate and cookie fields stay here (E4).
 _CLIENT_MAY_SEE: Final = frozenset({b"content-type", b"retry-after", b"retry-after-ms"})
 
-_TOLD_AS: Final = {
-    Metric.REQUESTS: "requests",
-    Metric.TOKENS: "tokens",
-    Metric.INPUT_TOKENS: "tokens",
-    Metric.OUTPUT_TOKENS: "tokens",
-}
 _REQUEST_FIELDS: Final = (
     b"x-ratelimit-limit-requests",
     b"x-ratelimit-remaining-requests",
@@ -30,6 +24,12 @@ _TOKEN_FIELDS: Final = (
     b"x-ratelimit-remaining-tokens",
     b"x-ratelimit-reset-tokens",
 )
+_TOLD_IN: Final = {
+    Metric.REQUESTS: _REQUEST_FIELDS,
+    Metric.TOKENS: _TOKEN_FIELDS,
+    Metric.INPUT_TOKENS: _TOKEN_FIELDS,
+    Metric.OUTPUT_TOKENS: _TOKEN_FIELDS,
+}
 _HOLDERS_OWN: Final = frozenset({"key", "member"})
 _US_PER_MS: Final = 1000
 
@@ -82,32 +82,23 @@ def answer_headers(
 
 def ratelimit_headers(states: Iterable[LimitState], now_us: int) -> Headers:
     """`x-ratelimit-*` of the tightest limit on requests and on tokens that the holder may see; of none, nothing."""
+    tightest: dict[tuple[bytes, bytes, bytes], tuple[int, int, int | None]] = {}
+    for limit, _, used, reserved, resets_at_us, is_visible, _ in states:
+        fields = _TOLD_IN.get(limit.metric) if is_visible else None
+        if fields is None:
+            continue
+        amount = limit.amount
+        left = max(0, amount - used - reserved)
+        found = tightest.get(fields)
+        if found is None or (left, amount) < found[:2]:
+            tightest[fields] = left, amount, resets_at_us
     headers: Headers = []
-    requests: list[LimitState] = []
-    tokens: list[LimitState] = []
-    for state in states:
-        if state.amounts_visible:
-            of_kind = _TOLD_AS.get(state.limit.metric)
-            if of_kind is not None:
-                (requests if of_kind == "requests" else tokens).append(state)
-    if requests:
-        headers += _ratelimit(_REQUEST_FIELDS, requests, now_us)
-    if tokens:
-        headers += _ratelimit(_TOKEN_FIELDS, tokens, now_us)
-    return headers
-
-
-def _ratelimit(
-    names: tuple[bytes, bytes, bytes], states: Sequence[LimitState], now_us: int
-) -> Headers:
-    tightest = states[0] if len(states) == 1 else min(states, key=_tightness)
-    limit, remaining, reset = names
-    headers: Headers = [
-        (limit, b"%d" % tightest.limit.amount),
-        (remaining, b"%d" % tightest.remaining),
-    ]
-    if tightest.resets_at_us is not None:
-        headers.append((reset, go_duration(tightest.resets_at_us - now_us).encode()))
+    for fields in (_REQUEST_FIELDS, _TOKEN_FIELDS):
+        if fields in tightest:
+            left, amount, resets_at_us = tightest[fields]
+            headers += ((fields[0], b"%d" % amount), (fields[1], b"%d" % left))
+            if resets_at_us is not None:
+                headers.append((fields[2], go_duration(resets_at_us - now_us).encode()))
     return headers
 
 
@@ -144,10 +135,6 @@ def field_value(text: str) -> bytes:
     if text.isascii() and text.isprintable():
         return text.encode("ascii")
     return bytes(ord(c) if " " <= c <= "~" else 0x3F for c in text)
-
-
-def _tightness(state: LimitState) -> tuple[int, int]:
-    return state.remaining, state.limit.amount
 
 
 def _output_cap(cap: int, lowered_by: Limit | None, states: Iterable[LimitState]) -> bytes:

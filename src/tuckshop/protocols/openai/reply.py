@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -12,8 +11,7 @@ from tuckshop.domain.usage import Usage
 from tuckshop.protocols.openai.usage import UNREADABLE, decode_usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplyFacts:
+class ReplyFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Each None where the reply does not say, or says it in a form that nobody can read."""
 
     usage: Usage | None
