@@ -7,9 +7,10 @@ and clients match on the code, so it is never reworded.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from tuckshop.domain.reservation import LimitState
+if TYPE_CHECKING:  # errors are wanted where nothing of a call is, as by every command
+    from tuckshop.domain.reservation import LimitState
 
 
 class TuckshopError(Exception):
