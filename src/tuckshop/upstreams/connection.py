@@ -306,6 +306,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._head_bytes += size
             if self._head_bytes > limits.head_max_bytes:
                 raise _MalformedError("the head is too large")
+            if self._unread.count(b"\n") > 1 + limits.head_max_fields:
+                raise _MalformedError("too many header fields")
         elif self._pieces or self._complete:
             self._silent_bytes = 0
         else:
