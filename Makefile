@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes --only-binary :all:
 
 # Front proxies and linters of Debian's that some tests stand behind; where they may not be installed, those are skipped.
-TEST_PACKAGES := nginx caddy yamllint faketime
+TEST_PACKAGES := nginx caddy yamllint faketime strace
 
 .PHONY: help setup run test check fix bench soak lock test-packages
 
