@@ -28,7 +28,8 @@ from typing import Any, Final
 import msgspec
 
 from tuckshop.domain.money import NANO_PER_USD, usd
-from tuckshop.pricing.prices import CapField, Family, ModelPrice, PriceList
+from tuckshop.pricing.images import ImageRule
+from tuckshop.pricing.prices import GENERATING, CapField, Family, ModelPrice, PriceList
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 LIST: Final = ROOT / "src/tuckshop/pricing/prices.json"
@@ -36,7 +37,38 @@ PAGE: Final = ROOT / "docs/reference/pricing.md"
 TABLE_BEGIN: Final = "<!-- models: begin (tools/build_prices.py --docs) -->"
 TABLE_END: Final = "<!-- models: end -->"
 
-FAMILIES: Final[Mapping[str, Family]] = {"chat": "chat", "embedding": "embedding"}
+FAMILIES: Final[Mapping[str, Family]] = {
+    "chat": "chat",
+    "responses": "responses",
+    "completion": "completion",
+    "embedding": "embedding",
+}
+# Where a model of LiteLLM's list must be served, if that list says where it is.
+SERVED_AT: Final[Mapping[Family, str]] = {
+    "chat": "/v1/chat/completions",
+    "responses": "/v1/responses",
+    "embedding": "/v1/embeddings",
+}
+PROVIDERS: Final = frozenset({"openai", "text-completion-openai"})
+# What they are for are tools that the provider runs, for a fee.
+RUNS_TOOLS: Final = re.compile(r"deep-research|computer-use")
+# How images are billed as input, by the beginning of the name; the first that fits. A model that is not here takes
+# none, or how it bills them is not known (docs/reference/pricing.md).
+IMAGE_RULES: Final[tuple[tuple[str, ImageRule], ...]] = (
+    (r"gpt-4o-mini", "tiles-2833-5667"),
+    (r"gpt-4\.1-mini|gpt-5-mini|gpt-5\.4-mini", "patches-1536-x1.62"),
+    (r"gpt-4\.1-nano|gpt-5-nano|gpt-5\.4-nano", "patches-1536-x2.46"),
+    (r"o4-mini", "patches-1536-x1.72"),
+    (r"o[13](-pro)?(-\d{4}-\d{2}-\d{2})?$", "tiles-75-150"),
+    (r"gpt-4o|gpt-4\.1|gpt-4-turbo", "tiles-85-170"),
+    (r"gpt-5(-pro|-chat|-chat-latest)?(-\d{4}-\d{2}-\d{2})?$", "tiles-70-140"),
+    # Not in the provider's table: as dear as the dearest of its neighbours.
+    (r"gpt-5\.1-codex-mini", "flat-2489"),
+    (r"gpt-5\.1|gpt-5-codex", "flat-1844"),
+    (r"gpt-5\.2|gpt-5\.3-codex", "patches-1536-x1.2"),
+    (r"gpt-5\.4|gpt-5\.5", "patches-10000-x1.2"),
+    (r"gpt-5\.6|gpt-6", "patches-unlimited-x1.2"),
+)
 # They answer on /chat/completions, and what they are for is billed by units that are not text tokens.
 OTHER_UNITS: Final = re.compile(r"audio|realtime|image|tts|transcribe|whisper|live")
 SEARCHES: Final = re.compile(r"-search-(preview|api)\b")
@@ -117,7 +149,7 @@ class LiteLlm:
         folder = Path(next(iter(spec.submodule_search_locations)))
         text = (folder / "model_prices_and_context_window_backup.json").read_text("utf-8")
         rows = json.loads(text, parse_float=Decimal)  # decimal text: no float on the way
-        ours = {name: row for name, row in rows.items() if row.get("litellm_provider") == "openai"}
+        ours = {name: row for name, row in rows.items() if row.get("litellm_provider") in PROVIDERS}
         return cls(version=importlib.metadata.version("litellm"), rows=ours)
 
     def listing(self, model: str) -> Listing:
@@ -279,11 +311,14 @@ def _left_out(model: str, facts: Mapping[str, Any]) -> str | None:
     endpoints = facts.get("supported_endpoints")
     if OTHER_UNITS.search(model):
         return "billed by other units than text tokens"
-    if endpoints and not {"/v1/chat/completions", "/v1/embeddings"} & set(endpoints):
-        return "not served by the chat endpoint"
+    if RUNS_TOOLS.search(model):
+        return "made for tools that the provider runs"
+    place = SERVED_AT.get(FAMILIES[facts["mode"]])
+    if endpoints and place not in endpoints:
+        return f"not served at {place}"
     if not facts.get("max_input_tokens"):
         return "no input limit is known"
-    if facts["mode"] == "chat" and not facts.get("max_output_tokens"):
+    if FAMILIES[facts["mode"]] in GENERATING and not facts.get("max_output_tokens"):
         return "no output limit is known"
     return None
 
@@ -310,15 +345,21 @@ def _row(
         family=family,
         context_tokens=max(takes_in, context_tokens or 0),
         max_input_tokens=takes_in,
-        max_output_tokens=_gives_out(model, facts) if family == "chat" else None,
+        max_output_tokens=_gives_out(model, facts) if family in GENERATING else None,
         reasons=reasons,
         cap_field=cap,
+        images=image_rule(model) if facts.get("supports_vision") else None,
         search=bool(SEARCHES.search(model)),
         ends=date.fromisoformat(ends) if ends else None,
         source=source,
         dated=on,
         **dict(rates),  # type: ignore[arg-type]  # each key is a rate's field
     )
+
+
+def image_rule(model: str) -> ImageRule | None:
+    """How *model* bills images as input; None: not known."""
+    return next((rule for pattern, rule in IMAGE_RULES if re.match(pattern, model)), None)
 
 
 def _gives_out(model: str, facts: Mapping[str, Any]) -> int:
@@ -358,13 +399,14 @@ def as_text(rows: list[ModelPrice]) -> str:
 def models_table(prices: PriceList) -> str:
     """The table of docs/reference/pricing.md: a line per undated name, and its snapshots beside it."""
     lines = [
-        "| model | in | cached | cache write | out | above the cliff: in / out | takes in / gives out | ends |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| model | in | cached | cache write | out | above the cliff: in / out | takes in / gives out | images"
+        " | ends |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in prices.rows():
         name = f"`{row.model}`" + (" (searches)" if row.search else "")
         if row.free:
-            lines.append(f"| {name} | free | | | | | {row.max_input_tokens:,} | |")
+            lines.append(f"| {name} | free | | | | | {row.max_input_tokens:,} | | |")
             continue
         cliff = f"{_usd(row.long_input)} / {_usd(row.long_output)}" if row.long_input else ""
         size = f"{row.max_input_tokens:,}"
@@ -373,7 +415,9 @@ def models_table(prices: PriceList) -> str:
         write += f", 12 h {_usd(row.cache_write_12h)}" if row.cache_write_12h else ""
         rates = (_usd(row.input), _usd(row.cached_input), write, _usd(row.output), cliff)
         lines.append(
-            f"| {name} | {' | '.join(rates)} | {size} | {row.ends or ''} |".replace("  ", " ")
+            f"| {name} | {' | '.join(rates)} | {size} | {row.images or ''} | {row.ends or ''} |".replace(
+                "  ", " "
+            )
         )
     return "\n".join(lines)
 

@@ -190,6 +190,7 @@ async def start(settings: Settings) -> Server:
             body_max_bytes={
                 "": settings.edge.body_max_bytes,
                 "chat": settings.edge.chat_body_max_bytes,
+                "responses": settings.edge.chat_body_max_bytes,
             },
             loop=loop,
             watch=metrics,

@@ -114,7 +114,7 @@ def test_an_expired_key_is_refused(server: Server, new_key: NewKey) -> None:
     [
         ("/chat/completions", "/v1/chat/completions"),
         ("/v1/v1/chat/completions", "/v1/chat/completions"),
-        ("/v1/responses", "/v1/chat/completions"),
+        ("/v1/images/generations", "/v1/chat/completions"),
         ("/v1/nothing/like/this", "/v1/chat/completions"),
         ("/", "/v1/chat/completions"),
     ],
@@ -171,7 +171,7 @@ def test_the_upstreams_prefix_is_taken_off(server: Server, new_key: NewKey) -> N
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"prediction": {"type": "content", "content": "x"}}, "prediction"),
         ({"an_unknown_one": 1}, "an_unknown_one"),
-        ({"messages": parts({"type": "image_url", "image_url": {"url": "https://x"}})}, "messages"),
+        ({"messages": parts({"type": "input_audio", "input_audio": {"data": ""}})}, "messages"),
         ({"messages": parts({"type": "file", "file": {"file_id": "file-1"}})}, "messages"),
         ({"model": "gpt-4o-mini-search-preview"}, "model"),
     ],

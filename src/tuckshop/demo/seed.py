@@ -41,7 +41,10 @@ from tuckshop.storage.database import prepare
 from tuckshop.storage.writer import Writer
 
 BEFORE_US: Final = 2 * 86_400 * US_PER_SECOND  # how long before its week the class was set up
-_BY_FAMILY: Final[dict[str, Endpoint]] = {row.family: row for row in ENDPOINTS if row.family}
+# The first of the table that takes models of the family.
+_BY_FAMILY: Final[dict[str, Endpoint]] = {
+    family: row for row in reversed(ENDPOINTS) for family in row.families
+}
 
 
 class MovedClock:

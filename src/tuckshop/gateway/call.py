@@ -24,9 +24,10 @@ from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import AtBest, CapWish, Hold, HoldTerms, LimitInForce
 from tuckshop.pricing.bound import input_bound, terms_of
 from tuckshop.pricing.encodings import Counting, counting_of
+from tuckshop.pricing.images import image_tokens
 from tuckshop.pricing.prices import ModelPrice, PriceList, nearest
 from tuckshop.protocols.endpoints import Endpoint
-from tuckshop.protocols.openai.facts import BodyFacts
+from tuckshop.protocols.openai.body import BodyFacts
 
 FLOOR_TOKENS: Final = 16  # a shorter answer is no answer
 
@@ -64,6 +65,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         if usual is None:
             usual = self.price.max_output_tokens
         return usual is not None and cap < usual
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing of it is billed, whatever its reply says."""
+        return self.endpoint.free or (self.price is not None and self.price.free)
 
     def hold(self) -> Hold:
         """What is to be reserved before this call may be dispatched."""
@@ -125,15 +131,19 @@ def course_of(
             another family than the endpoint.
     """
     price = priced_model(asked, policy=policy, prices=prices, upstream=upstream)
-    if price.family != endpoint.family:
+    if price.family not in endpoint.families:
         raise ParameterNotAllowedError("model", f"{price.model} is no model for this endpoint")
-    is_flat = price.long_context_start is None
+    terms = None
+    if endpoint.free:
+        terms = FREE
+    elif price.long_context_start is None:
+        terms = terms_of(price, input_bound=0, may_keep_12h=False)
     limits = limits_for(policy, price.model, price.aliases, endpoint.group)
-    matters = any(limit.limit.metric in _COUNTS_INPUT for limit in limits)
+    matters = not endpoint.free and any(limit.limit.metric in _COUNTS_INPUT for limit in limits)
     return Course(
         price=price,
         limits=limits,
-        terms=terms_of(price, input_bound=0, may_keep_12h=False) if is_flat else None,
+        terms=terms,
         counting=counting_of(price) if may_count and matters else None,
     )
 
@@ -173,18 +183,27 @@ def priced_model(asked: str, *, policy: Policy, prices: PriceList, upstream: str
 def bounded(
     facts: BodyFacts, price: ModelPrice, *, policy: Policy, endpoint: Endpoint, saved: int = 0
 ) -> tuple[int, CapWish]:
-    """(the most input tokens, the cap the call would like) of a body; *saved*: of its bytes, by counting exactly."""
+    """
+    (the most input tokens, the cap the call would like) of a body.
+
+    Args:
+        saved: Of its bytes, by counting exactly.
+    Raises:
+        ParameterNotAllowedError: It has an image that the model does not take, or of which nobody knows the cost.
+    """
     tokens = input_bound(
         text_bytes=facts.text_bytes - saved,
         messages=facts.messages,
         tools=facts.tools,
         schema_properties=facts.schema_properties,
         token_ids=facts.token_ids,
+        image_tokens=_image_tokens(facts, price),
+        prompts=facts.prompts,
         price=price,
     )
-    if price.free:
+    if price.free or endpoint.free:
         tokens = 0  # nothing of a free call is billed, tokens neither
-    if not endpoint.generates:
+    if not endpoint.generates or facts.cap_wanted == 0:
         return tokens, CapWish(wanted=0, greatest=0, least=0)
     assert price.max_output_tokens is not None  # the price list has no chat model without
     greatest = price.max_output_tokens
@@ -194,3 +213,21 @@ def bounded(
     wanted = None if facts.cap_wanted is None else min(facts.cap_wanted, greatest)
     least = min(floor, greatest if wanted is None else wanted)
     return tokens, CapWish(wanted=wanted, greatest=greatest, least=least, choices=facts.choices)
+
+
+def _image_tokens(facts: BodyFacts, price: ModelPrice) -> int:
+    total = 0
+    for image in facts.images:
+        if price.images is None:
+            raise ParameterNotAllowedError(
+                image.path, f"{price.model} takes no images, or what they cost with it is not known"
+            )
+        tokens = image_tokens(price.images, pixels=image.pixels, detail=image.detail)
+        if tokens is None:
+            raise ParameterNotAllowedError(
+                image.detail_path,
+                f"with {price.model} an image costs by its pixels, and how many these are cannot be read here:"
+                " say `high` or `low`, or send the image itself as a data URL",
+            )
+        total += tokens
+    return total

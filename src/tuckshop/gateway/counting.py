@@ -11,7 +11,7 @@ from tuckshop.gateway.call import Course
 from tuckshop.pricing.bound import tokens_saved
 from tuckshop.pricing.encodings import Counting
 from tuckshop.protocols.endpoints import Endpoint
-from tuckshop.protocols.openai.facts import BodyFacts
+from tuckshop.protocols.openai.body import BodyFacts
 from tuckshop.protocols.openai.long_texts import LONG_BYTES, long_texts
 
 TEXT_MAX_BYTES: Final = 1 << 20  # what is longer goes by its bytes

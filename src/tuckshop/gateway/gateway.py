@@ -64,7 +64,8 @@ from tuckshop.pricing.prices import ModelPrice, PriceList
 from tuckshop.protocols import json_body
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai import errors as wording
-from tuckshop.protocols.openai.facts import BodyFacts, understand, unknown_parameter
+from tuckshop.protocols.openai.body import BodyFacts
+from tuckshop.protocols.openai.facts import understand, unknown_parameter
 from tuckshop.protocols.openai.headers import answer_headers, upstream_headers
 from tuckshop.protocols.openai.outgoing import Profile, rewrite
 from tuckshop.protocols.openai.table import GROUPS, model_in, route

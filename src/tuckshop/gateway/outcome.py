@@ -56,6 +56,7 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
     answered_price: ModelPrice | None  # of `model`, where the price list knows it
     tier: str | None = None  # `service_tier`, as the reply says
     saw_output: bool = False  # the reply held text of the model
+    prompts: int = 1  # of the call: inputs that each went to the model by themselves
 
 
 def charge_reported(
@@ -72,7 +73,10 @@ def charge_reported(
     By the dearer of the model asked for and the one that answered; a dearer tier by the most that it can cost.
     """
     usage = reported.usage
-    if usage is None or not is_plausible(usage, price, granted, saw_output=reported.saw_output):
+    saw_output, prompts = reported.saw_output, reported.prompts
+    if usage is None or not is_plausible(
+        usage, price, granted, saw_output=saw_output, prompts=prompts
+    ):
         return charge_bound(granted, outcome=outcome, flags=flags)
     answered = reported.answered_price
     if answered is None and reported.model is not None and reported.model != price.model:
@@ -139,23 +143,30 @@ def void(granted: Granted, *, outcome: Outcome, flags: frozenset[Flag] = frozens
 
 
 def is_plausible(
-    usage: Usage, price: ModelPrice, granted: Granted, *, saw_output: bool = False
+    usage: Usage,
+    price: ModelPrice,
+    granted: Granted,
+    *,
+    saw_output: bool = False,
+    prompts: int = 1,
 ) -> bool:
     """
     Can these numbers be? No credit is ever given on numbers that cannot.
 
-    More than was held is plausible (an overrun, charged and logged); more than the model's window per choice, no
-    input at all where text was sent, or no output where some was seen, is not.
+    More than was held is plausible (an overrun, charged and logged); more than the model's window per input or choice,
+    no input at all where text was sent, or no output where some was seen, is not.
     """
     if not usage.is_consistent or (saw_output and granted.cap and not usage.output_tokens):
         return False
     if granted.held.input_tokens and not usage.input_tokens:
         return False
     if not granted.cap:
-        return not usage.output_tokens and _fits(usage.input_tokens, takes_in(price))
+        return not usage.output_tokens and _fits(usage.input_tokens, takes_in(price, prompts))
     choices = granted.held.output_tokens // granted.cap
     window = takes_in(price)
-    return _fits(usage.input_tokens, window) and _fits(usage.output_tokens // choices, window)
+    return _fits(usage.input_tokens, takes_in(price, prompts)) and _fits(
+        usage.output_tokens // choices, window
+    )
 
 
 def _fits(tokens: int, most: int | None) -> bool:

@@ -41,9 +41,10 @@ from tuckshop.gateway.drains import Drains
 from tuckshop.pricing.cost import Usage
 from tuckshop.pricing.prices import ModelPrice, PriceList
 from tuckshop.protocols.openai import errors as wording
+from tuckshop.protocols.openai.events import EventMeter
 from tuckshop.protocols.openai.headers import Headers, answer_headers, ratelimit_headers
 from tuckshop.protocols.openai.reply import has_output, usage_of, usage_of_tail
-from tuckshop.protocols.openai.stream import StreamMeter
+from tuckshop.protocols.openai.typed_stream import meter_for
 from tuckshop.upstreams.exchange import UpstreamExchange
 from tuckshop.upstreams.failure import TimeoutKind, UpstreamFailure
 
@@ -110,7 +111,7 @@ class Relay:
         self._on_done = on_done
         self._upstream: UpstreamExchange | None = None
         self._flags: set[Flag] = {"clamped"} if granted.lowered_by else set()
-        self._meter: StreamMeter | None = None
+        self._meter: EventMeter | None = None
         self._decoder: Decoder | None = None
         self._body = bytearray()
         self._beginning = b""  # of a reply too long to be kept
@@ -172,9 +173,9 @@ class Relay:
                 self._break_off(f"a reply coded as {coding[:32]!r}")
                 return
         facts = self._call.facts
-        if 200 <= status < 300 and content_type.lower().startswith(b"text/event-stream"):
-            strip = bool(facts and facts.stream and not facts.wants_usage)
-            self._meter = StreamMeter(strip_usage_chunk=strip, credential=self._tools.credential)
+        is_stream = content_type.lower().startswith(b"text/event-stream")
+        if 200 <= status < 300 and is_stream and facts is not None:
+            self._meter = meter_for(self._call.endpoint, facts, self._tools.credential)
             self._send_head()
 
     def on_data(self, data: bytes) -> None:
@@ -340,13 +341,13 @@ class Relay:
             headers += ratelimit_headers(self._granted.states, self._granted.at_us)
             exchange.reply(status, headers, body)
         elif self._meter is not None:
-            exchange.end(wording.stream_error(refusal))
+            exchange.end(self._meter.refusal(refusal))
         else:
             exchange.abort()  # in the middle of a body of stated length: only a broken connection is honest
 
     # ── how it ends ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _end_of_stream(self, meter: StreamMeter) -> None:
+    def _end_of_stream(self, meter: EventMeter) -> None:
         rest = meter.finish()
         self._charge_reported(
             meter.final_usage, meter.model, meter.service_tier, saw_output=meter.has_output
@@ -369,7 +370,7 @@ class Relay:
 
     def _end_of_whole_reply(self) -> None:
         body = bytes(self._body)
-        if self._call.price is not None and self._call.price.free:
+        if self._call.is_free:
             cost_nano: int | None = self._charge_free()
         else:
             is_tail = self._head_sent
@@ -382,7 +383,8 @@ class Relay:
                     told.usage,
                     told.model,
                     told.service_tier,
-                    saw_output=says_nothing and (is_tail or has_output(body)),
+                    saw_output=says_nothing
+                    and (is_tail or has_output(body, self._call.endpoint.events)),
                 )
         if not self._head_sent:
             self._send_whole(body, cost_nano=cost_nano)
@@ -462,6 +464,7 @@ class Relay:
                 answered_price=self._tools.prices.find(model) if model else None,
                 tier=tier,
                 saw_output=saw_output,
+                prompts=self._call.facts.prompts if self._call.facts else 1,
             ),
             granted=self._granted,
             price=self._price(),

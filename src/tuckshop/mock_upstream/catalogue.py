@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from tuckshop.mock_upstream.errors import ApiError, unknown_model
 
-Family = Literal["chat", "embedding", "moderation"]
+Family = Literal["chat", "responses", "completion", "embedding", "moderation"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +119,14 @@ _WRITING: Final = (
     "daybreak-blue-latest",
     "daybreak-red-latest",
 )
+# Served by the Responses API alone.
+_RESPONSES: Final = ("gpt-5-codex", "gpt-5.1-codex", "gpt-5.2-codex", "gpt-5.3-codex", "gpt-5-pro")
+_COMPLETION: Final[dict[str, tuple[str, int]]] = {
+    "gpt-3.5-turbo-instruct": ("gpt-3.5-turbo-instruct", 4_097),
+    "gpt-3.5-turbo-instruct-0914": ("gpt-3.5-turbo-instruct", 4_097),
+    "babbage-002": ("babbage-002", 16_384),
+    "davinci-002": ("davinci-002", 16_384),
+}
 _EMBEDDING: Final[dict[str, tuple[str, int, bool]]] = {
     "text-embedding-3-small": ("text-embedding-3-small", 1536, True),
     "text-embedding-3-large": ("text-embedding-3-large", 3072, True),
@@ -132,6 +140,7 @@ _MODERATION: Final[dict[str, str]] = {
     "text-moderation-stable": "text-moderation-007",
     "text-moderation-007": "text-moderation-007",
 }
+_ALSO: Final = ("chat", "responses")  # every chat model answers there too
 SCRIPTED: Final = ("mock-", "fault-")  # made-up models, one for each script; not listed
 
 
@@ -165,6 +174,28 @@ def _models() -> dict[str, MockModel]:
     models += [
         MockModel(
             name=name,
+            answers_as=name,
+            family="responses",
+            reasons=True,
+            caches=True,
+            context_tokens=400_000,
+            output_max_tokens=128_000,
+        )
+        for name in _RESPONSES
+    ]
+    models += [
+        MockModel(
+            name=name,
+            answers_as=answers_as,
+            family="completion",
+            context_tokens=context,
+            output_max_tokens=4_096,
+        )
+        for name, (answers_as, context) in _COMPLETION.items()
+    ]
+    models += [
+        MockModel(
+            name=name,
             answers_as=answers_as,
             family="embedding",
             context_tokens=8_192,
@@ -191,16 +222,16 @@ def find_model(name: str, family: Family) -> MockModel:
         ApiError: The account has no such model, or it is of another family.
     """
     model = MODELS.get(name)
-    if model is not None and model.family == family:
+    if model is not None and (model.family == family or (model.family, family) == _ALSO):
         return model
     if name.startswith(SCRIPTED):
         return MockModel(name=name, answers_as=name, family=family, dimensions=1536, shortens=True)
     if model is None:
         raise unknown_model(name)
-    if family == "chat":
+    if family in ("chat", "responses", "completion"):
         raise ApiError(
             404,
-            "This is not a chat model and thus not supported in the v1/chat/completions endpoint.",
+            f"This is not a {family} model and thus not supported in this endpoint. Did you mean to use another one?",
             param="model",
         )
     raise ApiError(403, f"You are not allowed to use the model {name} here.", param="model")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -35,6 +35,7 @@ class Choice:
     reasoning_tokens: int = 0
     called: str | None = None  # the function called; the pieces are its arguments
     call_kind: str = "function"
+    echoed: str = ""  # the prompt, where a completion repeats it
 
     @property
     def tokens(self) -> int:
@@ -47,6 +48,7 @@ class Thought:
 
     request: ChatRequest
     choices: list[Choice]
+    thrown_away: list[Choice] = field(default_factory=list)  # generated, and not among the best
     reply_tail: bytes | None = None
     stream_tails: list[tuple[int, bytes]] | None = None
 
@@ -116,7 +118,10 @@ class Answer:
 
     def usage(self, output_tokens: int) -> Any:
         """What the reply says of its first *output_tokens*."""
-        usage = usage_of(self, output_tokens)
+        return self.distorted(usage_of(self, output_tokens))
+
+    def distorted(self, usage: dict[str, Any]) -> Any:
+        """*usage*, or what a script makes of it."""
         if self.distort is None:
             return usage
         # By `json`, since a script's numbers may be larger than msgspec's.
@@ -124,7 +129,7 @@ class Answer:
 
     @property
     def output_tokens(self) -> int:
-        return sum(choice.tokens for choice in self.choices)
+        return sum(choice.tokens for choice in (*self.choices, *self.thought.thrown_away))
 
     @property
     def fingerprint(self) -> str | None:

@@ -9,8 +9,9 @@ from tuckshop.mock_upstream import parameters
 from tuckshop.mock_upstream.catalogue import MockModel, find_model
 from tuckshop.mock_upstream.errors import ApiError, missing, wrong_type, wrong_value
 from tuckshop.mock_upstream.markers import read_markers, without_markers
+from tuckshop.mock_upstream.pictures import picture_tokens
 from tuckshop.mock_upstream.tokens import (
-    PER_IMAGE,
+    PER_FILE,
     PER_MESSAGE,
     PER_REPLY,
     count_text,
@@ -52,13 +53,13 @@ def read_chat(body: object) -> ChatRequest:
     model = find_model(given["model"], "chat")
     if model.reasons:
         parameters.check_for_reasoning(given)
-    texts, prompt, tokens, last_role = _read_messages(given["messages"])
-    tokens += _count_definitions(given)
+    texts, prompt, tokens, last_role = _read_messages(given["messages"], model.name)
+    tokens += count_definitions(given)
     stream = given.get("stream", False)
     options = given.get("stream_options", {})
-    _check_stream_options(options, stream=stream)
+    check_stream_options(options, stream=stream)
     _check_format(given, texts)
-    _check_stop(given.get("stop", []))
+    check_stop(given.get("stop", []))
     if tokens > model.context_tokens:
         raise ApiError(
             400,
@@ -84,7 +85,7 @@ def read_chat(body: object) -> ChatRequest:
     )
 
 
-def _read_messages(messages: list[Any]) -> tuple[list[str], str, int, str]:
+def _read_messages(messages: list[Any], model: str) -> tuple[list[str], str, int, str]:
     """(all texts, the last user message, input tokens, the last role)"""
     if not messages:
         raise ApiError(
@@ -106,7 +107,7 @@ def _read_messages(messages: list[Any]) -> tuple[list[str], str, int, str]:
             raise wrong_value(
                 f"{where}.role", f"Invalid value: '{role}'. Supported values are: {listed}."
             )
-        content, count = _read_content(message.get("content"), f"{where}.content")
+        content, count = _read_content(message.get("content"), f"{where}.content", model)
         tokens += PER_MESSAGE + count_text(content) + count
         for extra in ("tool_calls", "function_call", "name"):
             if extra in message:
@@ -117,7 +118,7 @@ def _read_messages(messages: list[Any]) -> tuple[list[str], str, int, str]:
     return texts, prompt, tokens, role
 
 
-def _read_content(content: Any, where: str) -> tuple[str, int]:
+def _read_content(content: Any, where: str, model: str) -> tuple[str, int]:
     """(the text, tokens of what is not text)"""
     if content is None:
         return "", 0
@@ -136,14 +137,20 @@ def _read_content(content: Any, where: str) -> tuple[str, int]:
             if not isinstance(text, str):
                 raise wrong_type(f"{where}[{index}].{kind}", "a string", text)
             texts.append(text)
-        elif kind in ("image_url", "input_audio", "file"):
-            tokens += PER_IMAGE
+        elif kind == "image_url":
+            shown = part.get(kind)
+            if not isinstance(shown, dict):
+                raise wrong_type(f"{where}[{index}].image_url", "an object", shown)
+            url, detail = shown.get("url"), shown.get("detail")
+            tokens += picture_tokens(url, detail, model, f"{where}[{index}].image_url")
+        elif kind in ("input_audio", "file"):
+            tokens += PER_FILE
         else:
             raise wrong_value(f"{where}[{index}].type", f"Invalid value: '{kind}'.")
     return "".join(texts), tokens
 
 
-def _count_definitions(given: dict[str, Any]) -> int:
+def count_definitions(given: dict[str, Any]) -> int:
     """Tokens of tools, functions and the reply's schema, each of which must be well formed."""
     for index, tool in enumerate(given.get("tools", [])):
         kind = tool.get("type") if isinstance(tool, dict) else None
@@ -172,7 +179,8 @@ def _check_definition(definition: Any, where: str) -> None:
         raise wrong_type(f"{where}.parameters", "an object", definition["parameters"])
 
 
-def _check_stream_options(options: dict[str, Any], *, stream: bool) -> None:
+def check_stream_options(options: dict[str, Any], *, stream: bool) -> None:
+    """Raise ApiError for options of a stream that the provider does not know."""
     if options and not stream:
         raise ApiError(
             400,
@@ -191,7 +199,8 @@ def _check_stream_options(options: dict[str, Any], *, stream: bool) -> None:
             raise wrong_type(f"stream_options.{name}", "a boolean", value)
 
 
-def _check_stop(stop: str | list[Any]) -> None:
+def check_stop(stop: str | list[Any]) -> None:
+    """Raise ApiError for stop sequences that are none, or too many."""
     for index, word in enumerate([stop] if isinstance(stop, str) else stop):
         if not isinstance(word, str):
             raise wrong_type(f"stop[{index}]", "a string", word)

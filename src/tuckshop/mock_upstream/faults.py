@@ -8,9 +8,10 @@ might: a reply that is cut or hidden was generated and is billed; one that is re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from tuckshop.mock_upstream.chat_answer import Answer
 from tuckshop.mock_upstream.errors import error_body
 from tuckshop.mock_upstream.script import Refusal, Script
 
@@ -51,21 +52,35 @@ def _page(status: int, title: bytes) -> Script:
     )
 
 
-_TOTALS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
+_TOTALS: Final = (
+    "prompt_tokens",
+    "completion_tokens",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+)
+
+
+def _each(usage: dict[str, Any], become: Callable[[int], Any]) -> dict[str, Any]:
+    """*usage* with each of its totals become another."""
+    return usage | {name: become(usage[name]) for name in _TOTALS if name in usage}
+
+
+def _more_cached(usage: dict[str, Any]) -> dict[str, Any]:
+    name = "prompt_tokens" if "prompt_tokens" in usage else "input_tokens"
+    return usage | {f"{name}_details": {"cached_tokens": usage[name] + 1}}
+
+
 # What `usage` holds instead of the truth; a function of the true object.
 ODD_USAGE: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
     "null": lambda usage: None,
-    "zero": lambda usage: usage | dict.fromkeys(_TOTALS, 0),
-    "negative": lambda usage: usage | {name: -usage[name] for name in _TOTALS if name in usage},
-    "huge": lambda usage: usage | dict.fromkeys(_TOTALS, 10**15),
-    "beyond-64-bit": lambda usage: usage | dict.fromkeys(_TOTALS, 10**30),
-    "strings": lambda usage: usage | {name: str(usage[name]) for name in _TOTALS if name in usage},
-    "fractions": lambda usage: (
-        usage | {name: usage[name] + 0.5 for name in _TOTALS if name in usage}
-    ),
-    "cached-above-input": lambda usage: (
-        usage | {"prompt_tokens_details": {"cached_tokens": usage["prompt_tokens"] + 1}}
-    ),
+    "zero": lambda usage: _each(usage, lambda count: 0),
+    "negative": lambda usage: _each(usage, lambda count: -count),
+    "huge": lambda usage: _each(usage, lambda count: 10**15),
+    "beyond-64-bit": lambda usage: _each(usage, lambda count: 10**30),
+    "strings": lambda usage: _each(usage, str),
+    "fractions": lambda usage: _each(usage, lambda count: count + 0.5),
+    "cached-above-input": _more_cached,
     "no-details": lambda usage: {name: usage[name] for name in _TOTALS if name in usage},
     "a-list": lambda usage: [usage],
 }
@@ -295,3 +310,20 @@ FAULTS: Final[Mapping[str, Fault]] = {
     ),
     "other-tier": Fault("says that it served the priority tier", Script(service_tier="priority")),
 }
+
+
+def distort(answer: Answer, script: Script) -> None:
+    """Change in *answer* itself what *script* says."""
+    if not script.departs:
+        return
+    answer.altered = True
+    if script.model is not None:
+        answer.model = script.model
+    if script.service_tier is not None:
+        answer.service_tier = script.service_tier
+    if script.usage_value is not None:
+        answer.distort = ODD_USAGE[script.usage_value]
+    if script.padding_bytes and answer.choices[0].pieces:
+        first, *others = answer.choices
+        pieces = [first.pieces[0] + "x" * script.padding_bytes, *first.pieces[1:]]
+        answer.choices = [replace(first, pieces=pieces), *others]

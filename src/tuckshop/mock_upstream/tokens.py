@@ -14,7 +14,7 @@ from zlib import crc32
 PER_MESSAGE: Final = 3  # what the chat format adds to each message
 PER_REPLY: Final = 3  # and to the beginning of the reply
 PER_TOOL: Final = 7
-PER_IMAGE: Final = 85
+PER_FILE: Final = 85
 DENSE_BYTES: Final = 256
 
 _TEXT: Final = (

@@ -8,15 +8,15 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from tuckshop.mock_upstream import embeddings, moderations
+from tuckshop.mock_upstream import completions, embeddings, moderations, parameters
 from tuckshop.mock_upstream.bill import Bill, BillEntry, Record
 from tuckshop.mock_upstream.catalogue import MODELS, MockModel
-from tuckshop.mock_upstream.chat_answer import Answer, Thought, Thoughts, make_answer, think
+from tuckshop.mock_upstream.chat_answer import Thought, Thoughts, make_answer, think
 from tuckshop.mock_upstream.chat_reply import reply_bytes
 from tuckshop.mock_upstream.chat_request import ChatRequest, read_chat
 from tuckshop.mock_upstream.chat_stream import stream_frames
@@ -32,10 +32,12 @@ from tuckshop.mock_upstream.errors import (
     wrong_key,
     wrong_method,
 )
-from tuckshop.mock_upstream.faults import FAULTS, ODD_USAGE
+from tuckshop.mock_upstream.faults import FAULTS, ODD_USAGE, distort
 from tuckshop.mock_upstream.markers import number
 from tuckshop.mock_upstream.options import MockOptions
 from tuckshop.mock_upstream.reply_head import ReplyHead
+from tuckshop.mock_upstream.responses_reply import response_bytes, response_frames
+from tuckshop.mock_upstream.responses_request import read_response
 from tuckshop.mock_upstream.script import Refusal, Script
 from tuckshop.mock_upstream.scripting import script_for
 from tuckshop.mock_upstream.state import CACHED_FROM_TOKENS, Running, State
@@ -76,6 +78,9 @@ class MockUpstream:
         self._at_once = not options.tokens_per_second and not options.first_token_ms
         self._posts: dict[str, Callable[[_Call, bytes], None]] = {
             "/v1/chat/completions": self._chat,
+            "/v1/completions": self._completions,
+            "/v1/responses": self._responses,
+            "/v1/responses/input_tokens": self._input_tokens,
             "/v1/embeddings": self._embeddings,
             "/v1/moderations": self._moderations,
         }
@@ -166,7 +171,22 @@ class MockUpstream:
         self._reply(call, model.to_json())
 
     def _chat(self, call: _Call, body: bytes) -> None:
-        thought = self._think(body)
+        self._generate(call, self._think(body), stream_frames, reply_bytes)
+
+    def _completions(self, call: _Call, body: bytes) -> None:
+        thought = completions.think_completion(_parse(body))
+        self._generate(call, thought, completions.stream_frames, completions.reply_bytes)
+
+    def _responses(self, call: _Call, body: bytes) -> None:
+        thought = think(read_response(_parse(body)))
+        self._generate(call, thought, response_frames, response_bytes)
+
+    def _input_tokens(self, call: _Call, body: bytes) -> None:
+        request = read_response(_parse(body), parameters.INPUT_TOKENS)
+        self._reply(call, {"object": "response.input_tokens", "input_tokens": request.input_tokens})
+
+    def _generate(self, call: _Call, thought: Thought, frames_of: Any, bytes_of: Any) -> None:
+        """Answer with *thought*: as the frames of a stream, or as the bytes of one reply."""
         request = thought.request
         script = script_for(
             self.state, self._healthy, request.model.name, request.markers, call.client_id
@@ -182,7 +202,7 @@ class MockUpstream:
             cache_write_tokens=written,
         )
         if script is not self._healthy:
-            _distort(answer, script)
+            distort(answer, script)
         entry = self._open_entry(
             call,
             request.model,
@@ -202,12 +222,12 @@ class MockUpstream:
                 input_tokens=request.input_tokens,
                 content_type=b"text/event-stream; charset=utf-8",
             )
-            frames = stream_frames(answer, usage=script.usage_place)
+            frames = frames_of(answer, usage=script.usage_place)
             wire = stream_wire(call.exchange, fields, frames, script)
             after_leave = self.options.after_leave_tokens
             self._deliver(call, wire, script, entry, after_leave, request.markers)
             return
-        reply = reply_bytes(answer, with_usage=script.usage_place != "absent")
+        reply = bytes_of(answer, with_usage=script.usage_place != "absent")
         self._answer(call, reply, script, entry, total, request.input_tokens, request.markers)
 
     def _think(self, body: bytes) -> Thought:
@@ -377,6 +397,8 @@ class MockUpstream:
         names = {
             call.upstream_id,
             f"chatcmpl-{call.number}",
+            f"cmpl-{call.number}",
+            f"resp_{call.number}",
             call.client_id,
             markers.get("lockstep"),
         }
@@ -394,20 +416,3 @@ def _parse(body: bytes) -> object:
 def _dump(reply: dict[str, Any]) -> bytes:
     """By `json`, since a script's numbers may be larger than msgspec's."""
     return json.dumps(reply, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _distort(answer: Answer, script: Script) -> None:
-    """What a script changes in the answer itself."""
-    if not script.departs:
-        return
-    answer.altered = True
-    if script.model is not None:
-        answer.model = script.model
-    if script.service_tier is not None:
-        answer.service_tier = script.service_tier
-    if script.usage_value is not None:
-        answer.distort = ODD_USAGE[script.usage_value]
-    if script.padding_bytes and answer.choices[0].pieces:
-        first, *others = answer.choices
-        pieces = [first.pieces[0] + "x" * script.padding_bytes, *first.pieces[1:]]
-        answer.choices = [replace(first, pieces=pieces), *others]

@@ -30,6 +30,20 @@ _ERROR: Final = json.loads(
     error_body("The server had an error while processing your request.", "server_error", None, None)
 )
 _ERROR_EVENT: Final = b"data: " + json.dumps(_ERROR).encode() + b"\n\n"
+# The same among typed events, which have no object around it.
+_TYPED_ERROR_EVENT: Final = (
+    b"event: error\ndata: "
+    + json.dumps(
+        {
+            "type": "error",
+            "code": "server_error",
+            "message": _ERROR["error"]["message"],
+            "param": None,
+            "sequence_number": 99,
+        }
+    ).encode()
+    + b"\n\n"
+)
 _GARBAGE: Final = b"xyz\r\nnot a chunk\r\n"
 STRAY: Final = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 17\r\n\r\n"
@@ -128,7 +142,8 @@ def _stream_text(frames: Iterator[Frame], script: Script) -> Iterator[Wire]:
             elif script.midway == "stop":
                 return
             elif script.midway == "error-event":
-                yield tokens, _styled(_ERROR_EVENT, script)
+                typed = data.startswith(b"event: ")
+                yield tokens, _styled(_TYPED_ERROR_EVENT if typed else _ERROR_EVENT, script)
                 return
             elif script.midway == "garbage":
                 yield tokens, _GARBAGE
@@ -141,9 +156,10 @@ def _stream_text(frames: Iterator[Frame], script: Script) -> Iterator[Wire]:
 def _styled(data: bytes, script: Script) -> bytes:
     if not data:
         return data
-    if script.many_lines and data.startswith(b"data: {"):
-        lines = json.dumps(json.loads(data[6:]), indent=1).encode().splitlines()
-        data = b"".join(b"data: " + line + b"\n" for line in lines) + b"\n"
+    head, found, body = data.partition(b"data: {")
+    if script.many_lines and found:
+        lines = json.dumps(json.loads(b"{" + body), indent=1).encode().splitlines()
+        data = head + b"".join(b"data: " + line + b"\n" for line in lines) + b"\n"
     if script.comments:
         data = b": still here\n\n" + data
     if script.crlf:

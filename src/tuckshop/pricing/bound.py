@@ -32,6 +32,8 @@ def input_bound(
     tools: int = 0,
     schema_properties: int = 0,
     token_ids: int = 0,
+    image_tokens: int = 0,
+    prompts: int = 1,
     price: ModelPrice | None = None,
 ) -> int:
     """
@@ -43,17 +45,20 @@ def input_bound(
         tools: Tools and functions offered.
         schema_properties: Properties in all schemas of tools and of the response format.
         token_ids: Length of all arrays of token ids: each is one token already.
+        image_tokens: The most that its images are billed.
+        prompts: Inputs that each go to the model by themselves.
         price: The model. What it cannot take in is answered with an error that is not billed, so it caps the bound.
     """
     bound = (
         text_bytes
         + token_ids
+        + image_tokens
         + TOKENS_PER_REQUEST
         + TOKENS_PER_MESSAGE * messages
         + TOKENS_PER_TOOL * tools
         + TOKENS_PER_SCHEMA_PROPERTY * schema_properties
     )
-    most = None if price is None else takes_in(price)
+    most = None if price is None else takes_in(price, prompts)
     return bound if most is None else min(bound, most)
 
 
@@ -79,12 +84,17 @@ def terms_of(price: ModelPrice, *, input_bound: int, may_keep_12h: bool = True) 
     )
 
 
-def takes_in(price: ModelPrice) -> int | None:
-    """The most input tokens of one call to this model, all texts together; None where nothing is known to bound it."""
+def takes_in(price: ModelPrice, prompts: int = 1) -> int | None:
+    """
+    The most input tokens of one call to this model, all texts together; None where nothing is known to bound it.
+
+    Args:
+        prompts: Inputs that each go to the model by themselves, each up to its window.
+    """
     match price.family:
-        case "chat":
+        case "chat" | "responses" | "completion":
             # The wider of the two: sources differ on whether the output is part of the window.
-            return max(price.context_tokens or 0, price.max_input_tokens or 0) or None
+            return prompts * max(price.context_tokens or 0, price.max_input_tokens or 0) or None
         case "embedding":
             return EMBEDDING_CALL_MAX_TOKENS
         case "moderation":

@@ -19,8 +19,12 @@ from typing import Final, Literal
 
 import msgspec
 
-Family = Literal["chat", "embedding", "moderation"]
+from tuckshop.pricing.images import ImageRule
+
+Family = Literal["chat", "responses", "completion", "embedding", "moderation"]
 CapField = Literal["max_tokens", "max_completion_tokens"]
+
+GENERATING: Final = frozenset({"chat", "responses", "completion"})
 
 _ID_LENGTH: Final = 16  # hex digits: 64 bits tell a few thousand price rows apart
 _NAME_MAX: Final = 64  # longer names are compared with nothing: difflib takes quadratic time
@@ -66,6 +70,9 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_output_tokens: int | None = None
     reasons: bool = False
     cap_field: CapField | None = None  # the field in which the model takes an output cap
+    images: ImageRule | None = (
+        None  # how images are billed as input; None: it takes none, or nobody knows
+    )
     search: bool = False  # searches the web unasked, for a fee per call that no token rate covers
     ends: date | None = None  # announced retirement; the model may answer on, so the price stays
     source: str
@@ -206,10 +213,12 @@ def _problem(price: ModelPrice) -> str | None:
         return "a rate is not above 0, and free was not said"
     if price.input is None:
         return "no input rate"
-    if (price.family == "chat") != (price.output is not None):
-        return "chat models have an output rate, others have none"
-    if price.family == "chat" and (price.cap_field is None or not price.max_output_tokens):
-        return "no output limit, or no field to state one in"
+    if (price.family in GENERATING) != (price.output is not None):
+        return "models that generate have an output rate, others have none"
+    if price.family in GENERATING and not price.max_output_tokens:
+        return "no output limit"
+    if price.family == "chat" and price.cap_field is None:
+        return "no field to state an output limit in"
     if price.long_context_start is None:
         return (
             "long-context rates without a start" if any(rate is not None for rate in long) else None

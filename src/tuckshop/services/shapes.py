@@ -332,7 +332,7 @@ class PriceShape(Shown, frozen=True, kw_only=True):
 
     upstream: str
     model: str
-    family: Literal["chat", "embedding", "moderation"]
+    family: Literal["chat", "responses", "completion", "embedding", "moderation"]
     units: dict[str, Usd]
     long_context: LongContext | None
     free: bool

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from tools.build_prices import Listing, LiteLlm, base_of, merged, nano, redated
+from tools.build_prices import Listing, LiteLlm, base_of, image_rule, merged, nano, redated
 
 from tests.unit.pricing.rows import chat
 
@@ -109,3 +109,31 @@ def test_a_row_that_says_the_same_keeps_its_date_and_id() -> None:
     assert redated([same], {"test-chat": old}) == [old]
     assert redated([changed], {"test-chat": old}) == [changed]
     assert redated([same], {}) == [same]
+
+
+@pytest.mark.parametrize(
+    ("model", "rule"),
+    [
+        ("gpt-4o-mini-2024-07-18", "tiles-2833-5667"),
+        ("gpt-4o-2024-08-06", "tiles-85-170"),
+        ("gpt-4.1-mini", "patches-1536-x1.62"),
+        ("gpt-4.1", "tiles-85-170"),
+        ("gpt-5", "tiles-70-140"),
+        ("gpt-5.1", "flat-1844"),
+        ("gpt-5.1-codex-mini", "flat-2489"),
+        ("gpt-5.4-nano", "patches-1536-x2.46"),
+        ("gpt-5.5-pro", "patches-10000-x1.2"),
+        ("gpt-5.6-luna", "patches-unlimited-x1.2"),
+        ("gpt-6.1-terra", "patches-unlimited-x1.2"),
+        ("o3-pro", "tiles-75-150"),
+        ("o4-mini", "patches-1536-x1.72"),
+        ("o3-mini", None),
+        ("gpt-5.3-chat-latest", None),
+        ("chat-latest", None),
+        ("gpt-4", None),
+    ],
+)
+def test_how_a_model_bills_images_is_told_by_the_first_rule_for_its_name(
+    model: str, rule: str | None
+) -> None:
+    assert image_rule(model) == rule

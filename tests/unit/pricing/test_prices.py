@@ -135,7 +135,7 @@ def test_search_models_are_marked_and_other_units_are_left_out() -> None:
     }
     assert any(row.search for row in ROWS)
     for row in ROWS:
-        assert not re.search("audio|realtime|image|tts|transcribe|whisper|instruct", row.model)
+        assert not re.search("audio|realtime|image|tts|transcribe|whisper|deep-research", row.model)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,19 @@ def stream_error(error: RefusalError) -> bytes:
     return b"data: " + _body(error) + b"\n\n"
 
 
+def typed_stream_error(error: RefusalError, sequence_number: int) -> bytes:
+    """The same in a stream of typed events, such as that of the Responses API."""
+    told = {
+        "type": "error",
+        "code": error.code,
+        "message": sentence(error),
+        "param": None if error.param is None else quoted(error.param),
+        "sequence_number": sequence_number,
+    }
+    text = json.dumps(told, ensure_ascii=False).encode(errors="replace")
+    return b"event: error\ndata: " + text + b"\n\n"
+
+
 def type_of(error: RefusalError) -> str:
     """`error.type`, by the contract's rule."""
     if isinstance(error, InsufficientQuotaError):

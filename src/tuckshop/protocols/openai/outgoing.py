@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.json_body import dump
-from tuckshop.protocols.openai.facts import CAP_FIELDS, BodyFacts
+from tuckshop.protocols.openai.body import BodyFacts
 
 Profile = Literal["openai", "compatible"]
 CapField = Literal["max_tokens", "max_completion_tokens"]
@@ -38,15 +38,15 @@ def rewrite(
     Args:
         model: The resolved name, without upstream prefix.
         cap: Output tokens granted per choice; None where nothing is generated or the wish stands.
-        cap_field: The field in which the model takes a cap, where the body names none.
+        cap_field: The field in which the model takes a cap, where the body names none and the endpoint has several.
         pseudonym: Of the member, for the identity field; None: the upstream is told nobody.
     """
     sent = {name: value for name, value in tree.items() if name not in endpoint.dropped}
     sent["model"] = model
     if endpoint.generates:
-        _set_cap(sent, facts, profile=profile, cap=cap, cap_field=cap_field)
-        _set_tier_and_store(sent, profile)
-        if facts.stream and not facts.wants_usage:
+        _set_cap(sent, endpoint, facts, profile=profile, cap=cap, cap_field=cap_field)
+        _set_tier_and_store(sent, endpoint, profile)
+        if facts.stream and not facts.wants_usage and endpoint.events == "chunks":
             sent["stream_options"] = {**(sent.get("stream_options") or {}), "include_usage": True}
     _set_identity(sent, endpoint, profile=profile, pseudonym=pseudonym)
     return None if sent == tree else dump(sent)
@@ -54,6 +54,7 @@ def rewrite(
 
 def _set_cap(
     sent: dict[str, Any],
+    endpoint: Endpoint,
     facts: BodyFacts,
     *,
     profile: Profile,
@@ -62,27 +63,33 @@ def _set_cap(
 ) -> None:
     wanted = facts.cap_wanted
     least = wanted if cap is None else cap if wanted is None else min(wanted, cap)
-    if profile == "compatible":
+    known = endpoint.cap_fields
+    if profile == "compatible" and "max_tokens" in known:
         # Such a server may know only the older field, and one that it does not know caps nothing.
-        sent.pop("max_completion_tokens", None)
+        for name in known:
+            if name != "max_tokens":
+                sent.pop(name, None)
         if least is not None:
             sent["max_tokens"] = least
         return
     if least is None:
         return
-    fields = facts.cap_fields or (cap_field or "max_completion_tokens",)
-    for name in CAP_FIELDS:
+    fields = facts.cap_fields or (cap_field if cap_field in known else known[0],)
+    for name in known:
         if name in fields:
             sent[name] = least
 
 
-def _set_tier_and_store(sent: dict[str, Any], profile: Profile) -> None:
+def _set_tier_and_store(sent: dict[str, Any], endpoint: Endpoint, profile: Profile) -> None:
     if profile == "compatible":
         sent.pop("service_tier", None)
         sent.pop("store", None)
-    else:
+        return
+    if "service_tier" in endpoint.parameters:
         # Absent would mean the project's setting, which may be a dearer one.
         sent["service_tier"] = "default"
+    if endpoint.stores_unasked:
+        sent["store"] = False
 
 
 def _set_identity(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from tuckshop.domain.usage import Usage
+from tuckshop.protocols.endpoints import Events
 from tuckshop.protocols.openai.usage import UNREADABLE, decode_usage
 
 
@@ -30,8 +32,11 @@ _TAIL_TRIES: Final = 4  # each may decode the whole tail
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
 _MODEL: Final = re.compile(rb'"model"\s*:\s*"([^"\\]{1,128})"')
 _MODEL_BEFORE: Final = re.compile(_MODEL.pattern + rb"\s*,\s*\Z")
-_PAYLOAD: Final = re.compile(rb'"(?:choices|data)"\s*:')
-_OUTPUT: Final = re.compile(rb'"(?:content|reasoning_content|refusal|arguments|input)"\s*:\s*"[^"]')
+_PAYLOAD: Final = re.compile(rb'"(?:choices|data|output)"\s*:')
+_OUTPUT: Final[Mapping[Events, re.Pattern[bytes]]] = {
+    "chunks": re.compile(rb'"(?:content|reasoning_content|refusal|arguments|input)"\s*:\s*"[^"]'),
+    "typed": re.compile(rb'"(?:text|refusal|arguments|input)"\s*:\s*"[^"]'),
+}
 
 
 def usage_of(body: bytes) -> ReplyFacts | None:
@@ -64,9 +69,9 @@ def usage_of_tail(tail: bytes, *, beginning: bytes = b"") -> ReplyFacts | None:
     return None
 
 
-def has_output(body: bytes) -> bool:
-    """Does the whole *body* hold any output of a model?"""
-    return _OUTPUT.search(body) is not None
+def has_output(body: bytes, events: Events) -> bool:
+    """Does the whole *body* hold any output of a model? *events*: how this endpoint would stream it."""
+    return _OUTPUT[events].search(body) is not None
 
 
 def _model_around(beginning: bytes, before_usage: bytes) -> str | None:

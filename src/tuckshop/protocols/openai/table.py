@@ -27,7 +27,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         group="chat",
         method="POST",
         path="/chat/completions",
-        family="chat",
+        families=("chat",),
         # CreateChatCompletionRequest; what of it is refused by name stands in facts.py.
         parameters=frozenset(
             {
@@ -44,13 +44,72 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         identity_field="safety_identifier",
         body_max_bytes=20 * _MIB,
         streams=True,
+        cap_fields=("max_completion_tokens", "max_tokens"),
+    ),
+    Endpoint(
+        name="responses",
+        group="responses",
+        method="POST",
+        path="/responses",
+        families=("chat", "responses"),
+        # CreateResponse, and what the official client knows beyond it; what is refused stands in responses.py.
+        parameters=frozenset(
+            {
+                "access_programs", "background", "background_options", "client_metadata", "context_management",
+                "conversation", "image", "include", "input", "instructions", "max_output_tokens", "max_tool_calls",
+                "metadata", "model", "moderation", "multi_agent", "parallel_tool_calls", "previous_response_id",
+                "prompt", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "reasoning",
+                "safety_identifier", "service_tier", "store", "stream", "stream_options", "temperature", "text",
+                "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user",
+            }
+        ),
+        dropped=frozenset({"client_metadata"}),
+        identity_field="safety_identifier",
+        body_max_bytes=20 * _MIB,
+        streams=True,
+        events="typed",
+        cap_fields=("max_output_tokens",),
+        stores_unasked=True,
+    ),
+    Endpoint(
+        name="responses.input_tokens",
+        group="responses",
+        method="POST",
+        path="/responses/input_tokens",
+        families=("chat", "responses"),
+        parameters=frozenset(
+            {
+                "conversation", "input", "instructions", "model", "parallel_tool_calls", "personality",
+                "previous_response_id", "reasoning", "text", "tool_choice", "tools", "truncation",
+            }
+        ),
+        body_max_bytes=20 * _MIB,
+        free=True,
+    ),
+    Endpoint(
+        name="completions",
+        group="completions",
+        method="POST",
+        path="/completions",
+        families=("completion",),
+        parameters=frozenset(
+            {
+                "best_of", "echo", "frequency_penalty", "logit_bias", "logprobs", "max_tokens", "model", "n",
+                "presence_penalty", "prompt", "seed", "stop", "stream", "stream_options", "suffix", "temperature",
+                "top_p", "user",
+            }
+        ),
+        identity_field="user",
+        body_max_bytes=4 * _MIB,
+        streams=True,
+        cap_fields=("max_tokens",),
     ),
     Endpoint(
         name="embeddings",
         group="embeddings",
         method="POST",
         path="/embeddings",
-        family="embedding",
+        families=("embedding",),
         parameters=frozenset({"dimensions", "encoding_format", "input", "model", "user"}),
         identity_field="user",
         body_max_bytes=4 * _MIB,
@@ -60,7 +119,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         group="moderations",
         method="POST",
         path="/moderations",
-        family="moderation",
+        families=("moderation",),
         parameters=frozenset({"input", "model"}),
         default_model="omni-moderation-latest",
         body_max_bytes=4 * _MIB,
@@ -83,7 +142,6 @@ CLOSED: Final[tuple[tuple[str, str], ...]] = (
     ("/audio", _LATER),
     ("/batches", "a batch is billed long after it was sent; it is not served yet"),
     ("/chatkit", _PAST_US),
-    ("/completions", "it is not served yet: use chat completions"),
     ("/containers", _LATER),
     ("/content_provenance_checks", "it has no known price"),
     ("/conversations", "what is kept at the provider is not kept apart by holder yet"),
@@ -96,7 +154,6 @@ CLOSED: Final[tuple[tuple[str, str], ...]] = (
     ("/organization", _ACCOUNT),
     ("/projects", _ACCOUNT),
     ("/realtime", _PAST_US),
-    ("/responses", "it is not served yet: use chat completions"),
     ("/safety", _ACCOUNT),
     ("/skills", _LATER),
     ("/threads", "the provider has shut the Assistants API down: use chat completions"),
@@ -118,6 +175,11 @@ CLOSED_OPERATIONS: Final[tuple[tuple[str, str, str], ...]] = (
     ("DELETE", "/chat/completions/{id}", _STORED),
     ("GET", "/chat/completions/{id}/messages", _STORED),
     ("DELETE", "/models/{model}", "it deletes a model of the account"),
+    ("POST", "/responses/compact", "it takes no output cap, so its cost cannot be bounded"),
+    ("GET", "/responses/{id}", _STORED),
+    ("DELETE", "/responses/{id}", _STORED),
+    ("GET", "/responses/{id}/input_items", _STORED),
+    ("POST", "/responses/{id}/cancel", _STORED),
 )
 
 _ID: Final = "[A-Za-z0-9_:.-]+"

@@ -25,6 +25,11 @@ _CONTAINERS: Final = frozenset(
 _MESSAGE_NAMES: Final = _CONTAINERS | {
     "arguments", "id", "input", "name", "refusal", "role", "text", "tool_call_id", "type",
 }  # fmt: skip
+# The same of the items of the Responses API.
+_ITEM_CONTAINERS: Final = _CONTAINERS | {"output", "summary"}
+_ITEM_NAMES: Final = _MESSAGE_NAMES | {
+    "call_id", "encrypted_content", "output", "phase", "status", "summary",
+}  # fmt: skip
 _REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _NAMING: Final = frozenset({"properties", "patternProperties", "$defs", "definitions"})
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,7}")  # one spelling per element
@@ -44,7 +49,16 @@ class Extent:
         )
 
 
-def message_bytes(node: Any) -> int:
+def item_bytes(node: Any) -> int:
+    """`message_bytes` of an item of the Responses API, or a list of them."""
+    return message_bytes(node, _ITEM_CONTAINERS, _ITEM_NAMES)
+
+
+def message_bytes(
+    node: Any,
+    containers: frozenset[str] = _CONTAINERS,
+    names: frozenset[str] = _MESSAGE_NAMES,
+) -> int:
     """
     Bytes of text in a message, a part of one, or a list of them.
 
@@ -58,15 +72,15 @@ def message_bytes(node: Any) -> int:
         for name, value in node.items():
             if isinstance(value, str):
                 total += len(value) if value.isascii() else len(value.encode())
-            elif name in _CONTAINERS:
-                total += message_bytes(value)
+            elif name in containers:
+                total += message_bytes(value, containers, names)
             else:
                 total += json_bytes(value)
-            if name not in _MESSAGE_NAMES:
+            if name not in names:
                 total += len(name.encode())
         return total
     if isinstance(node, list):
-        return sum(map(message_bytes, node))
+        return sum(message_bytes(entry, containers, names) for entry in node)
     return _scalar_bytes(node)
 
 

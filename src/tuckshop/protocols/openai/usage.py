@@ -1,4 +1,4 @@
-"""Usage as OpenAI's API states it, in chunks and in whole replies alike."""
+"""Usage as OpenAI's API states it, in chunks, events and whole replies alike; of either API's names."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ class _PromptDetails(msgspec.Struct):
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int
+    prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
+    # The Responses API's names of the same.
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: _PromptDetails | None = None
 
 
 _DECODER: Final = msgspec.json.Decoder(_Usage)
@@ -42,15 +46,21 @@ def decode_usage(raw: bytes | msgspec.Raw) -> Usage | None:
         stated = _DECODER.decode(raw)
     except UNREADABLE:
         return None
-    output = stated.completion_tokens
+    total = stated.prompt_tokens
+    output, details = stated.completion_tokens, stated.prompt_tokens_details
+    if total is None:
+        total = stated.input_tokens
+        output, details = stated.output_tokens, stated.input_tokens_details
+    if total is None:
+        return None
     if stated.total_tokens is not None:
-        output = max(output or 0, stated.total_tokens - stated.prompt_tokens)
+        output = max(output or 0, stated.total_tokens - total)
     if output is None:
         return None
-    details = stated.prompt_tokens_details or _PromptDetails()
+    details = details or _PromptDetails()
     writes = details.cache_write_tokens_details or _CacheWrites()
     return Usage(
-        input_tokens=stated.prompt_tokens,
+        input_tokens=total,
         cached_tokens=details.cached_tokens or 0,
         cache_write_tokens=details.cache_write_tokens or 0,
         output_tokens=output,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.protocols.pictures import data_url, png
 from tuckshop.domain.errors import InvalidRequestBodyError, ParameterNotAllowedError
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.json_body import Number
@@ -118,7 +119,6 @@ def test_harmless_values_pass(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("part", "param"),
     [
-        ({"type": "image_url", "image_url": {"url": "https://x"}}, "image_url"),
         ({"type": "text", "text": "x", "image_url": {"url": "https://x"}}, "image_url"),
         ({"type": "input_audio", "input_audio": {}}, "input_audio"),
         ({"type": "file", "file": {"file_id": "file-1"}}, "file"),
@@ -379,3 +379,62 @@ def test_a_moderation_of_images_is_refused() -> None:
 def test_a_moderation_of_nothing_readable_is_refused(entries: Any) -> None:
     with pytest.raises(InvalidRequestBodyError):
         understand(MODERATIONS, {"input": entries}, pass_unknown=False)
+
+
+def test_images_are_put_aside_and_their_letters_are_no_text() -> None:
+    url = data_url(png(640, 480))
+    content = [
+        {"type": "text", "text": "look"},
+        {"type": "image_url", "image_url": {"url": url, "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": "HTTPS://example.org/x.png"}},
+        {"type": "image_url", "image_url": {"url": url.replace("png", "gif")}},
+    ]
+
+    facts = chat(messages=[{"role": "user", "content": content}])
+
+    assert [(image.pixels, image.detail) for image in facts.images] == [
+        ((640, 480), "low"),
+        (None, None),
+        (None, None),
+    ]
+    assert facts.images[0].path == "messages[0].content[1].image_url.url"
+    assert facts.images[0].detail_path == "messages[0].content[1].image_url.detail"
+    assert facts.text_bytes < 80
+
+
+def test_what_else_an_image_carries_is_text() -> None:
+    shown = {"url": "https://x", "caption": "c" * 100}
+    content = [{"type": "image_url", "image_url": shown, "more": "m" * 100}]
+
+    assert chat(messages=[{"role": "user", "content": content}]).text_bytes > 200
+
+
+@pytest.mark.parametrize(
+    ("shown", "error", "path"),
+    [
+        ("https://x", InvalidRequestBodyError, "image_url"),
+        ({}, InvalidRequestBodyError, "image_url.url"),
+        ({"url": "file:///etc/passwd"}, InvalidRequestBodyError, "image_url.url"),
+        ({"url": "data:text/plain;base64,eA=="}, InvalidRequestBodyError, "image_url.url"),
+        ({"url": "https://x", "detail": "max"}, ParameterNotAllowedError, "image_url.detail"),
+        ({"url": "https://x", "detail": 7}, ParameterNotAllowedError, "image_url.detail"),
+    ],
+)
+def test_an_image_that_is_none_is_refused_by_its_place(
+    shown: Any, error: type[InvalidRequestBodyError], path: str
+) -> None:
+    content = [{"type": "image_url", "image_url": shown}]
+
+    with pytest.raises(error) as caught:
+        chat(messages=[{"role": "user", "content": content}])
+
+    assert caught.value.param == f"messages[0].content[0].{path}"
+
+
+def test_a_cache_that_is_kept_for_hours_is_refused_wherever_it_is_asked_for() -> None:
+    mark = {"prompt_cache_breakpoint": {"mode": "explicit", "ttl": "12h"}}
+
+    for kind in ({"type": "text", "text": "x"}, {"type": "image_url", "image_url": {}}):
+        with pytest.raises(ParameterNotAllowedError) as caught:
+            chat(messages=[{"role": "user", "content": [kind | mark]}])
+        assert caught.value.param == "messages[0].content[0].prompt_cache_breakpoint.ttl"

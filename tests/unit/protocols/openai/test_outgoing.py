@@ -13,13 +13,20 @@ from tuckshop.protocols.openai.outgoing import CapField, Profile, rewrite
 from tuckshop.protocols.openai.table import route
 
 CHAT = "/v1/chat/completions"
-PATHS = {"chat": CHAT, "embeddings": "/v1/embeddings", "moderations": "/v1/moderations"}
+PATHS = {
+    "chat": CHAT,
+    "embeddings": "/v1/embeddings",
+    "moderations": "/v1/moderations",
+    "responses": "/v1/responses",
+    "count": "/v1/responses/input_tokens",
+    "completions": "/v1/completions",
+}
 
 
 def sent(
     body: bytes,
     *,
-    to: Literal["chat", "embeddings", "moderations"] = "chat",
+    to: Literal["chat", "embeddings", "moderations", "responses", "count", "completions"] = "chat",
     profile: Profile = "openai",
     model: str = "m",
     cap: int | None = None,
@@ -199,3 +206,46 @@ def test_moderations_state_the_model_that_was_checked() -> None:
 
 def test_what_needs_no_change_goes_out_as_it_came() -> None:
     assert sent(b'{"model":"m","input":"x"}', to="moderations") is None
+
+
+def test_a_response_is_not_kept_at_the_provider_and_its_cap_has_one_field() -> None:
+    body = b'{"model":"m","input":"Hi","stream":true,"client_metadata":{}}'
+
+    for store in (b"", b',"store":false', b',"store":null'):
+        assert sent(body[:-1] + store + b"}", to="responses", cap=50) == {
+            "model": "m",
+            "input": "Hi",
+            "stream": True,
+            "store": False,
+            "service_tier": "default",
+            "max_output_tokens": 50,
+            "safety_identifier": "tuck-0123",
+        }
+    assert sent(body, to="responses", cap=50, profile="compatible") == {
+        "model": "m",
+        "input": "Hi",
+        "stream": True,
+        "max_output_tokens": 50,
+    }
+
+
+def test_a_completion_states_its_cap_and_asks_for_usage_and_no_tier() -> None:
+    body = b'{"model":"m","prompt":"Hi","stream":true}'
+
+    for profile in ("openai", "compatible"):
+        assert sent(body, to="completions", profile=profile) == {
+            "model": "m",
+            "prompt": "Hi",
+            "stream": True,
+            "max_tokens": 16,
+            "stream_options": {"include_usage": True},
+            "user": "tuck-0123",
+        }
+
+
+def test_no_output_stays_no_output() -> None:
+    assert sent(b'{"model":"m","prompt":"Hi","max_tokens":0}', to="completions")["max_tokens"] == 0
+
+
+def test_counting_tokens_sends_what_the_client_said() -> None:
+    assert sent(b'{"model":"m","input":"Hi"}', to="count") is None

@@ -118,4 +118,38 @@ def test_a_model_that_the_answer_talks_of_is_not_the_one_that_answered() -> None
     [(b'{"content": "x"}', True), (b'{"content":""}', False), (b'{"content":null}', False)],
 )
 def test_output_is_told_from_none(body: bytes, expected: bool) -> None:
-    assert has_output(body) is expected
+    assert has_output(body, "chunks") is expected
+
+
+def test_a_prompt_that_a_completion_repeats_is_no_output_and_the_text_of_a_response_is() -> None:
+    body = b'{"choices":[{"text":"x"}]}'
+
+    assert not has_output(body, "chunks")
+    assert has_output(body, "typed")
+
+
+def test_a_response_states_its_usage_in_names_of_its_own() -> None:
+    usage = {
+        "input_tokens": 10,
+        "input_tokens_details": {
+            "cached_tokens": 4,
+            "cache_write_tokens": 3,
+            "cache_write_tokens_details": {"ttl_12h_tokens": 1},
+        },
+        "output_tokens": 5,
+        "output_tokens_details": {"reasoning_tokens": 2},
+        "total_tokens": 15,
+    }
+    body = {"model": "m", "output": [{"model": "x"}], "usage": usage, "metadata": {"usage": "{"}}
+    text = json.dumps(body).encode()
+
+    whole = usage_of(text)
+    tail = usage_of_tail(text[-400:], beginning=text[:40])
+
+    assert whole is not None
+    assert tail is not None
+    expected = Usage(
+        10, cached_tokens=4, cache_write_tokens=3, output_tokens=5, cache_write_12h_tokens=1
+    )
+    assert whole.usage == tail.usage == expected
+    assert whole.model == tail.model == "m"

@@ -1,0 +1,322 @@
+"""Responses, Completions and images, by the official Python client over a running server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+from pydantic import BaseModel
+
+from tests.acceptance import conftest
+from tests.acceptance.conftest import NewKey
+from tests.acceptance.test_openai_client import rows_of
+from tests.support.processes import Mock, Server
+from tests.unit.protocols.pictures import data_url, png
+
+MODEL = "gpt-4o-mini"
+WEATHER: Any = {
+    "type": "function",
+    "name": "weather",
+    "strict": False,
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+
+
+_OPEN: list[openai.OpenAI] = []
+
+
+def client_of(server: Server, key: str) -> openai.OpenAI:
+    _OPEN.append(conftest.client_of(server, key))
+    return _OPEN[-1]
+
+
+@pytest.fixture(autouse=True)
+def _closed_clients() -> Iterator[None]:
+    """A client that an exception keeps alive would be collected at any time, with its socket still open."""
+    yield
+    while _OPEN:
+        _OPEN.pop().close()
+
+
+def cost(model_in: int, model_out: int, tokens_in: int, tokens_out: int) -> float:
+    """USD, of whole nano-USD per token."""
+    return (tokens_in * model_in + tokens_out * model_out) / 1e9
+
+
+def test_a_plain_response_is_charged_what_the_upstream_billed_and_kept_nowhere(
+    server: Server, new_key: NewKey, mock: Mock
+) -> None:
+    key = new_key(each=["$1/month"])
+
+    raw = client_of(server, key).responses.with_raw_response.create(model=MODEL, input="Hello")
+    reply = raw.parse()
+
+    assert reply.output_text
+    assert reply.usage is not None
+    expected = cost(150, 600, reply.usage.input_tokens, reply.usage.output_tokens)
+    assert float(raw.headers["x-tuckshop-cost-usd"]) == pytest.approx(expected, abs=1e-12)
+    (row,) = rows_of(server, key)
+    assert (row["status"], row["endpoint"]) == ("settled", "responses")
+    assert row["cost_usd"] == pytest.approx(expected, abs=1e-12)
+    sent = mock.requests()[-1]["body"]
+    assert sent["store"] is False
+    assert sent["service_tier"] == "default"
+
+
+def test_a_streamed_response_comes_typed_and_is_settled_from_its_last_event(
+    server: Server, new_key: NewKey
+) -> None:
+    key = new_key(each=["$1/month"])
+    client = client_of(server, key)
+
+    with client.responses.stream(model=MODEL, input="Hello") as stream:
+        kinds = [event.type for event in stream]
+        reply = stream.get_final_response()
+
+    assert kinds[0] == "response.created"
+    assert kinds[-1] == "response.completed"
+    assert "response.output_text.delta" in kinds
+    (row,) = rows_of(server, key)
+    assert reply.usage is not None
+    assert row["status"] == "settled"
+    assert "unconfirmed" not in row["flags"]  # type: ignore[operator]  # a list
+    assert row["output_tokens"] == reply.usage.output_tokens
+    assert row["cost_usd"] == pytest.approx(
+        cost(150, 600, reply.usage.input_tokens, reply.usage.output_tokens), abs=1e-12
+    )
+
+
+def test_a_tool_is_called_and_its_result_goes_back_with_the_items_of_before(
+    server: Server, new_key: NewKey
+) -> None:
+    client = client_of(server, new_key(each=["$1/month"]))
+    question: Any = {"role": "user", "content": "What is the weather in Berlin?"}
+
+    first = client.responses.create(
+        model="gpt-5-mini",
+        input=[question],
+        tools=[WEATHER],
+        include=["reasoning.encrypted_content"],
+        max_output_tokens=4000,
+    )
+    called = next(item for item in first.output if item.type == "function_call")
+    given: Any = [question, *(item.model_dump(exclude_none=True) for item in first.output)]
+    given.append({"type": "function_call_output", "call_id": called.call_id, "output": "sunny"})
+    second = client.responses.create(
+        model="gpt-5-mini", input=given, tools=[WEATHER], max_output_tokens=4000
+    )
+
+    assert called.name == "weather"
+    assert isinstance(json.loads(called.arguments), dict)
+    assert second.output_text
+
+
+class Answer(BaseModel):
+    title: str
+    points: list[str]
+
+
+def test_structured_output_is_parsed(server: Server, new_key: NewKey) -> None:
+    client = client_of(server, new_key(each=["$1/month"]))
+
+    reply = client.responses.parse(model=MODEL, input="Hello", text_format=Answer)
+
+    assert isinstance(reply.output_parsed, Answer)
+
+
+def test_a_little_budget_lowers_the_cap_in_its_own_field(
+    server: Server, new_key: NewKey, mock: Mock
+) -> None:
+    key = new_key(each=["$0.0004/month"])
+
+    raw = client_of(server, key).responses.with_raw_response.create(
+        model=MODEL, input="Hello", max_output_tokens=5000
+    )
+
+    cap = int(raw.headers["x-tuckshop-output-cap"].partition(";")[0])
+    assert 16 <= cap < 5000
+    assert mock.requests()[-1]["body"]["max_output_tokens"] == cap
+
+
+def test_what_is_kept_at_the_provider_is_refused_by_path(server: Server, new_key: NewKey) -> None:
+    client = client_of(server, new_key(each=["$1/month"]))
+    item: Any = {"type": "item_reference", "id": "msg_1"}
+
+    for given, path in (
+        ({"store": True}, "store"),
+        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"background": True}, "background"),
+        ({"input": [item]}, "input[0].type"),
+        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+    ):
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.responses.create(**({"model": MODEL, "input": "Hello"} | given))
+        assert (refused.value.code, refused.value.param) == ("parameter_not_allowed", path)
+    for call in (client.responses.retrieve, client.responses.delete):
+        with pytest.raises(openai.NotFoundError) as closed:
+            call("resp_1")
+        assert "stored" in closed.value.message
+
+
+@pytest.mark.parametrize("fault", ["no-usage", "usage-huge", "error-event", "stop-mid-stream"])
+def test_a_stream_without_usage_is_charged_its_bound(
+    server: Server, new_key: NewKey, fault: str
+) -> None:
+    key = new_key(each=["$1/month"])
+
+    stream = client_of(server, key).responses.create(
+        model=MODEL, input=f"Hello [[fault:{fault}]]", max_output_tokens=100, stream=True
+    )
+    kinds = [event.type for event in stream]
+
+    (row,) = rows_of(server, key)
+    assert "unconfirmed" in row["flags"]  # type: ignore[operator]  # a list
+    assert row["output_tokens"] == 100
+    assert (kinds[-1] == "error") is (fault == "error-event")
+
+
+def test_a_last_event_that_is_huge_is_settled_exactly(server: Server, new_key: NewKey) -> None:
+    key = new_key(each=["$1/month"])
+
+    stream = client_of(server, key).responses.create(
+        model=MODEL, input="Hello [[fault:huge-event]] [[tokens:5]]", stream=True
+    )
+    last = list(stream)[-1]
+
+    assert last.type == "response.completed"
+    (row,) = rows_of(server, key)
+    assert row["output_tokens"] == 5
+    assert "unconfirmed" not in row["flags"]  # type: ignore[operator]  # a list
+
+
+def test_a_revoked_key_ends_its_stream_with_an_event_of_the_format(
+    server: Server, new_key: NewKey
+) -> None:
+    key = new_key(each=["$1/month"])
+    stream = client_of(server, key).responses.create(
+        model=MODEL, input="[[tokens:300]] [[speed:50]]", stream=True
+    )
+    events = iter(stream)
+    next(events)
+    next(events)
+    (row,) = rows_of(server, key)
+
+    server.made("POST", f"/keys/{row['key']}/pause")
+    last = list(events)[-1]
+
+    assert last.type == "error"
+    assert last.code == "key_paused"
+    assert last.sequence_number > 1
+
+
+def test_tokens_are_counted_for_nothing(server: Server, new_key: NewKey) -> None:
+    key = new_key(each=["$0 total"])
+
+    counted = client_of(server, key).responses.input_tokens.count(model=MODEL, input="Hello")
+
+    assert counted.input_tokens > 0
+    (row,) = rows_of(server, key)
+    assert (row["status"], row["cost_usd"]) == ("settled", 0)
+
+
+def test_completions_are_charged_for_every_prompt_and_every_try(
+    server: Server, new_key: NewKey
+) -> None:
+    key = new_key(each=["$1/month"])
+    client = client_of(server, key)
+
+    reply = client.completions.create(
+        model="gpt-3.5-turbo-instruct", prompt=["Once", "Twice"], n=2, best_of=3, echo=True
+    )
+
+    assert len(reply.choices) == 4
+    assert reply.choices[0].text.startswith("Once")
+    assert reply.usage is not None
+    assert reply.usage.completion_tokens == 6 * 16
+    (row,) = rows_of(server, key)
+    assert (row["status"], row["flags"]) == ("settled", [])
+    assert row["cost_usd"] == pytest.approx(
+        cost(1500, 2000, reply.usage.prompt_tokens, reply.usage.completion_tokens), abs=1e-12
+    )
+
+
+def test_a_streamed_completion_is_settled_exactly_and_shows_no_usage_unasked(
+    server: Server, new_key: NewKey
+) -> None:
+    key = new_key(each=["$1/month"])
+
+    chunks = list(
+        client_of(server, key).completions.create(model="babbage-002", prompt="Once", stream=True)
+    )
+
+    assert all(chunk.choices for chunk in chunks)
+    assert "".join(chunk.choices[0].text for chunk in chunks)
+    (row,) = rows_of(server, key)
+    assert (row["status"], row["flags"], row["output_tokens"]) == ("settled", [], 16)
+
+
+@pytest.mark.parametrize(
+    ("url", "detail"),
+    [
+        (data_url(png(1920, 1080)), "high"),
+        (data_url(png(1920, 1080)), "low"),
+        ("https://example.org/?size=4000x3000", "auto"),
+    ],
+)
+def test_images_are_held_at_no_less_than_is_billed(
+    server: Server, new_key: NewKey, mock: Mock, url: str, detail: Any
+) -> None:
+    key = new_key(each=["$1/month"])
+    client = client_of(server, key)
+
+    chat = client.chat.completions.create(
+        model=MODEL,
+        messages=[
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "What is this?"},
+                    {"type": "image_url", "image_url": {"url": url, "detail": detail}},
+                ],
+            }
+        ],
+        max_tokens=50,
+    )
+    assert mock.requests()[-1]["body"]["messages"][0]["content"][1]["image_url"]["url"] == url
+    response = client.responses.create(
+        model=MODEL,
+        input=[
+            {
+                "role": "user",
+                "content": [
+                    {"type": "input_text", "text": "What is this?"},
+                    {"type": "input_image", "image_url": url, "detail": detail},
+                ],
+            }
+        ],
+        max_output_tokens=50,
+    )
+
+    assert chat.usage is not None
+    assert response.usage is not None
+    assert chat.usage.prompt_tokens > 2_833
+    rows = rows_of(server, key)
+    assert [row["flags"] for row in rows] == [[], []]
+    assert rows[0]["input_tokens"] == response.usage.input_tokens
+    assert "overrun" not in server.log.read_text()
+
+
+def test_a_model_that_takes_no_images_is_refused(server: Server, new_key: NewKey) -> None:
+    client = client_of(server, new_key(each=["$1/month"]))
+    part: Any = {"type": "image_url", "image_url": {"url": "https://example.org/x.png"}}
+
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(
+            model="gpt-3.5-turbo", messages=[{"role": "user", "content": [part]}]
+        )
+
+    assert refused.value.code == "parameter_not_allowed"
+    assert refused.value.param == "messages[0].content[0].image_url.url"
