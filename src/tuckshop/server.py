@@ -39,7 +39,8 @@ from tuckshop.folder_files import (
 from tuckshop.gateway.browser import ANY, BrowserAccess
 from tuckshop.gateway.drains import DrainLimits
 from tuckshop.gateway.flood import FloodGate
-from tuckshop.gateway.gateway import Gateway, Upstream
+from tuckshop.gateway.gateway import Gateway
+from tuckshop.gateway.ports import Upstream
 from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.metrics import Metrics

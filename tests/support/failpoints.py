@@ -17,8 +17,10 @@ from typing import Any, Final
 from tuckshop.cli.main import main
 from tuckshop.domain.reservation import Granted, Settlement, Void
 from tuckshop.edge.head import RequestHead
+from tuckshop.gateway.dispatch import Dispatcher
 from tuckshop.gateway.gateway import Gateway
 from tuckshop.gateway.relay import Relay
+from tuckshop.gateway.resolution import Resolution
 from tuckshop.ledger import recovery
 from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.ledger import Ledger
@@ -84,12 +86,12 @@ def policy() -> None:
 
 
 def reserved() -> None:
-    def dispatch(original: Any, gateway: Gateway, call: Any, *more: Any) -> None:
+    def dispatch(original: Any, dispatcher: Dispatcher, call: Any, *more: Any) -> None:
         if call.tag == MARK:
             die()
-        original(gateway, call, *more)
+        original(dispatcher, call, *more)
 
-    wrap(Gateway, "_dispatch", dispatch)
+    wrap(Dispatcher, "dispatch", dispatch)
 
 
 def dispatched_unsent() -> None:
@@ -139,12 +141,12 @@ def streaming() -> None:
 def before_hand_over() -> None:
     """The outcome is known, and told to nobody."""
 
-    def resolve(original: Any, relay: Relay, resolution: Settlement | Void) -> None:
-        if relay.call.tag == MARK:
+    def resolve(original: Any, resolution: Resolution, end: Settlement | Void) -> None:
+        if resolution.call.tag == MARK:
             die()
-        original(relay, resolution)
+        original(resolution, end)
 
-    wrap(Relay, "_resolve", resolve)
+    wrap(Resolution, "_resolve", resolve)
 
 
 # ── on the writer's thread: around the commit ─────────────────────────────────────────────────────────────────────

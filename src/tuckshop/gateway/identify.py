@@ -1,6 +1,9 @@
-"""Identify: may the holder of this key call at all?"""
+"""Identify: who calls what, and may they call at all?"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
 
 from tuckshop.domain.errors import (
     GroupPausedError,
@@ -12,6 +15,21 @@ from tuckshop.domain.errors import (
     MemberPausedError,
 )
 from tuckshop.domain.records import Holder
+from tuckshop.protocols.endpoints import Endpoint
+from tuckshop.protocols.openai import errors as wording
+
+TAG_MAX: Final = 64
+
+
+@dataclass(slots=True, kw_only=True)
+class Arrival:
+    """A request whose head has passed: who calls what."""
+
+    request_id: str
+    digest: bytes
+    holder: Holder
+    endpoint: Endpoint
+    tag: str | None
 
 
 def may_call(holder: Holder | None, now_us: int) -> Holder:
@@ -37,3 +55,19 @@ def may_call(holder: Holder | None, now_us: int) -> Holder:
     if group.state == "paused":
         raise GroupPausedError
     return holder
+
+
+def tag_of(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """
+    What the caller wants the request to be found by.
+
+    Raises:
+        InvalidRequestError: It cannot be kept as it is.
+    """
+    for name, value in headers:
+        if name == b"x-tuckshop-tag":
+            tag = value.decode("latin-1")
+            if len(tag) > TAG_MAX or not all("!" <= c <= "~" for c in tag):
+                raise wording.bad_tag(TAG_MAX)
+            return tag or None
+    return None

@@ -15,7 +15,8 @@ from tuckshop.domain.reservation import CapWish, Granted, Settlement, Void
 from tuckshop.domain.windows import ZoneHistory
 from tuckshop.gateway.call import Call, bounded, course_of
 from tuckshop.gateway.drains import DrainLimits, Drains
-from tuckshop.gateway.relay import Relay, RelayTools
+from tuckshop.gateway.relay import Relay
+from tuckshop.gateway.resolution import RelayTools
 from tuckshop.ledger.arithmetic import amounts_at
 from tuckshop.pricing.prices import PriceList
 from tuckshop.protocols.openai.facts import understand

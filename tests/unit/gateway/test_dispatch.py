@@ -22,7 +22,10 @@ from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import Granted, Hold, RefusedRow, Settlement, Void
 from tuckshop.gateway.drains import DrainLimits
 from tuckshop.gateway.flood import FloodGate
-from tuckshop.gateway.gateway import OFF_LOOP_BYTES, Arrival, Gateway, Upstream
+from tuckshop.gateway.gateway import Gateway
+from tuckshop.gateway.identify import Arrival
+from tuckshop.gateway.large_body import OFF_LOOP_BYTES
+from tuckshop.gateway.ports import Upstream
 from tuckshop.ledger.arithmetic import amounts_at
 
 
@@ -146,7 +149,7 @@ def test_a_fault_in_writing_the_body_is_void(monkeypatch: pytest.MonkeyPatch, pa
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a mistake")
 
-    monkeypatch.setattr("tuckshop.gateway.gateway.rewrite", fail)
+    monkeypatch.setattr("tuckshop.gateway.dispatch.rewrite", fail)
     door = Door()
 
     door.handle(user="x" * padding)
@@ -164,7 +167,7 @@ def test_a_key_that_is_revoked_while_a_large_body_is_written_sends_nothing(
     def revoke(*_: object, **__: object) -> None:
         door.holder = None
 
-    monkeypatch.setattr("tuckshop.gateway.gateway.rewrite", revoke)
+    monkeypatch.setattr("tuckshop.gateway.dispatch.rewrite", revoke)
 
     door.handle(user="x" * OFF_LOOP_BYTES)
 

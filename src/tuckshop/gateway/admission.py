@@ -1,0 +1,169 @@
+"""
+Understand and admit: from a body to a reservation, in as many tries as it takes.
+
+A call is understood again where the directory changed under it, and where its input has to be counted exactly because
+the byte bound does not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from tuckshop.domain.clock import Clock
+from tuckshop.domain.errors import (
+    RoughBoundError,
+    ServerBusyError,
+    StaleDirectoryError,
+    UpstreamUnavailableError,
+)
+from tuckshop.domain.policy import Policy
+from tuckshop.domain.reservation import Granted
+from tuckshop.gateway.call import Call, allowed_endpoint, bounded
+from tuckshop.gateway.counting import TokenCounter, at_best, saved_by_counting
+from tuckshop.gateway.entitlements import Entitlements
+from tuckshop.gateway.identify import Arrival, may_call
+from tuckshop.gateway.ports import Directory, Ledger, Upstream
+from tuckshop.pricing.prices import ModelPrice
+from tuckshop.protocols import json_body
+from tuckshop.protocols.endpoints import Endpoint
+from tuckshop.protocols.openai.body import BodyFacts
+from tuckshop.protocols.openai.facts import understand, unknown_parameter
+from tuckshop.protocols.openai.table import GROUPS
+
+STALE_TRIES: Final = 3  # how often the directory may change under a call
+AT_ONCE_S: Final = 0.1  # a call that is sent back later than this had waited
+
+# By how much counting lowered the bound of its input (None: it was not counted) → the call.
+Understand = Callable[[int | None], Call]
+
+
+class Admission:
+    """Lets calls in, with their hold taken."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        ledger: Ledger,
+        counter: TokenCounter,
+        entitlements: Entitlements,
+        upstream: Upstream,
+        clock: Clock,
+        json_max_depth: int,
+    ) -> None:
+        self._directory = directory
+        self._ledger = ledger
+        self._counter = counter
+        self._entitlements = entitlements
+        self._upstream = upstream
+        self._clock = clock
+        self._json_max_depth = json_max_depth
+        self._pinned: set[str] = set()
+
+    def policy_for(self, arrival: Arrival) -> Policy:
+        """What the one who calls may do."""
+        return self._entitlements.of(arrival.holder).policy
+
+    def read(
+        self, endpoint: Endpoint, policy: Policy, body: bytes
+    ) -> tuple[json_body.Tree, BodyFacts]:
+        """
+        What *body* asks for. Takes time in proportion to it; fit for any thread.
+
+        Raises:
+            RefusalError: It cannot be read, or asks for what may not be had.
+        """
+        tree = json_body.parse(body, max_depth=self._json_max_depth)
+        allowed_endpoint(endpoint, policy, GROUPS)
+        return tree, understand(endpoint, tree, pass_unknown=policy.unknown_parameters == "pass")
+
+    async def admit(
+        self, arrival: Arrival, tree: json_body.Tree, facts: BodyFacts
+    ) -> tuple[Call, Granted]:
+        """
+        The call that `read` gave, with its hold taken durably (M3).
+
+        Raises:
+            RefusalError: Of policy, price or the tightest limit.
+        """
+        return await self.reserve(arrival, partial(self._understand, arrival, tree, facts))
+
+    async def reserve(self, arrival: Arrival, understand_it: Understand) -> tuple[Call, Granted]:
+        """
+        Understand and reserve; once more from *identify* on when the directory changed under it.
+
+        Only being sent back at once counts as a try: a call that waited for held amounts was right when it began.
+        Once more too, with its input counted exactly, where the byte bound does not fit.
+        """
+        tries = 0
+        saved: int | None = None  # known once the input was counted, which it is once at most
+        while tries < STALE_TRIES:
+            call = understand_it(saved)
+            asked_s = self._clock.monotonic_s()
+            try:
+                return call, await self._ledger.reserve(call.hold())
+            except RoughBoundError:
+                assert call.counting is not None
+                saved = await saved_by_counting(
+                    self._counter,
+                    call.counting,
+                    endpoint=call.endpoint,
+                    tree=call.tree,
+                    asker=call.holder.member.id,
+                )
+            except StaleDirectoryError:
+                tries += self._clock.monotonic_s() - asked_s < AT_ONCE_S
+                self.identify_again(arrival)
+        raise ServerBusyError("the directory changes too quickly", retry_after_s=1)
+
+    def identify_again(self, arrival: Arrival) -> None:
+        """
+        Look again who calls.
+
+        Raises:
+            RefusalError: They may not any more.
+        """
+        now_us = self._clock.now_us()
+        arrival.holder = may_call(self._directory.find(arrival.digest, now_us), now_us)
+
+    def _understand(
+        self, arrival: Arrival, tree: json_body.Tree, facts: BodyFacts, saved: int | None
+    ) -> Call:
+        endpoint, holder = arrival.endpoint, arrival.holder
+        entitlement = self._entitlements.of(holder)
+        policy = entitlement.policy
+        # Asked again, because the policy may be another one than when the body was read.
+        allowed_endpoint(endpoint, policy, GROUPS)
+        if facts.unknown_parameters and policy.unknown_parameters != "pass":
+            raise unknown_parameter(facts.unknown_parameters[0])
+        course = self._entitlements.course(entitlement, endpoint, facts.model)
+        price = course.price
+        tokens, cap = bounded(facts, price, policy=policy, endpoint=endpoint, saved=saved or 0)
+        if self._upstream.pool is None:
+            raise UpstreamUnavailableError(retryable=False)
+        self._pin(price)
+        return Call(
+            request_id=arrival.request_id,
+            endpoint=endpoint,
+            holder=holder,
+            policy=policy,
+            tag=arrival.tag,
+            model=price.model,
+            price=price,
+            limits=course.limits,
+            terms=course.terms_for(tokens),
+            pseudonym=entitlement.pseudonym,
+            tree=tree,
+            facts=facts,
+            input_tokens=tokens,
+            cap=cap,
+            counting=course.counting,
+            at_best=at_best(facts, course, tokens) if saved is None else None,
+        )
+
+    def _pin(self, price: ModelPrice) -> None:
+        if price.price_id not in self._pinned:
+            self._ledger.pin_price(price.price_id, price.to_json())
+            self._pinned.add(price.price_id)

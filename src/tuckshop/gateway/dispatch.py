@@ -1,0 +1,112 @@
+"""
+Dispatch: a call whose hold is taken goes to the upstream, or its hold goes back.
+
+Whatever goes wrong in between has an end for the hold: void while nothing can have been sent (M10), else its bound is
+charged (M9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tuckshop.domain.reservation import Flag, Granted, Outcome, Void
+from tuckshop.edge.exchange import Exchange
+from tuckshop.gateway import outcome
+from tuckshop.gateway.call import Call
+from tuckshop.gateway.ports import Upstream
+from tuckshop.gateway.relay import Relay
+from tuckshop.gateway.resolution import RelayTools
+from tuckshop.protocols.openai.headers import upstream_headers
+from tuckshop.protocols.openai.outgoing import Profile, rewrite
+
+
+class Dispatcher:
+    """Sends calls to the upstream, and knows those that are there."""
+
+    def __init__(self, upstream: Upstream, tools: RelayTools) -> None:
+        self._upstream = upstream
+        self._tools = tools
+        self._running: set[Relay] = set()
+
+    def __len__(self) -> int:
+        """How many calls are at the upstream, with or without a client."""
+        return len(self._running)
+
+    def running(self, is_meant: Callable[[Call], bool] | None = None) -> Iterator[Relay]:
+        """Those of the running calls that are meant, whatever happens to them meanwhile."""
+        for relay in list(self._running):
+            if is_meant is None or is_meant(relay.call):
+                yield relay
+
+    def written(self, call: Call, granted: Granted) -> bytes | None:
+        """The body to be sent; None: the client's own bytes. Takes time in proportion to it."""
+        assert call.price is not None
+        assert call.facts is not None
+        return rewrite(
+            call.endpoint,
+            call.tree,
+            call.facts,
+            profile=self._upstream.profile,
+            model=call.model,
+            cap=granted.cap if _must_state(call, granted, self._upstream.profile) else None,
+            cap_field=call.price.cap_field,
+            pseudonym=call.pseudonym,
+        )
+
+    def give_back(self, call: Call, why: str) -> None:
+        """It ends before anything was sent: the hold is void (M10)."""
+        flags: frozenset[Flag] = frozenset({"client_left"} if why == "client_left" else ())
+        self._tools.ledger.void(
+            Void(
+                request_id=call.request_id,
+                outcome=Outcome(http_status=None, error=why),
+                flags=flags,
+            )
+        )
+
+    def dispatch(
+        self, call: Call, granted: Granted, body: bytes, exchange: Exchange, began_s: float
+    ) -> None:
+        """Send *body*; from here on a `Relay` has the call, and nothing awaits it."""
+        upstream, price, facts = self._upstream, call.price, call.facts
+        assert upstream.pool is not None
+        assert price is not None
+        assert facts is not None
+        relay = Relay(
+            call=call,
+            granted=granted,
+            exchange=exchange,
+            began_s=began_s,
+            tools=self._tools,
+            on_done=self._running.discard,
+        )
+        try:
+            sent = upstream.pool.open(
+                call.endpoint.method,
+                call.endpoint.path,
+                upstream_headers(
+                    credential=upstream.credential, request_id=call.request_id, stream=facts.stream
+                ),
+                body,
+                relay,
+                gap_timeout_s=upstream.reasoning_gap_s if price.reasons else upstream.gap_s,
+            )
+        except ValueError:  # it cannot be sent at all
+            self.give_back(call, "server_fault")
+            raise
+        except BaseException:  # nobody can say whether some of it was sent (M9)
+            fault = Outcome(http_status=None, error="server_fault")
+            self._tools.ledger.settle(
+                outcome.charge_bound(granted, outcome=fault, flags=frozenset())
+            )
+            raise
+        self._running.add(relay)
+        relay.start(sent)
+
+
+def _must_state(call: Call, granted: Granted, profile: Profile) -> bool:
+    """Has the granted cap to be written into the body?"""
+    assert call.facts is not None
+    if profile == "compatible" and call.facts.cap_wanted is None:
+        return True  # how much such a server makes of a model by that name, no price list knows
+    return call.is_lowered_by(granted.cap)

@@ -1,0 +1,87 @@
+"""Calls that nothing is sent for: `GET /v1/models`. They take from limits on requests and make a row like any other."""
+
+from __future__ import annotations
+
+from tuckshop.domain.policy import limits_for
+from tuckshop.domain.reservation import CapWish, Outcome
+from tuckshop.edge.exchange import Exchange
+from tuckshop.gateway import outcome
+from tuckshop.gateway.admission import Admission
+from tuckshop.gateway.call import FREE, Call, allowed_endpoint, priced_model
+from tuckshop.gateway.entitlements import Entitlements
+from tuckshop.gateway.identify import Arrival
+from tuckshop.gateway.models import model_body, models_body
+from tuckshop.gateway.ports import Resolver
+from tuckshop.pricing.prices import PriceList
+from tuckshop.protocols.openai.headers import answer_headers
+from tuckshop.protocols.openai.table import GROUPS, model_in
+
+
+class FreeCalls:
+    """Answers them from what is known here."""
+
+    def __init__(
+        self,
+        *,
+        admission: Admission,
+        ledger: Resolver,
+        entitlements: Entitlements,
+        prices: PriceList,
+        upstream_name: str,
+    ) -> None:
+        self._admission = admission
+        self._ledger = ledger
+        self._entitlements = entitlements
+        self._prices = prices
+        self._upstream_name = upstream_name
+
+    async def serve(self, arrival: Arrival, exchange: Exchange) -> None:
+        """Answer one; raises the refusal."""
+        call, granted = await self._admission.reserve(
+            arrival, lambda _: self._call(arrival, exchange.path)
+        )
+        self._ledger.settle(outcome.charge_nothing(granted, Outcome(http_status=200), frozenset()))
+        headers = answer_headers(
+            request_id=call.request_id,
+            content_type=b"application/json",
+            is_stream=False,
+            states=granted.states,
+            now_us=granted.at_us,
+            upstream_request_id=None,
+            cost_usd="0",
+            output_cap=None,
+            lowered_by=None,
+        )
+        exchange.reply(200, headers, self._body(call))
+
+    def _body(self, call: Call) -> bytes:
+        price = self._prices.find(call.model)
+        if price is not None:
+            return model_body(price, self._upstream_name)
+        return models_body(self._prices, call.policy, self._upstream_name)
+
+    def _call(self, arrival: Arrival, path: str) -> Call:
+        endpoint, holder = arrival.endpoint, arrival.holder
+        policy = self._entitlements.of(holder).policy
+        allowed_endpoint(endpoint, policy, GROUPS)
+        model = ""
+        if endpoint.name == "models.get":
+            model = priced_model(
+                model_in(path), policy=policy, prices=self._prices, upstream=self._upstream_name
+            ).model
+        return Call(
+            request_id=arrival.request_id,
+            endpoint=endpoint,
+            holder=holder,
+            policy=policy,
+            tag=arrival.tag,
+            model=model,
+            price=None,
+            limits=limits_for(policy, model, (), endpoint.group),
+            terms=FREE,
+            pseudonym=None,
+            tree={},
+            facts=None,
+            input_tokens=0,
+            cap=CapWish(wanted=0, greatest=0, least=0),
+        )

@@ -1,0 +1,83 @@
+"""Refusals: worded for the client, counted, and noted in the log where the key is known (section 4, K15)."""
+
+from __future__ import annotations
+
+from tuckshop.domain.clock import Clock
+from tuckshop.domain.errors import InvalidApiKeyError, RefusalError
+from tuckshop.domain.ids import new_id
+from tuckshop.domain.keys import digest_of
+from tuckshop.domain.records import Holder
+from tuckshop.domain.reservation import RefusedRow
+from tuckshop.domain.watch import Watch
+from tuckshop.edge.exchange import Exchange
+from tuckshop.edge.head import Headers, RequestHead
+from tuckshop.gateway.credential import secret_of
+from tuckshop.gateway.identify import Arrival
+from tuckshop.gateway.ports import Directory, Ledger
+from tuckshop.protocols.openai import errors as wording
+
+
+class Refusals:
+    """Tells those who may not pass why, and leaves a row of it."""
+
+    def __init__(self, *, directory: Directory, ledger: Ledger, clock: Clock, watch: Watch) -> None:
+        self._directory = directory
+        self._ledger = ledger
+        self._clock = clock
+        self._watch = watch
+
+    def at_the_edge(
+        self, error: RefusalError, head: RequestHead | None
+    ) -> tuple[int, Headers, bytes]:
+        """Word a refusal of a request that was not let in; a known key gets its row."""
+        self._watch.refused(error.code)
+        now_us = self._clock.now_us()
+        request_id = new_id("req", now_us)
+        holder = self._known_holder(head, now_us) if head is not None else None
+        if holder is not None:
+            self._note(error, request_id=request_id, holder=holder)
+        return wording.refusal(error, now_us=now_us, request_id=request_id)
+
+    def of_call(self, arrival: Arrival, exchange: Exchange, refusal: RefusalError) -> None:
+        """Answer a call that was let in."""
+        self._watch.refused(refusal.code)
+        self._note(
+            refusal,
+            request_id=arrival.request_id,
+            holder=arrival.holder,
+            endpoint=arrival.endpoint.name,
+            tag=arrival.tag,
+        )
+        exchange.reply(
+            *wording.refusal(refusal, now_us=self._clock.now_us(), request_id=arrival.request_id)
+        )
+
+    def _known_holder(self, head: RequestHead, now_us: int) -> Holder | None:
+        try:
+            return self._directory.find(digest_of(secret_of(head.headers)), now_us)
+        except InvalidApiKeyError:
+            return None
+
+    def _note(
+        self,
+        refusal: RefusalError,
+        *,
+        request_id: str,
+        holder: Holder,
+        endpoint: str = "",
+        tag: str | None = None,
+    ) -> None:
+        self._ledger.refuse(
+            RefusedRow(
+                request_id=request_id,
+                workspace_id=holder.workspace.id,
+                group_id=holder.group.id,
+                member_id=holder.member.id,
+                key_id=holder.key.id,
+                endpoint=endpoint,
+                model="",
+                error=refusal.code,
+                http_status=refusal.status,
+                tag=tag,
+            )
+        )
