@@ -193,6 +193,10 @@ async def start(settings: Settings) -> Server:
                 "chat": settings.edge.chat_body_max_bytes,
                 "responses": settings.edge.chat_body_max_bytes,
             },
+            event_max_bytes={
+                "chunks": settings.edge.chat_event_max_bytes,
+                "typed": settings.edge.responses_event_max_bytes,
+            },
             loop=loop,
             watch=metrics,
         )

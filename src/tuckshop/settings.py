@@ -51,7 +51,11 @@ class EdgeSettings:
     body_max_bytes: int = 4_194_304
     """The largest body, where the endpoint has no number of its own."""
     chat_body_max_bytes: int = 20_971_520
-    """The largest body of a chat call."""
+    """The largest body of a chat or Responses call."""
+    chat_event_max_bytes: int = 1_048_576
+    """The longest event of a chat or completion stream that is read for its usage."""
+    responses_event_max_bytes: int = 33_554_432
+    """The same of a Responses stream, whose last event repeats the whole answer."""
     json_max_depth: int = 64
     """The deepest nesting of a JSON body."""
     connections_max: int = 10_000

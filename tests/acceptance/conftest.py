@@ -60,8 +60,24 @@ def key_of_new_member(
     return str(server.made("POST", f"/members/{made['data'][0]['id']}/keys", key or {})["key"])
 
 
+_CLIENTS: list[openai.OpenAI] = []
+
+
 def client_of(server: Server, key: str, **options: Any) -> openai.OpenAI:
-    return openai.OpenAI(api_key=key, base_url=f"{server.url}/v1", **{"max_retries": 0, **options})
+    """A client that is closed when the test is over."""
+    client = openai.OpenAI(
+        api_key=key, base_url=f"{server.url}/v1", **{"max_retries": 0, **options}
+    )
+    _CLIENTS.append(client)
+    return client
+
+
+@pytest.fixture(autouse=True)
+def _close_clients() -> Iterator[None]:
+    """What an exception keeps alive would be collected at any time, with its socket still open."""
+    yield
+    while _CLIENTS:
+        _CLIENTS.pop().close()
 
 
 @pytest.fixture

@@ -95,6 +95,33 @@ def test_an_embedding_is_counted_too(server: Server, new_key: NewKey) -> None:
     assert reply.status == 200, reply.body
 
 
+def test_a_response_is_counted_too(server: Server, new_key: NewKey) -> None:
+    """The text of a turn, of instructions and of a tool's result alike."""
+    key = new_key(each=["3300 tokens/minute"])
+    result = {"type": "function_call_output", "call_id": "call_1", "output": PROMPT}
+    body = {
+        "model": "gpt-4o-mini",
+        "instructions": PROMPT,
+        "input": [{"role": "user", "content": PROMPT}, result],
+        "max_output_tokens": 500,
+    }
+
+    reply = asyncio.run(post(server.url, "/v1/responses", key, body))
+
+    assert reply.status == 200, reply.body
+    assert "x-tuckshop-output-cap" not in reply.headers
+
+
+def test_a_completion_is_counted_too(server: Server, new_key: NewKey) -> None:
+    key = new_key(each=["1600 tokens/minute"])
+    body = {"model": "gpt-3.5-turbo-instruct", "prompt": PROMPT, "max_tokens": 500}
+
+    reply = asyncio.run(post(server.url, "/v1/completions", key, body))
+
+    assert reply.status == 200, reply.body
+    assert "x-tuckshop-output-cap" not in reply.headers
+
+
 def test_a_model_whose_vocabulary_nobody_knows_goes_by_its_bytes(
     server: Server, new_key: NewKey
 ) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.acceptance import conftest
-from tests.acceptance.conftest import NewKey
+from tests.acceptance.conftest import NewKey, client_of, key_of_new_member
 from tests.acceptance.test_openai_client import rows_of
-from tests.support.processes import Mock, Server
+from tests.support.processes import Mock, Server, start_server
 from tests.unit.protocols.pictures import data_url, png
 
 MODEL = "gpt-4o-mini"
@@ -23,22 +22,6 @@ WEATHER: Any = {
     "strict": False,
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
-
-
-_OPEN: list[openai.OpenAI] = []
-
-
-def client_of(server: Server, key: str) -> openai.OpenAI:
-    _OPEN.append(conftest.client_of(server, key))
-    return _OPEN[-1]
-
-
-@pytest.fixture(autouse=True)
-def _closed_clients() -> Iterator[None]:
-    """A client that an exception keeps alive would be collected at any time, with its socket still open."""
-    yield
-    while _OPEN:
-        _OPEN.pop().close()
 
 
 def cost(model_in: int, model_out: int, tokens_in: int, tokens_out: int) -> float:
@@ -190,6 +173,42 @@ def test_a_last_event_that_is_huge_is_settled_exactly(server: Server, new_key: N
     (row,) = rows_of(server, key)
     assert row["output_tokens"] == 5
     assert "unconfirmed" not in row["flags"]  # type: ignore[operator]  # a list
+
+
+def test_an_event_longer_than_is_set_passes_unread_and_costs_the_bound(
+    tmp_path: Path, mock: Mock
+) -> None:
+    """Section 9: past it the meter stops, the relay does not."""
+    own = start_server(
+        tmp_path,
+        mock.url,
+        TUCKSHOP_EDGE_RESPONSES_EVENT_MAX_BYTES="300",
+        TUCKSHOP_EDGE_CHAT_EVENT_MAX_BYTES="300",
+    )
+    key = key_of_new_member(own, "long", each=["$1/month"])
+    client = client_of(own, key)
+
+    typed = client.responses.create(
+        model=MODEL, input="Hello [[tokens:5]]", max_output_tokens=100, stream=True
+    )
+    kinds = [event.type for event in typed]
+    chunks = list(
+        client.chat.completions.create(
+            model=MODEL,
+            messages=[{"role": "user", "content": "Hello [[tokens:5]]"}],
+            max_tokens=200,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+    )
+
+    assert kinds[-1] == "response.completed"
+    assert chunks[-1].usage is not None
+    assert [(row["output_tokens"], row["flags"]) for row in rows_of(own, key)] == [
+        (200, ["unconfirmed"]),
+        (100, ["unconfirmed"]),
+    ]
+    assert own.stop() == 0
 
 
 def test_a_revoked_key_ends_its_stream_with_an_event_of_the_format(

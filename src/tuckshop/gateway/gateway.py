@@ -37,6 +37,7 @@ from tuckshop.gateway.ports import Directory, Ledger, Upstream
 from tuckshop.gateway.refusals import Refusals
 from tuckshop.gateway.resolution import RelayTools
 from tuckshop.pricing.prices import PriceList
+from tuckshop.protocols.endpoints import Events
 from tuckshop.protocols.openai.table import route
 
 _log: Final = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Gateway:
         drains: DrainLimits,
         json_max_depth: int,
         body_max_bytes: Mapping[str, int],
+        event_max_bytes: Mapping[Events, int],
         loop: asyncio.AbstractEventLoop,
         watch: Watch | None = None,
     ) -> None:
@@ -84,6 +86,7 @@ class Gateway:
                 prices=prices,
                 clock=clock,
                 loop=loop,
+                event_max_bytes=event_max_bytes,
                 watch=watch,
                 credential=upstream.credential,
             ),

@@ -104,7 +104,12 @@ class Relay:
                 return
         facts = self.call.facts
         if head.is_success and head.is_event_stream and facts is not None:
-            self._meter = meter_for(self.call.endpoint, facts, self._tools.credential)
+            self._meter = meter_for(
+                self.call.endpoint,
+                facts,
+                event_max_bytes=self._tools.event_max_bytes,
+                credential=self._tools.credential,
+            )
             self._send_head(head)
 
     def on_data(self, data: bytes) -> None:

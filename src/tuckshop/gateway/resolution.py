@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +22,7 @@ from tuckshop.gateway.ports import Resolver
 from tuckshop.gateway.reply_head import ReplyHead
 from tuckshop.pricing.cost import Usage
 from tuckshop.pricing.prices import PriceList
+from tuckshop.protocols.endpoints import Events
 from tuckshop.protocols.openai.events import EventMeter
 
 _log: Final = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ class RelayTools:
     prices: PriceList
     clock: Clock
     loop: asyncio.AbstractEventLoop
+    event_max_bytes: Mapping[Events, int]  # longer events of a stream are not read for usage
     watch: Watch = field(default_factory=Unwatched)
     credential: str = ""  # of the upstream; taken out of what it says when it fails
 
@@ -111,14 +114,15 @@ class Resolution:
         """Charge what the reply says it used, or the bound; the cost."""
         price = self.call.price
         assert price is not None
+        facts = self.call.facts
         settlement = outcome.charge_reported(
             outcome.Reported(
                 usage=usage,
                 model=model,
                 answered_price=self._tools.prices.find(model) if model else None,
                 tier=tier,
-                saw_output=saw_output,
-                prompts=self.call.facts.prompts if self.call.facts else 1,
+                saw_output=saw_output and not (facts is not None and facts.echoes),
+                prompts=1 if facts is None else facts.prompts,
             ),
             granted=self._granted,
             price=price,

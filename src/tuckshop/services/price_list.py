@@ -39,6 +39,7 @@ class Prices:
             context_tokens=price.context_tokens,
             max_output_tokens=price.max_output_tokens,
             reasons=price.reasons,
+            images=price.images,
             source=price.source,
         )
 

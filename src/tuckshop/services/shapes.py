@@ -340,6 +340,7 @@ class PriceShape(Shown, frozen=True, kw_only=True):
     context_tokens: int | None
     max_output_tokens: int | None
     reasons: bool
+    images: str | None  # the rule by which images count as input; null: it takes none
     source: str
 
 

@@ -393,3 +393,5 @@ async def test_prices_are_shown_per_million_tokens(counter: Counter) -> None:
     assert prices["gpt-4o-mini"]["units"]["output"] == Decimal("0.6")
     assert prices["gpt-4o-mini"]["upstream"] == "openai"
     assert prices["gpt-4o-mini"]["free"] is False
+    assert prices["gpt-4o-mini"]["images"] == "tiles-2833-5667"
+    assert prices["gpt-3.5-turbo"]["images"] is None

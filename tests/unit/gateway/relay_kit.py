@@ -26,6 +26,7 @@ from tuckshop.upstreams.failure import UpstreamFailure
 UTC = ZoneHistory.of("UTC")
 PRICES = PriceList.load()
 CHAT = route("POST", "/v1/chat/completions")
+COMPLETIONS = route("POST", "/v1/completions")
 EMBEDDINGS = route("POST", "/v1/embeddings")
 LIMIT = parse_limit("$1/month")
 
@@ -163,9 +164,9 @@ class Counter:
         group: dict[str, Any] | None = None,
         **body: Any,
     ) -> None:
-        endpoint = EMBEDDINGS if "input" in body else CHAT
+        endpoint = EMBEDDINGS if "input" in body else COMPLETIONS if "prompt" in body else CHAT
         asked = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 100}
-        tree = {"model": model, **({} if endpoint is EMBEDDINGS else asked), **body}
+        tree = {"model": model, **(asked if endpoint is CHAT else {}), **body}
         if stream:
             tree["stream"] = True
         who = holder(**(group or {}))
@@ -221,6 +222,7 @@ class Counter:
                 prices=PRICES,
                 clock=FakeClock(),
                 loop=cast("Any", self.loop),
+                event_max_bytes={"chunks": 1 << 20, "typed": 1 << 20},
                 credential="sk-real-0123456789",
             ),
             on_done=self._on_done,

@@ -108,6 +108,7 @@ class Door:
             drains=DrainLimits(),
             json_max_depth=64,
             body_max_bytes={"": 1 << 30},
+            event_max_bytes={"chunks": 1 << 20, "typed": 1 << 20},
             loop=asyncio.get_running_loop(),
         )
         assert self.holder is not None

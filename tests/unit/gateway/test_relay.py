@@ -370,6 +370,28 @@ def test_no_output_in_the_usage_of_an_answer_that_was_seen_is_no_usage(is_stream
 
 
 @pytest.mark.parametrize("is_stream", [True, False])
+@pytest.mark.parametrize("echo", [True, False])
+def test_text_of_a_completion_is_output_unless_it_may_be_the_prompt_again(
+    is_stream: bool, echo: bool
+) -> None:
+    """M9: numbers at odds with what was seen are not charged by."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9}
+    said = {"choices": [{"text": "Hi"}], "usage": usage}
+    counter = Counter(model="gpt-3.5-turbo-instruct", prompt="Hi", echo=echo, stream=is_stream)
+
+    counter.head(kind=SSE if is_stream else b"application/json")
+    pieces = [b"data: " + reply(choices=said["choices"], usage=None) + b"\n\n"]
+    pieces += [chunk(None, usage=usage), DONE]
+    counter.data(*(pieces if is_stream else [reply(**said)]))
+    counter.end()
+
+    if echo:
+        assert counter.settled.charged.cost_nano == 9 * 1500
+    else:
+        assert counter.is_bound
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
 def test_zero_is_a_value_where_nothing_was_said(is_stream: bool) -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9}
     silent = {"choices": [{"message": {"content": ""}}], "usage": usage}

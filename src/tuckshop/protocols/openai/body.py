@@ -34,6 +34,7 @@ class BodyFacts(msgspec.Struct, frozen=True, kw_only=True):
     schema_properties: int = 0  # properties and listed values of all schemas
     token_ids: int = 0
     images: tuple[ImageInput, ...] = ()
+    echoes: bool = False  # the answer repeats the prompt, so text in it may not be of the model
     unknown_parameters: tuple[
         str, ...
     ] = ()  # top-level names that the endpoint's row does not know

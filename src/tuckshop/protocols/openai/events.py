@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from typing import ClassVar, Final
+from typing import Final
 
 from tuckshop.domain.errors import RefusalError
 from tuckshop.domain.usage import Usage
@@ -29,6 +29,7 @@ class EventMeter(ABC):
     __slots__ = (
         "_buffer",
         "_credential",
+        "_event_max_bytes",
         "_is_blind",
         "_is_first",
         "_lf_follows",
@@ -41,10 +42,16 @@ class EventMeter(ABC):
         "usage",
     )
 
-    event_max_bytes: ClassVar[int]  # a longer event is passed on unread, and so is all that follows
+    def __init__(self, *, event_max_bytes: int, credential: str = "") -> None:
+        """
+        A meter of a stream from its first byte on.
 
-    def __init__(self, credential: str = "") -> None:
-        self._credential = credential  # the upstream's; taken out of error events
+        Args:
+            event_max_bytes: A longer event is passed on unread, and so is all that follows.
+            credential: The upstream's; taken out of error events.
+        """
+        self._event_max_bytes = event_max_bytes
+        self._credential = credential
         self._buffer = bytearray()  # of the event that is not complete
         self._is_blind = False  # an event was too long to be read
         self._is_first = True
@@ -70,6 +77,7 @@ class EventMeter(ABC):
         """What to pass on now that *data* came."""
         if (
             not self._buffer
+            and len(data) <= self._event_max_bytes
             and data.endswith(b"\n\n")
             and not (self._lf_follows or self._is_first)
             and self._is_dull(data)
@@ -106,6 +114,8 @@ class EventMeter(ABC):
         buffer += data
         start = 0
         while (end := _EVENT_END.search(buffer, searched)) is not None:
+            if end.end() - start > self._event_max_bytes:
+                break
             event = bytes(buffer[start : end.end()])
             kept = self._read(event)
             passed.append(kept)
@@ -115,7 +125,7 @@ class EventMeter(ABC):
             if start == len(buffer):
                 self._lf_follows = buffer.endswith(b"\r")
             del buffer[:start]
-        if len(buffer) > self.event_max_bytes:
+        if end is not None or len(buffer) > self._event_max_bytes:
             passed.append(bytes(buffer))
             self._go_blind()
         return b"".join(passed)

@@ -17,13 +17,20 @@ LONG_BYTES: Final = 64  # a shorter text saves next to nothing
 # The top-level fields of each endpoint whose texts the model reads as they are.
 _SPOKEN: Final[Mapping[str, tuple[str, ...]]] = {
     "chat.completions": ("messages",),
+    "completions": ("prompt", "suffix"),
     "embeddings": ("input",),
+    "responses": ("input", "instructions"),
 }
 # Those that define functions: their descriptions are written into the prompt as comments.
-_DEFINING: Final[Mapping[str, tuple[str, ...]]] = {"chat.completions": ("tools", "functions")}
-# In messages. What stands below other names may be written as JSON.
+_DEFINING: Final[Mapping[str, tuple[str, ...]]] = {
+    "chat.completions": ("tools", "functions"),
+    "responses": ("tools",),
+}
+# In messages, and in the items of the Responses API. What stands below other names may be written as JSON.
 _TEXTS: Final = frozenset({"arguments", "content", "input", "refusal", "text"})
 _CONTAINERS: Final = frozenset({"content", "custom", "function", "function_call", "tool_calls"})
+_ITEM_TEXTS: Final = _TEXTS | {"output"}
+_ITEM_CONTAINERS: Final = _CONTAINERS | {"output", "summary"}
 
 
 class LongText(NamedTuple):
@@ -35,10 +42,13 @@ class LongText(NamedTuple):
 
 def long_texts(endpoint: Endpoint, tree: Mapping[str, Any]) -> list[LongText]:
     """The long texts of a body that `facts.understand` let through."""
+    texts, containers = (
+        (_ITEM_TEXTS, _ITEM_CONTAINERS) if endpoint.name == "responses" else (_TEXTS, _CONTAINERS)
+    )
     found = [
         LongText(data, 0)
         for name in _SPOKEN.get(endpoint.name, ())
-        for text in _spoken(tree.get(name))
+        for text in _spoken(tree.get(name), texts, containers)
         if (data := _long(text))
     ]
     found += [
@@ -55,19 +65,19 @@ def _long(text: str) -> bytes:
     return data if len(data) >= LONG_BYTES else b""
 
 
-def _spoken(node: Any) -> Iterator[str]:
+def _spoken(node: Any, texts: frozenset[str], containers: frozenset[str]) -> Iterator[str]:
     if isinstance(node, str):
         yield node
     elif isinstance(node, list):
         for entry in node:
-            yield from _spoken(entry)
+            yield from _spoken(entry, texts, containers)
     elif isinstance(node, dict):
         for name, value in node.items():
             if isinstance(value, str):
-                if name in _TEXTS:
+                if name in texts:
                     yield value
-            elif name in _CONTAINERS:
-                yield from _spoken(value)
+            elif name in containers:
+                yield from _spoken(value, texts, containers)
 
 
 def _descriptions(node: Any) -> Iterator[str]:

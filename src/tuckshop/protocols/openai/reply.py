@@ -34,7 +34,9 @@ _MODEL: Final = re.compile(rb'"model"\s*:\s*"([^"\\]{1,128})"')
 _MODEL_BEFORE: Final = re.compile(_MODEL.pattern + rb"\s*,\s*\Z")
 _PAYLOAD: Final = re.compile(rb'"(?:choices|data|output)"\s*:')
 _OUTPUT: Final[Mapping[Events, re.Pattern[bytes]]] = {
-    "chunks": re.compile(rb'"(?:content|reasoning_content|refusal|arguments|input)"\s*:\s*"[^"]'),
+    "chunks": re.compile(
+        rb'"(?:content|reasoning_content|refusal|arguments|input|text)"\s*:\s*"[^"]'
+    ),
     "typed": re.compile(rb'"(?:text|refusal|arguments|input)"\s*:\s*"[^"]'),
 }
 

@@ -8,7 +8,7 @@ search.
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Final
+from typing import Final
 
 import msgspec
 
@@ -19,12 +19,12 @@ from tuckshop.protocols.openai.errors import stream_error
 from tuckshop.protocols.openai.events import EventMeter, data_of
 from tuckshop.protocols.openai.usage import UNREADABLE, decode_usage
 
-EVENT_MAX_BYTES: Final = 1 << 20
-
 # Not null. In a text these quotes would have backslashes.
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*[^n\s]')
 # Output of a model, whatever its kind: not an empty text.
-_OUTPUT: Final = re.compile(rb'"(?:content|reasoning_content|refusal|arguments|input)"\s*:\s*"[^"]')
+_OUTPUT: Final = re.compile(
+    rb'"(?:content|reasoning_content|refusal|arguments|input|text)"\s*:\s*"[^"]'
+)
 
 
 class _Chunk(msgspec.Struct):
@@ -44,10 +44,10 @@ class StreamMeter(EventMeter):
 
     __slots__ = ("_is_last_usage", "_strips")
 
-    event_max_bytes: ClassVar[int] = EVENT_MAX_BYTES
-
-    def __init__(self, strip_usage_chunk: bool, credential: str = "") -> None:
-        super().__init__(credential)
+    def __init__(
+        self, strip_usage_chunk: bool, *, event_max_bytes: int, credential: str = ""
+    ) -> None:
+        super().__init__(event_max_bytes=event_max_bytes, credential=credential)
         self._strips = strip_usage_chunk  # take out the chunk that only we asked for
         self._is_last_usage = False  # it stands in a chunk of its own, which comes last
 

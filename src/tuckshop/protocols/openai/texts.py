@@ -25,7 +25,6 @@ UNSTATED_CAP: Final = (
 def read_completion(tree: Mapping[str, Any], model: str, unknown: tuple[str, ...]) -> BodyFacts:
     """The facts of a body of POST /completions; raises as `understand` does."""
     stream = flag(tree, "stream")
-    flag(tree, "echo")
     prompt = tree.get("prompt")  # null is the end of an empty document, so one text of nothing
     prompts, text_bytes, token_ids = _texts("" if prompt is None else prompt, "prompt")
     suffix = tree.get("suffix")
@@ -48,6 +47,7 @@ def read_completion(tree: Mapping[str, Any], model: str, unknown: tuple[str, ...
         text_bytes=text_bytes + prompts * message_bytes(suffix or ""),
         messages=prompts,
         token_ids=token_ids,
+        echoes=flag(tree, "echo"),
         unknown_parameters=unknown,
     )
 

@@ -8,13 +8,14 @@ tells no usage. Only these are parsed; the others cost one search each.
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Final
+from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from tuckshop.domain.errors import RefusalError
 from tuckshop.domain.usage import Usage
-from tuckshop.protocols.endpoints import Endpoint
+from tuckshop.protocols.endpoints import Endpoint, Events
 from tuckshop.protocols.openai.body import BodyFacts
 from tuckshop.protocols.openai.cleaning import clean_json
 from tuckshop.protocols.openai.errors import typed_stream_error
@@ -22,7 +23,6 @@ from tuckshop.protocols.openai.events import EventMeter, data_of
 from tuckshop.protocols.openai.stream import StreamMeter
 from tuckshop.protocols.openai.usage import UNREADABLE, decode_usage
 
-EVENT_MAX_BYTES: Final = 32 << 20  # the last event repeats the whole answer
 WHOLE_MAX_BYTES: Final = (
     1 << 20
 )  # of a longer event only the end is parsed: it would hold up all others
@@ -61,10 +61,8 @@ class TypedMeter(EventMeter):
 
     __slots__ = ("_last",)
 
-    event_max_bytes: ClassVar[int] = EVENT_MAX_BYTES
-
-    def __init__(self, credential: str = "") -> None:
-        super().__init__(credential)
+    def __init__(self, *, event_max_bytes: int, credential: str = "") -> None:
+        super().__init__(event_max_bytes=event_max_bytes, credential=credential)
         self._is_first = False  # the last event says all that the first one does
         self._last = b""  # what was passed on last
 
@@ -150,11 +148,25 @@ class TypedMeter(EventMeter):
         self.service_tier = response.service_tier or self.service_tier
 
 
-def meter_for(endpoint: Endpoint, facts: BodyFacts, credential: str = "") -> EventMeter:
-    """The meter of a stream that answers a body with *facts*, from an upstream with this *credential*."""
+def meter_for(
+    endpoint: Endpoint,
+    facts: BodyFacts,
+    *,
+    event_max_bytes: Mapping[Events, int],
+    credential: str = "",
+) -> EventMeter:
+    """
+    The meter of a stream that answers a body with *facts*.
+
+    Args:
+        event_max_bytes: The longest event that is read, of each kind of stream.
+        credential: The upstream's; taken out of error events.
+    """
+    longest = event_max_bytes[endpoint.events]
     if endpoint.events == "typed":
-        return TypedMeter(credential)
-    return StreamMeter(facts.stream and not facts.wants_usage, credential)
+        return TypedMeter(event_max_bytes=longest, credential=credential)
+    strips = facts.stream and not facts.wants_usage
+    return StreamMeter(strips, event_max_bytes=longest, credential=credential)
 
 
 def _renamed(kind: str | None) -> bytes:

@@ -12,7 +12,9 @@ from tuckshop.protocols.openai.long_texts import long_texts
 from tuckshop.protocols.openai.table import route
 
 CHAT = route("POST", "/v1/chat/completions")
+COMPLETIONS = route("POST", "/v1/completions")
 EMBEDDINGS = route("POST", "/v1/embeddings")
+RESPONSES = route("POST", "/v1/responses")
 LONG = "So much to say. " * 10
 
 
@@ -56,6 +58,56 @@ def test_inputs_of_an_embedding_are_texts() -> None:
     assert [t.data.decode() for t in long_texts(EMBEDDINGS, {"input": LONG})] == [LONG]
     assert [t.data.decode() for t in long_texts(EMBEDDINGS, {"input": ["a", LONG]})] == [LONG]
     assert long_texts(EMBEDDINGS, {"input": [1, 2, 3] * 99}) == []
+
+
+def test_items_instructions_and_tools_of_a_response_are_texts() -> None:
+    tool = {"type": "function", "name": "f" * 99, "description": LONG + "\n9", "parameters": {}}
+    body = {
+        "instructions": LONG + "1",
+        "input": [
+            {"role": "user", "content": LONG + "2"},
+            {"role": "user", "content": [{"type": "input_text", "text": LONG + "3"}]},
+            {"type": "function_call", "call_id": "c" * 99, "name": "f", "arguments": LONG + "4"},
+            {"type": "function_call_output", "call_id": "c" * 99, "output": LONG + "5"},
+            {"type": "custom_tool_call", "call_id": "d", "name": "f", "input": LONG + "6"},
+            {
+                "type": "custom_tool_call_output",
+                "call_id": "d",
+                "output": [{"type": "input_text", "text": LONG + "7"}],
+            },
+            {
+                "type": "reasoning",
+                "encrypted_content": LONG,
+                "summary": [{"type": "summary_text", "text": LONG + "8"}],
+            },
+        ],
+        "tools": [tool],
+    }
+
+    found = [(text.data.decode(), text.line_marks) for text in long_texts(RESPONSES, body)]
+
+    assert sorted(found) == sorted(
+        [(LONG + n, 0) for n in "12345678"] + [(LONG + "\n9", 1)],
+    )
+    assert [t.data.decode() for t in long_texts(RESPONSES, {"input": LONG})] == [LONG]
+
+
+def test_an_image_and_an_output_outside_of_items_are_no_texts() -> None:
+    image = {"type": "input_image", "image_url": "data:image/png;base64," + "A" * 999}
+
+    assert long_texts(RESPONSES, {"input": [{"role": "user", "content": [image]}]}) == []
+    assert texts_of(messages=[{"role": "user", "content": "", "output": [{"text": LONG}]}]) == []
+
+
+def test_prompts_and_the_suffix_of_a_completion_are_texts() -> None:
+    found = long_texts(COMPLETIONS, {"prompt": [LONG + "1", "a", LONG + "2"], "suffix": LONG})
+
+    assert [text.data.decode() for text in found] == [LONG + "1", LONG + "2", LONG]
+    assert long_texts(COMPLETIONS, {"prompt": [[1, 2, 3] * 99]}) == []
+
+
+def _as_tool(schema: Any) -> dict[str, Any]:
+    return {"type": "function", "name": "f", "description": LONG, "parameters": schema}
 
 
 words = st.text(max_size=100) | st.just(LONG)
@@ -106,6 +158,65 @@ def test_every_long_text_is_part_of_the_byte_bound(said: list[Any], offered: lis
     assert understand(CHAT, body, pass_unknown=False).text_bytes - taken >= rest
 
 
+item_parts = st.fixed_dictionaries({"type": st.just("input_text"), "text": words})
+contents = words | st.lists(item_parts, max_size=3)
+items = st.one_of(
+    st.fixed_dictionaries(
+        {"role": words, "content": contents},
+        optional={"id": words, "odd": st.dictionaries(words, words, max_size=2)},
+    ),
+    st.fixed_dictionaries(
+        {
+            "type": st.just("function_call"),
+            "call_id": words,
+            "name": words,
+            "arguments": words,
+        }
+    ),
+    st.fixed_dictionaries(
+        {"type": st.just("function_call_output"), "call_id": words, "output": contents}
+    ),
+    st.fixed_dictionaries(
+        {"type": st.just("additional_tools"), "tools": st.lists(schemas.map(_as_tool), max_size=1)}
+    ),
+)
+
+
+@given(
+    said=st.lists(items, max_size=3),
+    offered=st.lists(schemas.map(_as_tool), max_size=2),
+    instructions=st.none() | words,
+)
+def test_every_long_text_of_a_response_is_part_of_the_byte_bound(
+    said: list[Any], offered: list[Any], instructions: str | None
+) -> None:
+    """M5: as above."""
+    body = {"model": "gpt-4o", "input": said, "tools": offered, "instructions": instructions}
+    without = {
+        "model": "gpt-4o",
+        "input": _emptied(said),
+        "tools": _emptied(offered),
+        "instructions": None if instructions is None else "",
+    }
+
+    rest = understand(RESPONSES, without, pass_unknown=False).text_bytes
+    taken = sum(len(text.data) for text in long_texts(RESPONSES, body))
+
+    assert understand(RESPONSES, body, pass_unknown=False).text_bytes - taken >= rest
+
+
+@given(prompts=words | st.lists(words, min_size=1, max_size=3), suffix=st.none() | words)
+def test_every_long_text_of_a_completion_is_part_of_the_byte_bound(
+    prompts: str | list[str], suffix: str | None
+) -> None:
+    """M5: as above."""
+    body = {"model": "babbage-002", "prompt": prompts, "suffix": suffix}
+
+    taken = sum(len(text.data) for text in long_texts(COMPLETIONS, body))
+
+    assert taken <= understand(COMPLETIONS, body, pass_unknown=False).text_bytes
+
+
 def _emptied(node: Any) -> Any:
     """*node* without any of its strings under names that hold texts."""
     if isinstance(node, list):
@@ -115,7 +226,7 @@ def _emptied(node: Any) -> Any:
     return {
         name: ""
         if isinstance(value, str)
-        and name in ("content", "text", "refusal", "arguments", "description")
+        and name in ("content", "text", "refusal", "arguments", "description", "output")
         else _emptied(value)
         for name, value in node.items()
         if name != "$ref"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tuckshop.domain.usage import Usage
+from tuckshop.protocols.endpoints import Events
 from tuckshop.protocols.openai.reply import has_output, usage_of, usage_of_tail
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
@@ -121,11 +122,10 @@ def test_output_is_told_from_none(body: bytes, expected: bool) -> None:
     assert has_output(body, "chunks") is expected
 
 
-def test_a_prompt_that_a_completion_repeats_is_no_output_and_the_text_of_a_response_is() -> None:
-    body = b'{"choices":[{"text":"x"}]}'
-
-    assert not has_output(body, "chunks")
-    assert has_output(body, "typed")
+@pytest.mark.parametrize("events", ["chunks", "typed"])
+def test_the_text_of_a_completion_or_a_response_is_output(events: Events) -> None:
+    assert has_output(b'{"choices":[{"text":"x"}]}', events)
+    assert not has_output(b'{"choices":[{"text":""}]}', events)
 
 
 def test_a_response_states_its_usage_in_names_of_its_own() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuckshop.domain.usage import Usage
-from tuckshop.protocols.openai.stream import EVENT_MAX_BYTES, StreamMeter
+from tuckshop.protocols.openai.stream import StreamMeter
 
 
 def chunk(**fields: Any) -> dict[str, Any]:
@@ -36,11 +36,16 @@ STATED = {
 }
 USAGE = event(chunk(choices=[], usage=STATED, service_tier="default"))
 DONE = b"data: [DONE]\n\n"
+EVENT_MAX_BYTES = 1 << 20
 READ = Usage(input_tokens=10, cached_tokens=4, cache_write_tokens=3, output_tokens=5)
 
 
+def meter_of(strip: bool) -> StreamMeter:
+    return StreamMeter(strip, event_max_bytes=EVENT_MAX_BYTES)
+
+
 def relay(stream: bytes, *, strip: bool = True) -> tuple[StreamMeter, bytes]:
-    meter = StreamMeter(strip)
+    meter = meter_of(strip)
     return meter, meter.feed(stream) + meter.finish()
 
 
@@ -159,7 +164,7 @@ def test_comments_and_several_data_lines_are_understood() -> None:
 
 
 def test_an_event_leaves_with_its_last_byte() -> None:
-    meter = StreamMeter(True)
+    meter = meter_of(True)
 
     assert meter.feed(DELTA) == DELTA
     assert meter.feed(DELTA[:-1]) == b""
@@ -170,7 +175,7 @@ def test_an_event_leaves_with_its_last_byte() -> None:
 
 
 def test_the_line_feed_of_a_chunk_that_was_taken_out_goes_with_it() -> None:
-    meter = StreamMeter(True)
+    meter = meter_of(True)
 
     passed = meter.feed(USAGE[:-2] + b"\r\n\r") + meter.feed(b"\n") + meter.feed(DONE)
 
@@ -187,7 +192,7 @@ def test_a_last_event_without_its_empty_line_is_read() -> None:
 def test_an_event_that_is_too_long_is_passed_on_unread_and_ends_the_metering() -> None:
     cumulative = event(chunk(usage=STATED))
     long = b"data: " + b"x" * (EVENT_MAX_BYTES + 1)
-    meter = StreamMeter(True)
+    meter = meter_of(True)
 
     assert meter.feed(cumulative) == cumulative
     assert meter.feed(long) == long
@@ -227,7 +232,7 @@ def test_output_and_usage_do_not_depend_on_how_the_stream_was_cut(
     stream: bytes, cuts: list[int], strip: bool
 ) -> None:
     whole, expected = relay(stream, strip=strip)
-    meter = StreamMeter(strip)
+    meter = meter_of(strip)
     passed, rest = b"", stream
 
     for size in cuts:
@@ -243,7 +248,7 @@ def test_output_and_usage_do_not_depend_on_how_the_stream_was_cut(
 @given(stream=sse_streams())
 def test_byte_by_byte_is_the_same_as_at_once(stream: bytes) -> None:
     whole, expected = relay(stream)
-    meter = StreamMeter(True)
+    meter = meter_of(True)
 
     passed = b"".join(meter.feed(stream[i : i + 1]) for i in range(len(stream))) + meter.finish()
 
@@ -253,7 +258,7 @@ def test_byte_by_byte_is_the_same_as_at_once(stream: bytes) -> None:
 
 @given(stream=st.binary(max_size=300), cut=st.integers(1, 7))
 def test_what_is_no_event_stream_goes_by_untouched(stream: bytes, cut: int) -> None:
-    meter = StreamMeter(True)
+    meter = meter_of(True)
 
     pieces = [meter.feed(stream[i : i + cut]) for i in range(0, len(stream), cut)]
 
@@ -288,7 +293,7 @@ def test_an_event_that_might_have_stated_usage_takes_back_what_was_stated() -> N
 def test_whether_there_was_output_does_not_depend_on_cuts(cuts: list[int]) -> None:
     silent = event(chunk(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}}]))
     for stream, expected in ((silent + DELTA + USAGE + DONE, True), (silent + USAGE + DONE, False)):
-        meter = StreamMeter(strip_usage_chunk=True)
+        meter = meter_of(True)
         ends = sorted(cut % (len(stream) + 1) for cut in cuts)
         for start, end in zip([0, *ends], [*ends, len(stream)], strict=True):
             meter.feed(stream[start:end])

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from tuckshop.domain.errors import KeyPausedError
 from tuckshop.domain.usage import Usage
+from tuckshop.protocols.endpoints import Events
 from tuckshop.protocols.openai.facts import BodyFacts
 from tuckshop.protocols.openai.stream import StreamMeter
 from tuckshop.protocols.openai.table import route
 from tuckshop.protocols.openai.typed_stream import (
-    EVENT_MAX_BYTES,
     WHOLE_MAX_BYTES,
     TypedMeter,
     meter_for,
@@ -55,8 +55,15 @@ DELTA = event("response.output_text.delta", 1, delta='"type":"response.completed
 COMPLETED = event("response.completed", 2, response=response())
 
 
+EVENT_MAX_BYTES = 4 << 20
+
+
+def meter_of() -> TypedMeter:
+    return TypedMeter(event_max_bytes=EVENT_MAX_BYTES)
+
+
 def relay(stream: bytes) -> tuple[TypedMeter, bytes]:
-    meter = TypedMeter()
+    meter = meter_of()
     return meter, meter.feed(stream) + meter.finish()
 
 
@@ -153,7 +160,7 @@ def test_a_long_event_that_is_not_the_last_states_nothing() -> None:
 
 def test_an_event_that_is_too_long_is_passed_on_unread_and_ends_the_metering() -> None:
     long = b"data: " + b"x" * (EVENT_MAX_BYTES + 1)
-    meter = TypedMeter()
+    meter = meter_of()
 
     assert meter.feed(long) == long
     assert meter.feed(b"\n\n" + COMPLETED) == b"\n\n" + COMPLETED
@@ -161,8 +168,20 @@ def test_an_event_that_is_too_long_is_passed_on_unread_and_ends_the_metering() -
     assert meter.final_usage is None
 
 
+@pytest.mark.parametrize("cut", [1, 7, 10_000])
+def test_whether_an_event_is_too_long_does_not_depend_on_how_it_was_cut(cut: int) -> None:
+    stream = CREATED + DELTA + COMPLETED
+    for longest, expected in ((len(COMPLETED), READ), (len(COMPLETED) - 1, None)):
+        meter = TypedMeter(event_max_bytes=longest)
+
+        passed = b"".join(meter.feed(stream[at : at + cut]) for at in range(0, len(stream), cut))
+
+        assert passed + meter.finish() == stream
+        assert meter.final_usage == expected
+
+
 def test_a_refusal_goes_on_counting() -> None:
-    meter = TypedMeter()
+    meter = meter_of()
     meter.feed(CREATED + event("response.output_text.delta", 41, delta="x"))
 
     told = meter.refusal(KeyPausedError())
@@ -178,10 +197,15 @@ def test_a_refusal_goes_on_counting() -> None:
 
 def test_the_meter_is_that_of_the_endpoint() -> None:
     facts = BodyFacts(model="m", stream=True)
+    longest: dict[Events, int] = {"chunks": 1, "typed": 2}
 
-    assert isinstance(meter_for(route("POST", "/v1/responses"), facts), TypedMeter)
+    assert isinstance(
+        meter_for(route("POST", "/v1/responses"), facts, event_max_bytes=longest), TypedMeter
+    )
     for path in ("/v1/chat/completions", "/v1/completions"):
-        assert isinstance(meter_for(route("POST", path), facts), StreamMeter)
+        assert isinstance(
+            meter_for(route("POST", path), facts, event_max_bytes=longest), StreamMeter
+        )
 
 
 _EVENTS = st.sampled_from(
@@ -204,7 +228,7 @@ def test_nothing_depends_on_how_the_stream_was_cut(
     stream = b"".join(events)
     stream = stream[: len(stream) - lost]
     whole, expected = relay(stream)
-    pieces = TypedMeter()
+    pieces = meter_of()
 
     passed, at, turn = b"", 0, 0
     while at < len(stream):
