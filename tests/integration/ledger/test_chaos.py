@@ -4,61 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 from pathlib import Path
 
 import pytest
 
+from tests.support.flaky import make_flaky
 from tests.support.ledger_kit import ANNA, BEN, hold, in_force, serving, settlement, void
 from tuckshop.domain.errors import RefusalError, ServerBusyError
 from tuckshop.domain.reservation import Amounts
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.ledger.replay import peak_of
 from tuckshop.ledger.verify import verify_folder
-from tuckshop.storage.database import Database, open_for_reading
-from tuckshop.storage.session import WriterSession
+from tuckshop.storage.database import open_for_reading
 from tuckshop.storage.writer import Writer
 from tuckshop.system_clock import SystemClock
 
-CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR_WRITE)
 ENOUGH = 20  # calls that were admitted and ended
 LIMITS = ("4 concurrent requests", "$0.0004/day", "2000000 tokens/minute")
-
-
-class Flaky(WriterSession):
-    """Fails now and then, before or after it has really committed."""
-
-    chance = random.Random(0)
-    rate = 0.0
-
-    def begin(self, now_us: int) -> None:
-        if self.chance.random() < self.rate:
-            raise _error(sqlite3.SQLITE_BUSY)
-        super().begin(now_us)
-
-    def commit(self) -> None:
-        if self.chance.random() < self.rate:
-            raise _error(self.chance.choice(CODES))
-        super().commit()
-        if self.chance.random() < self.rate:
-            self.transaction.save()  # as it stands before a commit that fails
-            raise _error(sqlite3.SQLITE_IOERR_WRITE)
-
-
-def _error(code: int) -> sqlite3.OperationalError:
-    error = sqlite3.OperationalError("injected")
-    error.sqlite_errorcode = code
-    return error
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_what_was_told_is_true_whatever_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr("tuckshop.storage.writer_thread.RETRY_S", 0.005)
-    monkeypatch.setattr(Database, "open_session", lambda self: Flaky(self.path, self.durability))
     chance = random.Random(seed)
-    Flaky.chance, Flaky.rate = random.Random(seed + 1), 0.0
+    failures = make_flaky(monkeypatch, random.Random(seed + 1))
     ended: dict[str, int | None] = {}  # what those who were told did: a charge, or None for void
     refused: set[str] = set()
 
@@ -102,11 +72,10 @@ def test_what_was_told_is_true_whatever_fails(
 
     async def main() -> None:
         async with serving(tmp_path, SystemClock()) as (ledger, writer, _):
-            Flaky.rate = 0.06
-            await asyncio.gather(
-                staff(writer, ledger), *(caller(ledger, number) for number in range(24))
-            )
-            Flaky.rate = 0.0
+            with failures.at(0.06):
+                await asyncio.gather(
+                    staff(writer, ledger), *(caller(ledger, number) for number in range(24))
+                )
             for _ in range(400):
                 await asyncio.sleep(0.01)
                 if writer.trouble is None and not writer.waiting:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,42 +13,13 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from tests.integration.storage.notes import Fail, JumpingClock, Note, Notes, texts_in, writing
+from tests.support.flaky import Failures, make_flaky
 from tuckshop.domain.errors import ServerBusyError
-from tuckshop.storage.database import Database
-from tuckshop.storage.session import WriterSession
 from tuckshop.storage.transaction import Transaction
 from tuckshop.storage.writer import Writer
 
-CODES = [sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR_WRITE]
 
-
-class _Flaky(WriterSession):
-    """A connection that fails now and then, at each step of a transaction, with or without having done it."""
-
-    chance = random.Random(0)
-    rate = 0.0
-
-    def begin(self, now_us: int) -> None:
-        if self.chance.random() < self.rate:
-            raise _error(sqlite3.SQLITE_BUSY)
-        super().begin(now_us)
-
-    def commit(self) -> None:
-        if self.chance.random() < self.rate:
-            raise _error(self.chance.choice(CODES))
-        super().commit()
-        if self.chance.random() < self.rate:
-            self.transaction.save()  # as it stands before a commit that fails
-            raise _error(sqlite3.SQLITE_IOERR_WRITE)
-
-
-def _error(code: int) -> sqlite3.OperationalError:
-    error = sqlite3.OperationalError("injected")
-    error.sqlite_errorcode = code
-    return error
-
-
-async def _drive(folder: Path, chance: random.Random) -> None:
+async def _drive(folder: Path, chance: random.Random, failures: Failures) -> None:
     handler = Notes()
     told: set[str] = set()
     refused: set[str] = set()
@@ -77,16 +47,14 @@ async def _drive(folder: Path, chance: random.Random) -> None:
             kept.add(text)
         watch(future, text)
 
-    _Flaky.chance, _Flaky.rate = chance, 0.0
     async with writing(folder, JumpingClock(), handler) as (writer, database):
-        _Flaky.rate = 0.15
-        for number in range(60):
-            submit(writer, number)
-            if chance.random() < 0.3:
-                await asyncio.sleep(chance.uniform(0, 0.004))
-            if chance.random() < 0.1:
-                waiting.append(asyncio.ensure_future(writer.transact(_remember_something)))
-        _Flaky.rate = 0.0
+        with failures.at(0.15):
+            for number in range(60):
+                submit(writer, number)
+                if chance.random() < 0.3:
+                    await asyncio.sleep(chance.uniform(0, 0.004))
+                if chance.random() < 0.1:
+                    waiting.append(asyncio.ensure_future(writer.transact(_remember_something)))
         await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
         await asyncio.wait_for(_flushed(writer), 20)
 
@@ -119,11 +87,11 @@ async def _flushed(writer: Writer) -> None:
 )
 def test_what_is_told_is_true_whatever_fails(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     note(f"seed {seed}")
-    monkeypatch.setattr("tuckshop.storage.writer_thread.RETRY_S", 0.002)
-    monkeypatch.setattr(Database, "open_session", lambda self: _Flaky(self.path, self.durability))
+    chance = random.Random(seed)
+    failures = make_flaky(monkeypatch, chance, retry_s=0.002)
     monkeypatch.setattr(
         "tuckshop.storage.database.is_safe_version", lambda: True
     )  # a warning per example says nothing
 
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_drive(Path(folder), random.Random(seed)))
+        asyncio.run(_drive(Path(folder), chance, failures))
