@@ -16,7 +16,7 @@ help:
 	@echo "make check   format, lint, types, layers, quick tests"
 	@echo "make fix     format, and mend what can be mended by machine"
 	@echo "make bench   speed beside nginx (installs nginx and wrk with apt where it may)"
-	@echo "make soak    the long races and kills"
+	@echo "make soak    the long races and kills: 200 kills, a million reservations; tells what it counted"
 	@echo "make lock    resolve requirements/*.in anew"
 
 # What the command needs, and the build backend that installs this checkout.
@@ -60,7 +60,7 @@ bench: setup
 	$(BIN)/python -m bench
 
 soak: setup
-	$(BIN)/pytest -q -m soak tests/acceptance tests/integration
+	$(BIN)/pytest -q -s -m soak tests/acceptance tests/integration
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/run.in -o requirements/run.txt

@@ -268,7 +268,12 @@ class Desk:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, clock: Clock, *, durability: Any = "process", boot: str = "boot_1"
+    folder: Path,
+    clock: Clock,
+    *,
+    durability: Any = "process",
+    boot: str = "boot_1",
+    groups: Sequence[str] = (GROUP,),
 ) -> AsyncIterator[tuple[Ledger, Writer, Database]]:
     """The whole ledger, with its writer's thread."""
     database = prepare(folder, durability=durability)
@@ -279,7 +284,7 @@ async def serving(
 
     def found(transaction: Transaction) -> None:
         if not transaction.cursor.execute("SELECT 1 FROM workspaces").fetchall():
-            make_people(transaction)
+            make_people(transaction, groups)
 
     try:
         await writer.transact(found)

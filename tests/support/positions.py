@@ -52,6 +52,18 @@ def most_held_at_once(rows: Iterable[Row]) -> int:
             charged = row.cost if row.state == "settled" else 0
             assert charged is not None
             changes.append((row.resolved_position, charged - row.held_cost))
+    return _peak(changes)
+
+
+def most_open_at_once(rows: Iterable[Row]) -> int:
+    """How many of *rows* were reserved at any one position, at most."""
+    held = [row for row in rows if row.state != "refused"]
+    changes = [(row.position, 1) for row in held]
+    changes += [(row.resolved_position, -1) for row in held if row.resolved_position is not None]
+    return _peak(changes)
+
+
+def _peak(changes: list[tuple[int, int]]) -> int:
     assert len({position for position, _ in changes}) == len(changes), "two changes at one position"
     total = most = 0
     for _, change in sorted(changes):

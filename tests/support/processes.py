@@ -92,6 +92,13 @@ class Server:
         assert status in (200, 201), f"{method} {path}: {status} {answer}"
         return answer
 
+    def starved_s(self) -> float:
+        """How long its threads stood ready and got no processor, on a machine that others use too."""
+        waited_ns = 0
+        for file in Path(f"/proc/{self.process.pid}/task").glob("*/schedstat"):
+            waited_ns += int(file.read_text().split()[1])
+        return waited_ns / 1e9
+
     def kill(self) -> None:
         """As a power cut would, but for the page cache."""
         self.process.send_signal(signal.SIGKILL)

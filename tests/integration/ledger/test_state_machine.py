@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.support.ledger_kit import ANNA, BEN, Desk, Person, hold, in_force, settlement, void
+from tests.support.ledger_model import Call
 from tuckshop.domain.actor import OPERATOR
 from tuckshop.domain.errors import RefusalError
-from tuckshop.domain.limits import Metric, Rolling
+from tuckshop.domain.limits import Rolling
 from tuckshop.domain.reservation import Amounts, Granted, LimitInForce, Scope
 from tuckshop.domain.windows import is_live, span_at, subwindow_start
 from tuckshop.ledger import corrections, resets
@@ -42,45 +42,6 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("workspace", "{} images/hour"),
 )
 SMALL = {"$": ("0.0001", "0.0002", "0.0005", "0"), "": ("500", "3", "40", "0", "2000")}
-
-
-@dataclass
-class Call:
-    """A call as the model knows it."""
-
-    id: str
-    person: Person
-    model: str
-    at_us: int
-    order: int
-    held: Amounts
-    state: str = "open"
-    charged: Amounts = field(default_factory=Amounts)
-    added: tuple[int, int, int] = (0, 0, 0)
-    closed_order: int | None = None
-
-    def counts(self, metric: Metric) -> tuple[int, int]:
-        """(used, held) in one metric."""
-        if self.state == "voided":
-            return 0, 0
-        if self.state == "open":
-            if metric in (Metric.REQUESTS, Metric.IMAGES):
-                return self.held.of(metric), 0
-            return 0, self.held.of(metric)
-        if metric is Metric.CONCURRENCY:
-            return 0, 0
-        cost, inputs, outputs = self.added
-        return {
-            Metric.MONEY: self.charged.cost_nano + cost,
-            Metric.REQUESTS: 1,
-            Metric.TOKENS: self.charged.input_tokens
-            + self.charged.output_tokens
-            + inputs
-            + outputs,
-            Metric.INPUT_TOKENS: self.charged.input_tokens + inputs,
-            Metric.OUTPUT_TOKENS: self.charged.output_tokens + outputs,
-            Metric.IMAGES: self.charged.images,
-        }[metric], 0
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -313,7 +274,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def close(self, call: Call, state: str, charged: Amounts) -> None:
         self.order += 1
-        call.state, call.charged, call.closed_order = state, charged, self.order
+        call.close(state, charged, self.order)
 
     def modelled(self, limit: LimitInForce) -> tuple[int, int]:
         """(used, held) of *limit* now, by looking at every call there ever was."""
