@@ -16,7 +16,7 @@ from tuckshop.api import openapi, problems
 from tuckshop.api.access import Access
 from tuckshop.api.reading import body_of, decode, query_of
 from tuckshop.api.routes import ROUTES
-from tuckshop.api.routing import Call, Route
+from tuckshop.api.routing import JSON_TYPE, Call, Route
 from tuckshop.domain.errors import TuckshopError
 from tuckshop.services.assembly import Services
 from tuckshop.services.shapes import Sent, Shown
@@ -147,8 +147,9 @@ class _Endpoint:
         actor, holder = self._access.check(request, route.role, self._services.clock.now_us())
         query = query_of(request, route.query or NoQuery)
         body: object = None
+        media_type = JSON_TYPE
         if route.method != "GET":
-            sent = await body_of(request)
+            sent, media_type = await body_of(request, route.media_types)
             if route.raw_body:
                 body = sent
             elif route.request is not None:
@@ -163,6 +164,7 @@ class _Endpoint:
                 path={name: str(value) for name, value in request.path_params.items()},
                 query=query,
                 body=body,
+                media_type=media_type,
                 holder=holder,
             )
         )

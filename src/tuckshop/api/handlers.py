@@ -9,7 +9,7 @@ import msgspec
 
 from tuckshop.api.problems import FieldProblem, ProblemError, field_problem
 from tuckshop.api.reading import check_json, decode
-from tuckshop.api.routing import Call
+from tuckshop.api.routing import CSV_TYPE, Call
 from tuckshop.services.groups import Listed
 from tuckshop.services.keys import ListedKeys
 from tuckshop.services.members import ROSTER_MAX_ROWS
@@ -43,10 +43,18 @@ class GroupQuery(Sent, frozen=True, kw_only=True):
     limit: PageSize = PAGE_DEFAULT
 
 
-class RosterQuery(Sent, frozen=True, kw_only=True):
-    """Whether each member without an active key gets one."""
+class PreviewQuery(Sent, frozen=True, kw_only=True):
+    """Which column of a file is the external id, where its header leaves a choice."""
+
+    id_column: str | None = None
+
+
+class RosterQuery(PreviewQuery, frozen=True, kw_only=True):
+    """Whether each member without an active key gets one; the others are for files alone."""
 
     issue_keys: bool = False
+    as_new: bool = False
+    pause_missing: bool = False
 
 
 class GroupMemberQuery(Sent, frozen=True, kw_only=True):
@@ -137,23 +145,44 @@ async def reset_group(call: Call) -> object:
 
 async def add_members(call: Call) -> object:
     body = call.body_as(bytes)
-    if body.lstrip(b" \t\r\n").startswith(b"["):
+    query = call.query_as(RosterQuery)
+    if call.media_type == CSV_TYPE:
+        return await call.services.rosters.take(
+            call.actor,
+            call.path["group"],
+            body,
+            id_column=query.id_column,
+            issue_keys=query.issue_keys,
+            as_new=query.as_new,
+            pause_missing=query.pause_missing,
+        )
+    if query != RosterQuery(issue_keys=query.issue_keys):
+        raise ProblemError(
+            422, "as_new, pause_missing and id_column are for files: send them with text/csv."
+        )
+    is_list = body.lstrip(b" \t\r\n").startswith(b"[")
+    if is_list:
         lines = await asyncio.to_thread(roster_lines, body)
     else:
         lines = [RosterLine(1, await decode(body, NewMember))]
     roster = await call.services.members.add(
-        call.actor,
-        call.path["group"],
-        lines,
-        issue_keys=call.query_as(RosterQuery).issue_keys,
+        call.actor, call.path["group"], lines, issue_keys=query.issue_keys
     )
-    if roster.errors and not body.lstrip(b" \t\r\n").startswith(b"["):
+    if roster.errors and not is_list:
         raise ProblemError(
             422,
             f"{roster.errors[0].field}: {roster.errors[0].message}",
             errors=[FieldProblem(error.field or "", error.message) for error in roster.errors],
         )
     return roster
+
+
+async def preview_roster(call: Call) -> object:
+    return await call.services.rosters.preview(
+        call.path["group"],
+        call.body_as(bytes),
+        id_column=call.query_as(PreviewQuery).id_column,
+    )
 
 
 async def list_group_members(call: Call) -> object:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from tuckshop.api.problems import CONTENT_TYPE, Problem
-from tuckshop.api.routing import Role, Route
+from tuckshop.api.routing import CSV_TYPE, JSON_TYPE, Role, Route
 
 _SECURITY: Final[Mapping[Role, list[dict[str, list[str]]]]] = {
     "admin": [{"adminToken": []}],
@@ -24,7 +24,6 @@ _SCHEMES: Final = {
     },
     "virtualKey": {"type": "http", "scheme": "bearer", "description": "A key: sk-tuck-…"},
 }
-_JSON: Final = "application/json"
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
@@ -72,7 +71,7 @@ def _operation(
         "responses": {
             str(route.status): {
                 "description": "Done",
-                "content": {_JSON: {"schema": schema_of[id(route.response)]}},
+                "content": {JSON_TYPE: {"schema": schema_of[id(route.response)]}},
             },
             "default": {
                 "description": "Refused",
@@ -95,6 +94,13 @@ def _operation(
     if route.request is not None:
         operation["requestBody"] = {
             "required": not route.body_optional,
-            "content": {_JSON: {"schema": schema_of[id(route.request)]}},
+            "content": {
+                media_type: {
+                    "schema": {"type": "string"}
+                    if media_type == CSV_TYPE
+                    else schema_of[id(route.request)]
+                }
+                for media_type in route.media_types
+            },
         }
     return operation

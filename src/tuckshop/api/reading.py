@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -16,19 +17,19 @@ T = TypeVar("T")
 
 BODY_MAX_BYTES: Final = 4_194_304
 _OFF_LOOP_BYTES: Final = 262_144  # a larger body is parsed in a thread
-_JSON_TYPES: Final = frozenset({"", "application/json"})
 
 
-async def body_of(request: Request) -> bytes:
+async def body_of(request: Request, media_types: Sequence[str]) -> tuple[bytes, str]:
     """
-    The whole body, if it is JSON by its header and no larger than is read.
+    The whole body, if it is no larger than is read, and which of *media_types* it is; unsaid, the first.
 
     Raises:
         ProblemError: 413 or 415.
     """
     if request.headers.get("content-encoding", "identity") != "identity":
         raise ProblemError(415, "A content coding on the body is not read: send it plain.")
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = said or media_types[0]
     pieces: list[bytes] = []
     size = 0
     try:
@@ -39,11 +40,11 @@ async def body_of(request: Request) -> bytes:
             pieces.append(piece)
     except ClientDisconnect:
         raise ProblemError(400, "The body ended early.") from None
-    if size and media_type not in _JSON_TYPES:
+    if size and media_type not in media_types:
         raise ProblemError(
-            415, f"A body of type {media_type} is not read here yet: send application/json."
+            415, f"A body of type {media_type} is not read here: send {' or '.join(media_types)}."
         )
-    return b"".join(pieces)
+    return b"".join(pieces), media_type
 
 
 async def decode(body: bytes, kind: type[T]) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tuckshop.api import handlers
-from tuckshop.api.routing import BASE, Handler, Method, Route
+from tuckshop.api.routing import BASE, CSV_TYPE, JSON_TYPE, Handler, Method, Route
 from tuckshop.services.request_log import RequestFilter
 from tuckshop.services.shapes import (
     BulkCorrection,
@@ -29,6 +29,7 @@ from tuckshop.services.shapes import (
     RequestPage,
     RequestShape,
     Roster,
+    RosterPreview,
     Rotation,
     UsagePage,
 )
@@ -94,11 +95,22 @@ ROUTES: Final[tuple[Route, ...]] = (
         "/groups/{group}/members",
         handlers.add_members,
         Roster,
-        "Add or update members, one or a list",
+        "Add or update members: one, a list, or the CSV file of a learning platform",
         request=NewMember | list[NewMember],
         raw_body=True,
+        media_types=(JSON_TYPE, CSV_TYPE),
         query=handlers.RosterQuery,
         status=201,
+    ),
+    _verb(
+        "/groups/{group}/members/preview",
+        handlers.preview_roster,
+        RosterPreview,
+        "Tell what importing a CSV file would do, line by line",
+        request=str,
+        raw_body=True,
+        media_types=(CSV_TYPE,),
+        query=handlers.PreviewQuery,
     ),
     _admin(
         "GET",

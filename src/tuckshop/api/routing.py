@@ -21,6 +21,8 @@ Role = Literal["admin", "key", "public"]
 T = TypeVar("T")
 
 BASE: Final = "/api/v1"
+JSON_TYPE: Final = "application/json"
+CSV_TYPE: Final = "text/csv"
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -33,6 +35,7 @@ class Call:
     path: dict[str, str] = field(default_factory=dict)
     query: object = None  # of the route's `query` struct
     body: object = None  # of the route's `request` type, or bytes where the route reads it itself
+    media_type: str = JSON_TYPE  # of the body
     holder: Holder | None = None  # whose key it came with, on routes for keys
 
     def body_as(self, kind: type[T]) -> T:
@@ -62,6 +65,7 @@ class Route:
     request: Any = None  # the struct of its body
     body_optional: bool = False  # no body at all means the struct's defaults
     raw_body: bool = False  # the handler reads the bytes itself; `request` only describes them
+    media_types: tuple[str, ...] = (JSON_TYPE,)  # that the body may have
     query: Any = None  # the struct of its query
     status: int = 200
 

@@ -82,6 +82,10 @@ class Client:
         """Make or do something."""
         return self._call("POST", path, query, body)
 
+    def post_csv(self, *path: str, data: bytes, **query: object) -> Any:
+        """Send a CSV file as it is."""
+        return self._send("POST", path, query, data, "text/csv")
+
     def patch(self, *path: str, body: object) -> Any:
         """Change some fields."""
         return self._call("PATCH", path, {}, body)
@@ -106,15 +110,24 @@ class Client:
     def _call(
         self, method: str, path: tuple[str, ...], query: Mapping[str, object], body: object = None
     ) -> Any:
+        data = None if body is None else msgspec.json.encode(body)
+        return self._send(method, path, query, data, "application/json")
+
+    def _send(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        query: Mapping[str, object],
+        data: bytes | None,
+        sent_type: str,
+    ) -> Any:
         target = "/".join([self._base, *(quote(part, safe="") for part in path)])
         sent = {name: _query_value(value) for name, value in query.items() if value is not None}
         if sent:
             target += "?" + urlencode(sent)
         headers = {"authorization": f"Bearer {self._token}", "accept": "application/json"}
-        data = None
-        if body is not None:
-            data = msgspec.json.encode(body)
-            headers["content-type"] = "application/json"
+        if data is not None:
+            headers["content-type"] = sent_type
         status, raw, media_type = self._exchange(method, target, headers, data)
         if 300 <= status < 400:
             raise RefusedError(

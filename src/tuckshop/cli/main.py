@@ -17,7 +17,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "serve": "Start the server.",
         "demo": "Start the whole thing with a made-up provider and a made-up class.",
         "group": "Groups: create, list, show, edit, pause, resume, reset, archive.",
-        "member": "Members: create, list, show, edit, pause, resume, reset, archive.",
+        "member": "Members: create, import, list, show, edit, pause, resume, reset, archive.",
         "key": "Keys: create, list, show, edit, pause, resume, reset, rotate, revoke, archive.",
         "usage": "Show what was used, summed up.",
         "log": "Show the request log, newest first.",

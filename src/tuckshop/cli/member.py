@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from tuckshop.cli import options
+from tuckshop.cli import options, roster
 from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.naming import member_id
 from tuckshop.cli.output import (
@@ -88,6 +88,9 @@ def create(
         _print_made(made, issue_keys)
     if errors:
         raise RefusedError("\n".join(_failed_row(external_id, error) for error in errors))
+
+
+member.add_command(roster.import_)
 
 
 @member.command("list")

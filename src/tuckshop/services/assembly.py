@@ -18,6 +18,7 @@ from tuckshop.services.me import Mine
 from tuckshop.services.members import Members
 from tuckshop.services.price_list import Prices
 from tuckshop.services.request_log import RequestLog
+from tuckshop.services.rosters import Rosters
 from tuckshop.services.usage import Usage
 from tuckshop.storage.database import Database
 from tuckshop.storage.writer import Writer
@@ -31,6 +32,7 @@ class Services:
     changes: Changes
     groups: Groups
     members: Members
+    rosters: Rosters
     keys: Keys
     request_log: RequestLog
     usage: Usage
@@ -55,12 +57,14 @@ def assemble(
 ) -> Services:
     """All services over one database. *endpoint_groups*: those that the data plane serves."""
     changes = Changes(writer, directory)
+    members = Members(changes, directory, ledger, database)
     usage = Usage(directory, ledger, database, clock, default_zone)
     return Services(
         directory=directory,
         changes=changes,
         groups=Groups(changes, directory, ledger, default_zone),
-        members=Members(changes, directory, ledger, database),
+        members=members,
+        rosters=Rosters(members, directory, database),
         keys=Keys(changes, directory, ledger, database, clock),
         request_log=RequestLog(directory, ledger, database),
         usage=usage,

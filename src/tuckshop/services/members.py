@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from msgspec import UNSET
 from sqlalchemy import func, select
@@ -38,6 +38,9 @@ from tuckshop.services.standing import limits_of_member, standings_of
 from tuckshop.storage.database import Database
 from tuckshop.storage.schema import members
 
+R = TypeVar("R")
+M = TypeVar("M")
+
 ROWS_PER_TRANSACTION: Final = 50  # so that calls never wait long for an import
 PAUSE_S: Final = 0.01  # between two such transactions, or as long as the last one took
 ROSTER_MAX_ROWS: Final = 10_000
@@ -67,30 +70,47 @@ class Members:
             NotFoundError: No such group.
             ConflictError: The group is archived.
         """
+        ready, errors = await asyncio.to_thread(read_roster, lines)
+        shapes = await self.put(actor, group, ready, issue_keys=issue_keys)
+        return Roster(data=shapes, errors=sorted(errors, key=lambda error: error.line))
+
+    async def put(
+        self, actor: Actor, group: str, ready: Sequence[ReadyRow], *, issue_keys: bool
+    ) -> list[MemberShape]:
+        """
+        The same for rows that have been read.
+
+        Raises:
+            NotFoundError: No such group.
+            ConflictError: The group is archived.
+        """
         found = self._directory.group(group)
         if found.state == "archived":
             raise ConflictError("The group is archived: resume it first.")
-        ready, errors = await asyncio.to_thread(read_roster, lines)
         ids: dict[str, None] = {}
         secrets: dict[str, str] = {}
-        loop = asyncio.get_running_loop()
-        took_s = 0.0
-        for batch in _batches(ready, ROWS_PER_TRANSACTION):
-            if took_s:
-                # Each change sends calls back to look again who they are for; in the pauses they get through (D6).
-                await asyncio.sleep(max(PAUSE_S, took_s))
-            began_s = loop.time()
 
-            def work(edit: Edit, batch: Sequence[ReadyRow] = batch) -> list[tuple[str, str | None]]:
-                return put_in(edit, found.id, batch, issue_keys=issue_keys)
+        def work(edit: Edit, batch: Sequence[ReadyRow]) -> list[tuple[str, str | None]]:
+            return put_in(edit, found.id, batch, issue_keys=issue_keys)
 
-            for member_id, secret in await self._changes.make(actor, work):
+        async for made in self._by_batches(actor, ready, work):
+            for member_id, secret in made:
                 ids[member_id] = None
                 if secret is not None:
                     secrets[member_id] = secret
-            took_s = loop.time() - began_s
-        shapes = await self._shapes(self._directory.known_members(ids), secrets)
-        return Roster(data=shapes, errors=sorted(errors, key=lambda error: error.line))
+        return await self._shapes(self._directory.known_members(ids), secrets)
+
+    async def pause_all(self, actor: Actor, ids: Sequence[str]) -> None:
+        """Pause all of these members who are active."""
+
+        def work(edit: Edit, batch: Sequence[str]) -> None:
+            for member_id in batch:
+                before = _row(edit, member_id)
+                if before["state"] == "active":
+                    self._write(edit, "member.pause", before, {"state": "paused"})
+
+        async for _ in self._by_batches(actor, ids, work):
+            pass
 
     async def get(self, member_id: str) -> MemberShape:
         """
@@ -215,6 +235,24 @@ class Members:
 
         await self._changes.make(actor, work)
         return await self.get(member_id)
+
+    async def _by_batches(
+        self, actor: Actor, rows: Sequence[R], work: Callable[[Edit, Sequence[R]], M]
+    ) -> AsyncIterator[M]:
+        """Do *work* on *rows* by transactions of a few, so that calls get through in between (D6)."""
+        loop = asyncio.get_running_loop()
+        took_s = 0.0
+        for batch in _batches(rows, ROWS_PER_TRANSACTION):
+            if took_s:
+                # Each change sends calls back to look again who they are for.
+                await asyncio.sleep(max(PAUSE_S, took_s))
+            began_s = loop.time()
+
+            def in_edit(edit: Edit, batch: Sequence[R] = batch) -> M:
+                return work(edit, batch)
+
+            yield await self._changes.make(actor, in_edit)
+            took_s = loop.time() - began_s
 
     def _write(
         self, edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]

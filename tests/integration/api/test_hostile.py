@@ -105,6 +105,9 @@ async def test_an_id_that_is_not_there_is_told_as_unknown(counter: Counter, rout
     for value in ("nosuch", "' OR 1=1 --", "%", "\x00", "grp_", "é" * 500, paths["request"]):
         path = route.path.format(**dict.fromkeys(route.parameters, value))
         answer = await counter.admin.send(
-            route.method, path, raw=json.dumps(body).encode() if route.request else None
+            route.method,
+            path,
+            raw=json.dumps(body).encode() if route.request else None,
+            headers={"content-type": route.media_types[0]},
         )
         assert answer.status == 404, (value, answer.body)

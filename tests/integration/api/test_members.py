@@ -206,18 +206,18 @@ async def test_an_external_id_moves_if_it_is_free(counter: Counter) -> None:
     assert taken.status == 409
 
 
-async def test_csv_is_not_read_yet(counter: Counter) -> None:
+async def test_a_body_that_is_neither_json_nor_csv_is_refused(counter: Counter) -> None:
     await counter.group()
 
     answer = await counter.admin.send(
         "POST",
         "/api/v1/groups/swa/members",
-        raw=b"external_id\n1\n",
-        headers={"content-type": "text/csv"},
+        raw=b"external_id: 1",
+        headers={"content-type": "text/yaml"},
     )
 
     assert answer.status == 415
-    assert "application/json" in answer.json["detail"]
+    assert "application/json or text/csv" in answer.json["detail"]
 
 
 async def test_names_and_addresses_never_reach_the_audit_trail(counter: Counter) -> None:

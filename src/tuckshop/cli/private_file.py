@@ -1,0 +1,54 @@
+"""Files that hold secrets: made by us, readable by their owner alone, never over one that is there."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from tuckshop.cli.client import RefusedError
+
+# What a spreadsheet would run, or take for the start of a field that it runs.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def create_private(path: Path) -> IO[str]:
+    """
+    A new file of mode 0600, before anything is done whose outcome has to go in there.
+
+    Raises:
+        RefusedError: It is there already, or cannot be made.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise RefusedError(
+            f"{path} is there already and is not written over: it may hold keys that nobody can read again."
+        ) from None
+    except OSError as error:
+        raise RefusedError(f"{path} cannot be made: {error.strerror}.") from error
+    return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+
+
+def write_rows(out: IO[str], path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Write *rows* as CSV and wait for the disk; what cannot be written is printed, so that no key is lost."""
+    kept = [[_guarded(cell) for cell in row] for row in rows]
+    try:
+        with out:
+            csv.writer(out, lineterminator="\n").writerows(kept)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as error:
+        csv.writer(sys.stdout, lineterminator="\n").writerows(kept)
+        raise RefusedError(
+            f"{path} cannot be written ({error.strerror}): what belongs in it stands above."
+        ) from error
+
+
+def _guarded(cell: Any) -> str:
+    """A cell that no spreadsheet takes for a formula; `member import` reads it as it was."""
+    text = "" if cell is None else str(cell)
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
