@@ -9,11 +9,9 @@ reset the connection and the refusal with it.
 A client that closes or half-closes before its reply has ended has left: common clients that give up send exactly
 that, and must be noticed at once. So reading goes on during a reply, and the end of input is the end of the exchange.
 
-A client that sends ahead is served a few requests in a turn of the loop, so that it never keeps others waiting, and
-none while it leaves replies unread beyond the bound of the write buffer: a reply can be a thousand times its request.
-
-One timer per connection. Deadlines are instants; the timer is only moved when a deadline comes before it, otherwise
-it looks again when it fires, so that ordinary requests never touch it.
+A client that sends ahead is served a few requests in a turn of the loop, and so is one whose body is cut into many
+small chunks, so that neither keeps others waiting; and none while it leaves replies unread beyond the bound of the
+write buffer: a reply can be a thousand times its request.
 """
 
 from __future__ import annotations
@@ -32,7 +30,8 @@ from tuckshop.domain.errors import (
     UnsupportedContentEncodingError,
 )
 from tuckshop.edge.app import HeadVerdict
-from tuckshop.edge.chunked import ChunkedDecoder
+from tuckshop.edge.body import IncomingBody
+from tuckshop.edge.deadline import Deadline
 from tuckshop.edge.exchange import Exchange
 from tuckshop.edge.floor import Floor
 from tuckshop.edge.forwarded import scheme_of
@@ -52,13 +51,9 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_body",
-        "_body_began_at",
-        "_body_left",
-        "_body_received",
         "_charged",
         "_consuming",
         "_deadline",
-        "_decoder",
         "_exchange",
         "_floor",
         "_has_served",
@@ -72,7 +67,6 @@ class Connection(asyncio.Protocol):
         "_refusal",
         "_scanned",
         "_state",
-        "_timer",
         "_unsent",
         "_verdict",
         "call_soon",
@@ -92,19 +86,14 @@ class Connection(asyncio.Protocol):
         self._has_served = False
         self._verdict: HeadVerdict | None = None
         self._refusal: RefusalError | None = None  # answered once the body is read and dropped
-        self._decoder: ChunkedDecoder | None = None
-        self._body = bytearray()
-        self._body_left = 0
-        self._body_received = 0
-        self._body_began_at = 0.0
+        self._body: IncomingBody | None = None
         self._charged = 0  # bytes of this connection in `floor.buffered_bytes`
         self._exchange: Exchange | None = None
         self._is_admin = False  # the request goes to the ASGI application
         self._consuming = False
         self._is_behind = False  # `_pending` holds requests whose turn has not come
         self._reading_paused = False
-        self._deadline: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(floor.loop, self._deadline_reached)
         self._unsent = 0  # of a reply that the client does not read, when last looked at
         self._peer = ""
         self._is_proxied = False  # the other side is a proxy whose forwarding fields are believed
@@ -122,7 +111,7 @@ class Connection(asyncio.Protocol):
         trusted = self._floor.trusted_proxies
         self._is_proxied = bool(trusted) and trusted.trust(self._peer)
         self._floor.connections.add(self)
-        self._arm(self._floor.loop.time() + limits.head_timeout_s)
+        self._allow(limits.head_timeout_s)
 
     def data_received(self, data: bytes) -> None:
         if self._state == _REPLY or self._is_behind:
@@ -137,10 +126,7 @@ class Connection(asyncio.Protocol):
         return False  # the transport closes itself
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._deadline = None
+        self._deadline.stop()
         self._floor.connections.discard(self)
         self._client_left()
         self.release_body()
@@ -155,9 +141,9 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.is_paused = False
         if self._state == _REPLY:
-            self._deadline = None
+            self._deadline.clear()
         elif self._state == _HEAD:
-            self._arm(self._floor.loop.time() + self._floor.limits.keepalive_timeout_s)
+            self._allow(self._floor.limits.keepalive_timeout_s)
         if self._exchange is not None and self._exchange.on_resume is not None:
             self._exchange.on_resume()
         self._catch_up()
@@ -189,7 +175,7 @@ class Connection(asyncio.Protocol):
         if self.is_paused:
             self._await_the_reader()
         else:
-            self._arm(self._floor.loop.time() + self._floor.limits.keepalive_timeout_s)
+            self._allow(self._floor.limits.keepalive_timeout_s)
         if not self._consuming:
             self._is_behind = bool(self._pending)
             self._catch_up()
@@ -235,6 +221,9 @@ class Connection(asyncio.Protocol):
                     data = self._take_head(data)
                 elif self._state == _BODY:
                     data = self._take_body(data)
+                    if data and self._state == _BODY:
+                        self._put_off(data)
+                        break
                 else:
                     if self._state == _REPLY:
                         self._keep(data)
@@ -263,7 +252,7 @@ class Connection(asyncio.Protocol):
 
     def _catch_up(self) -> None:
         """Go on with what came ahead of its turn, and with reading."""
-        if self._state != _HEAD or self.is_paused:
+        if self._state > _BODY or self.is_paused:
             return
         if self._reading_paused:
             self._reading_paused = False
@@ -290,7 +279,7 @@ class Connection(asyncio.Protocol):
                 pending += data
                 # The first head's time runs since the accept.
                 if self._has_served:
-                    self._arm(self._floor.loop.time() + limits.head_timeout_s)
+                    self._allow(limits.head_timeout_s)
             self._scanned = len(pending)
             return b""
         end += 4
@@ -326,22 +315,18 @@ class Connection(asyncio.Protocol):
             self._complete(b"")
             return
         self._state = _BODY
-        self._body_left = head.content_length
-        self._body_received = 0
-        self._body_began_at = self._floor.loop.time()
-        limits = self._floor.limits
-        self._decoder = (
-            ChunkedDecoder(
-                extension_max_bytes=limits.chunk_extension_max_bytes,
-                trailer_max_bytes=limits.trailer_max_bytes,
-            )
-            if head.chunked
-            else None
+        floor = self._floor
+        body = self._body = IncomingBody(
+            head,
+            max_bytes=verdict.max_body,
+            limits=floor.limits,
+            charge=self._charge if refusal is None else None,
+            began_at=floor.loop.time(),
         )
         if not has_more:
             if head.expects_continue:
                 self.transport.write(_CONTINUE)
-            self._arm(self._body_deadline())
+            self._deadline.set(body.deadline())
 
     def _judge(self, head: RequestHead) -> tuple[HeadVerdict, RefusalError | None]:
         floor = self._floor
@@ -365,43 +350,15 @@ class Connection(asyncio.Protocol):
         return verdict, None
 
     def _take_body(self, data: bytes) -> bytes:
-        decoder = self._decoder
-        if decoder is None:
-            size = self._body_left
-            if len(data) >= size and not self._body:
-                self._charge(size)
-                rest = data[size:]
-                self._complete(data[:size] if rest else data)
-                return rest
-            piece = data[:size]
-            self._gather(piece)
-            self._body_left -= len(piece)
-            if self._body_left:
-                self._arm(self._body_deadline())
-                return b""
-            rest = data[len(piece) :]
+        incoming = self._body
+        assert incoming is not None
+        rest = incoming.feed(data)
+        if incoming.is_whole:
+            self._body = None
+            self._complete(incoming.take())
         else:
-            pieces, used = decoder.feed(data)
-            for piece in pieces:
-                self._gather(piece)
-            if not decoder.done:
-                self._arm(self._body_deadline())
-                return b""
-            rest = data[used:]
-        body = bytes(self._body)
-        self._body = bytearray()
-        self._complete(body)
+            self._deadline.set(incoming.deadline())
         return rest
-
-    def _gather(self, piece: bytes) -> None:
-        self._body_received += len(piece)
-        if self._refusal is not None:
-            return
-        assert self._verdict is not None
-        if self._body_received > self._verdict.max_body:
-            raise RequestTooLargeError(self._verdict.max_body)
-        self._charge(len(piece))
-        self._body += piece
 
     def _charge(self, size: int) -> None:
         floor = self._floor
@@ -409,16 +366,6 @@ class Connection(asyncio.Protocol):
         floor.buffered_bytes += size
         if floor.buffered_bytes > floor.limits.buffered_bodies_max_bytes:
             raise ServerBusyError("too many large bodies are being received")
-
-    def _body_deadline(self) -> float:
-        """Absolute: when the body began, plus its time, longer for a large one; a chunked one counts as it comes."""
-        limits = self._floor.limits
-        size = self._body_received if self._decoder is not None else self._body_size()
-        allowed = max(limits.body_timeout_s, size / limits.body_min_bytes_per_s)
-        return self._body_began_at + allowed
-
-    def _body_size(self) -> int:
-        return self._head.content_length if self._head is not None else 0
 
     # ── answering ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -428,7 +375,7 @@ class Connection(asyncio.Protocol):
         assert head is not None
         assert verdict is not None
         self._state = _REPLY
-        self._deadline = None
+        self._deadline.clear()
         exchange = self._exchange = Exchange(self, head, body, verdict.context)
         floor.in_flight += 1
         if self._refusal is not None:
@@ -467,7 +414,7 @@ class Connection(asyncio.Protocol):
     def _refuse_and_close(self, error: RefusalError) -> None:
         """Answer a request that was not read to its end, and read no further one."""
         self.release_body()
-        self._body = bytearray()
+        self._body = None
         self._pending.clear()
         status, headers, body = self._floor.refuse(error, self._head)
         lines = [b"HTTP/1.1 %d " % status, *map(b": ".join, headers)]
@@ -478,7 +425,7 @@ class Connection(asyncio.Protocol):
         self._state = _LINGER
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._arm(self._floor.loop.time() + self._floor.limits.linger_timeout_s)
+        self._allow(self._floor.limits.linger_timeout_s)
 
     def _client_left(self) -> None:
         exchange = self._exchange
@@ -498,54 +445,37 @@ class Connection(asyncio.Protocol):
         """Close once what was written is sent; a client that does not read it is cut off."""
         self._state = _CLOSING
         if self.transport.get_write_buffer_size():
-            self._arm(self._floor.loop.time() + self._floor.limits.stall_timeout_s)
+            self._allow(self._floor.limits.stall_timeout_s)
         self.transport.close()
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _arm(self, deadline: float) -> None:
-        self._deadline = deadline
-        timer = self._timer
-        if timer is not None:
-            if timer.when() <= deadline:
-                return
-            timer.cancel()
-        self._timer = self._floor.loop.call_at(deadline, self._look_at_the_clock)
+    def _allow(self, seconds: float) -> None:
+        """So long from now until something has to have happened."""
+        self._deadline.set(self._floor.loop.time() + seconds)
 
-    def _look_at_the_clock(self) -> None:
-        self._timer = None
-        deadline = self._deadline
-        if deadline is None:
-            return
-        now = self._floor.loop.time()
-        if now + 0.001 < deadline:
-            self._arm(deadline)
-            return
-        self._deadline = None
+    def _deadline_reached(self) -> None:
         if self.is_paused and self._state in (_HEAD, _REPLY):
-            self._look_at_a_stalled_client(now)
+            self._look_at_a_stalled_client()
         elif self._state == _HEAD:
             if self._pending:
                 self._refuse_and_close(RequestTimeoutError("head"))
             else:
                 self._close()
         elif self._state == _BODY:
-            if (later := self._body_deadline()) > now:
-                self._arm(later)
-            else:
-                self._refuse_and_close(RequestTimeoutError("body"))
+            self._refuse_and_close(RequestTimeoutError("body"))
         elif self._state != _REPLY:
             self.transport.abort()
 
     def _await_the_reader(self) -> None:
         self._unsent = self.transport.get_write_buffer_size()
-        self._arm(self._floor.loop.time() + self._floor.limits.stall_timeout_s)
+        self._allow(self._floor.limits.stall_timeout_s)
 
-    def _look_at_a_stalled_client(self, now: float) -> None:
+    def _look_at_a_stalled_client(self) -> None:
         unsent = self.transport.get_write_buffer_size()
         if unsent < self._unsent:
             self._unsent = unsent
-            self._arm(now + self._floor.limits.stall_timeout_s)
+            self._allow(self._floor.limits.stall_timeout_s)
         else:
             self._client_left()
             self.transport.abort()

@@ -241,6 +241,31 @@ def test_a_chunked_body_is_refused_where_it_becomes_too_large() -> None:
     assert wire.statuses() == [413]
 
 
+def test_a_chunk_that_would_be_too_much_is_not_waited_for() -> None:
+    """E2: refused by its size, however absurd, before any of it."""
+    for size in (b"6", b"ffffffffffffffff"):
+        wire = Wire(RecordingApp(max_body=5))
+
+        wire.feed(CHUNKED.partition(b"2\r\n")[0] + size + b"\r\n")
+
+        assert wire.statuses() == [413]
+
+
+@pytest.mark.parametrize("count", [1, 20_000])
+def test_a_body_of_many_small_chunks_leaves_others_their_turn(count: int) -> None:
+    """Section 8, E7: and is whole in the end, with the request behind it."""
+    wire = Wire(RecordingApp(max_body=10 * count))
+    body = b"a\r\n0123456789\r\n" * count + b"0\r\n\r\n"
+
+    wire.feed(CHUNKED.partition(b"2\r\n")[0] + body + GET)
+    assert wire.transport.reading is (count == 1)
+    wire.loop.pass_time(0)
+
+    assert wire.statuses() == [200, 200]
+    assert wire.app.seen[0][4] == b"0123456789" * count
+    assert wire.transport.reading
+
+
 def test_a_content_coding_is_refused() -> None:
     """E5."""
     wire = Wire()
