@@ -19,6 +19,7 @@ from typing import Final
 from tuckshop.api.app import build_app
 from tuckshop.api.listeners import HoldersOnly, NoDataPlane
 from tuckshop.api.problems import refused
+from tuckshop.bodies.reader import BodyReader
 from tuckshop.domain.errors import SettingsError, StoreError
 from tuckshop.domain.ids import new_id
 from tuckshop.domain.origins import parse_origin
@@ -45,6 +46,7 @@ from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.metrics import Metrics
 from tuckshop.pricing.prices import PriceList
+from tuckshop.protocols.openai.body import BodyLimits
 from tuckshop.protocols.openai.table import GROUPS
 from tuckshop.services.assembly import Services, assemble
 from tuckshop.services.opening import open_directory
@@ -78,6 +80,7 @@ class Server:
     services: Services
     gateway: Gateway
     counter: TokenCounter
+    bodies: BodyReader
     pool: UpstreamPool | None
     edge: Edge
     admin_edge: Edge | None  # where the admin API has a listener of its own
@@ -101,6 +104,7 @@ class Server:
         for edge in self._edges:
             await edge.cut()
         await self.counter.close()
+        await self.bodies.close()
         if self.pool is not None:
             await self.pool.close()
         await self.services.changes.close()
@@ -164,11 +168,18 @@ async def start(settings: Settings) -> Server:
         pool = _pool(settings)
         pseudonym_key = derived(master, "member pseudonyms")
         counter = TokenCounter(clock=clock)
+        body_limits = BodyLimits(
+            max_depth=settings.edge.json_max_depth,
+            max_values=settings.edge.json_max_values,
+            model_max_chars=settings.edge.model_max_chars,
+        )
+        bodies = BodyReader(clock=clock, body_limits=body_limits)
         gateway = Gateway(
             directory=directory,
             ledger=ledger,
             prices=prices,
             counter=counter,
+            bodies=bodies,
             upstream=Upstream(
                 name=UPSTREAM_NAME,
                 profile=settings.openai_profile,
@@ -187,7 +198,7 @@ async def start(settings: Settings) -> Server:
                 per_member=settings.edge.drained_per_member_max,
                 timeout_s=settings.edge.drained_timeout_s,
             ),
-            json_max_depth=settings.edge.json_max_depth,
+            body_limits=body_limits,
             body_max_bytes={
                 "": settings.edge.body_max_bytes,
                 "chat": settings.edge.chat_body_max_bytes,
@@ -257,6 +268,7 @@ async def start(settings: Settings) -> Server:
         services=services,
         gateway=gateway,
         counter=counter,
+        bodies=bodies,
         pool=pool,
         edge=edge,
         admin_edge=admin_edge,

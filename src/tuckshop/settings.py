@@ -58,6 +58,10 @@ class EdgeSettings:
     """The same of a Responses stream, whose last event repeats the whole answer."""
     json_max_depth: int = 64
     """The deepest nesting of a JSON body."""
+    json_max_values: int = 1_000_000
+    """The most values in a JSON body, lists and objects included."""
+    model_max_chars: int = 128
+    """The longest name of a model."""
     connections_max: int = 10_000
     """Open connections; further ones are closed at once."""
     in_flight_max: int = 10_000

@@ -210,7 +210,6 @@ def _call_of(told: story.Call, holder: Holder, price: ModelPrice, clock: MovedCl
         limits=limits_for(policy, price.model, price.aliases, endpoint.group),
         terms=terms_of(price, input_bound=input_tokens, may_keep_12h=False),
         pseudonym=None,
-        tree={},
         facts=None,
         input_tokens=input_tokens,
         cap=_cap(told, price, policy),

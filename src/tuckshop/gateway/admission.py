@@ -21,15 +21,15 @@ from tuckshop.domain.errors import (
 from tuckshop.domain.policy import Policy
 from tuckshop.domain.reservation import Granted
 from tuckshop.gateway.call import Call, allowed_endpoint, bounded
-from tuckshop.gateway.counting import TokenCounter, at_best, saved_by_counting
+from tuckshop.gateway.counting import Texts, TokenCounter, at_best, saved_by_counting
 from tuckshop.gateway.entitlements import Entitlements
 from tuckshop.gateway.identify import Arrival, may_call
 from tuckshop.gateway.ports import Directory, Ledger, Upstream
 from tuckshop.pricing.prices import ModelPrice
 from tuckshop.protocols import json_body
 from tuckshop.protocols.endpoints import Endpoint
-from tuckshop.protocols.openai.body import BodyFacts
-from tuckshop.protocols.openai.facts import understand, unknown_parameter
+from tuckshop.protocols.openai.body import BodyFacts, BodyLimits
+from tuckshop.protocols.openai.facts import read_body, unknown_parameter
 from tuckshop.protocols.openai.table import GROUPS
 
 STALE_TRIES: Final = 3  # how often the directory may change under a call
@@ -51,7 +51,7 @@ class Admission:
         entitlements: Entitlements,
         upstream: Upstream,
         clock: Clock,
-        json_max_depth: int,
+        body_limits: BodyLimits,
     ) -> None:
         self._directory = directory
         self._ledger = ledger
@@ -59,7 +59,7 @@ class Admission:
         self._entitlements = entitlements
         self._upstream = upstream
         self._clock = clock
-        self._json_max_depth = json_max_depth
+        self._body_limits = body_limits
         self._pinned: set[str] = set()
 
     def policy_for(self, arrival: Arrival) -> Policy:
@@ -70,27 +70,33 @@ class Admission:
         self, endpoint: Endpoint, policy: Policy, body: bytes
     ) -> tuple[json_body.Tree, BodyFacts]:
         """
-        What *body* asks for. Takes time in proportion to it; fit for any thread.
+        What *body* asks for. Takes time in proportion to it.
 
         Raises:
             RefusalError: It cannot be read, or asks for what may not be had.
         """
-        tree = json_body.parse(body, max_depth=self._json_max_depth)
         allowed_endpoint(endpoint, policy, GROUPS)
-        return tree, understand(endpoint, tree, pass_unknown=policy.unknown_parameters == "pass")
+        return read_body(
+            endpoint,
+            body,
+            limits=self._body_limits,
+            pass_unknown=policy.unknown_parameters == "pass",
+        )
 
-    async def admit(
-        self, arrival: Arrival, tree: json_body.Tree, facts: BodyFacts
-    ) -> tuple[Call, Granted]:
+    async def admit(self, arrival: Arrival, facts: BodyFacts, texts: Texts) -> tuple[Call, Granted]:
         """
-        The call that `read` gave, with its hold taken durably (M3).
+        The call of a body with these *facts*, with its hold taken durably (M3).
 
+        Args:
+            texts: Finds the body's long texts, should they have to be counted.
         Raises:
             RefusalError: Of policy, price or the tightest limit.
         """
-        return await self.reserve(arrival, partial(self._understand, arrival, tree, facts))
+        return await self.reserve(arrival, partial(self._understand, arrival, facts), texts)
 
-    async def reserve(self, arrival: Arrival, understand_it: Understand) -> tuple[Call, Granted]:
+    async def reserve(
+        self, arrival: Arrival, understand_it: Understand, texts: Texts | None = None
+    ) -> tuple[Call, Granted]:
         """
         Understand and reserve; once more from *identify* on when the directory changed under it.
 
@@ -106,12 +112,9 @@ class Admission:
                 return call, await self._ledger.reserve(call.hold())
             except RoughBoundError:
                 assert call.counting is not None
+                assert texts is not None
                 saved = await saved_by_counting(
-                    self._counter,
-                    call.counting,
-                    endpoint=call.endpoint,
-                    tree=call.tree,
-                    asker=call.holder.member.id,
+                    self._counter, call.counting, texts, asker=call.holder.member.id
                 )
             except StaleDirectoryError:
                 tries += self._clock.monotonic_s() - asked_s < AT_ONCE_S
@@ -128,9 +131,7 @@ class Admission:
         now_us = self._clock.now_us()
         arrival.holder = may_call(self._directory.find(arrival.digest, now_us), now_us)
 
-    def _understand(
-        self, arrival: Arrival, tree: json_body.Tree, facts: BodyFacts, saved: int | None
-    ) -> Call:
+    def _understand(self, arrival: Arrival, facts: BodyFacts, saved: int | None) -> Call:
         endpoint, holder = arrival.endpoint, arrival.holder
         entitlement = self._entitlements.of(holder)
         policy = entitlement.policy
@@ -155,7 +156,6 @@ class Admission:
             limits=course.limits,
             terms=course.terms_for(tokens),
             pseudonym=entitlement.pseudonym,
-            tree=tree,
             facts=facts,
             input_tokens=tokens,
             cap=cap,

@@ -8,7 +8,7 @@ a proven maximum (reliability: bound and clamp).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -50,7 +50,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[LimitInForce, ...]  # those that such a call takes from
     terms: HoldTerms
     pseudonym: str | None  # what the upstream is told of the member
-    tree: dict[str, Any]
     facts: BodyFacts | None
     input_tokens: int  # bound
     cap: CapWish

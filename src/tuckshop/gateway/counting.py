@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
 
 from tuckshop.domain.reservation import AtBest
 from tuckshop.gateway.call import Course
 from tuckshop.pricing.bound import tokens_saved
 from tuckshop.pricing.encodings import Counting
-from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai.body import BodyFacts
-from tuckshop.protocols.openai.long_texts import LONG_BYTES, long_texts
+from tuckshop.protocols.openai.long_texts import LONG_BYTES, LongText
+
+Texts = Callable[[], Awaitable[Sequence[LongText]]]  # those of a body
 
 TEXT_MAX_BYTES: Final = 1 << 20  # what is longer goes by its bytes
 # Text with more bytes per token than this is not what people write. Only for the guess whether to count at all.
@@ -38,14 +38,12 @@ def at_best(facts: BodyFacts, course: Course, input_tokens: int) -> AtBest | Non
 async def saved_by_counting(
     counter: TokenCounter,
     counting: Counting,
+    texts_of_body: Texts,
     *,
-    endpoint: Endpoint,
-    tree: Mapping[str, Any],
     asker: str,
 ) -> int:
-    """By how many tokens the input bound of the body *tree* is too high at least; 0 where nobody could count."""
-    # In a thread: a megabyte in short messages is many of them.
-    texts = await asyncio.to_thread(long_texts, endpoint, tree)
+    """By how many tokens the input bound of a body is too high at least; 0 where nobody could count."""
+    texts = await texts_of_body()
     if not texts:
         return 0
     counts = await counter.count(counting.encoding, [text.data for text in texts], asker=asker)

@@ -17,7 +17,7 @@ from tuckshop.gateway.ports import Upstream
 from tuckshop.gateway.relay import Relay
 from tuckshop.gateway.resolution import RelayTools
 from tuckshop.protocols.openai.headers import upstream_headers
-from tuckshop.protocols.openai.outgoing import Profile, rewrite
+from tuckshop.protocols.openai.outgoing import Profile, Rewriting
 
 
 class Dispatcher:
@@ -38,14 +38,11 @@ class Dispatcher:
             if is_meant is None or is_meant(relay.call):
                 yield relay
 
-    def written(self, call: Call, granted: Granted) -> bytes | None:
-        """The body to be sent; None: the client's own bytes. Takes time in proportion to it."""
+    def rewriting(self, call: Call, granted: Granted) -> Rewriting:
+        """What is to be written into the call's body."""
         assert call.price is not None
         assert call.facts is not None
-        return rewrite(
-            call.endpoint,
-            call.tree,
-            call.facts,
+        return Rewriting(
             profile=self._upstream.profile,
             model=call.model,
             cap=granted.cap if _must_state(call, granted, self._upstream.profile) else None,

@@ -80,7 +80,6 @@ class FreeCalls:
             limits=limits_for(policy, model, (), endpoint.group),
             terms=FREE,
             pseudonym=None,
-            tree={},
             facts=None,
             input_tokens=0,
             cap=CapWish(wanted=0, greatest=0, least=0),

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from tuckshop.domain.clock import Clock
@@ -32,12 +33,16 @@ from tuckshop.gateway.entitlements import Entitlements
 from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.free_calls import FreeCalls
 from tuckshop.gateway.identify import Arrival, may_call, tag_of
-from tuckshop.gateway.large_body import OFF_LOOP_BYTES, serve_large
+from tuckshop.gateway.large_body import LargeBodies, is_large, serve_large
 from tuckshop.gateway.ports import Directory, Ledger, Upstream
 from tuckshop.gateway.refusals import Refusals
 from tuckshop.gateway.resolution import RelayTools
 from tuckshop.pricing.prices import PriceList
-from tuckshop.protocols.endpoints import Events
+from tuckshop.protocols.endpoints import Endpoint, Events
+from tuckshop.protocols.json_body import Tree
+from tuckshop.protocols.openai.body import BodyLimits
+from tuckshop.protocols.openai.long_texts import LongText, long_texts
+from tuckshop.protocols.openai.outgoing import rewrite
 from tuckshop.protocols.openai.table import route
 
 _log: Final = logging.getLogger(__name__)
@@ -53,17 +58,19 @@ class Gateway:
         ledger: Ledger,
         prices: PriceList,
         counter: TokenCounter,
+        bodies: LargeBodies,
         upstream: Upstream,
         clock: Clock,
         flood: FloodGate,
         drains: DrainLimits,
-        json_max_depth: int,
+        body_limits: BodyLimits,
         body_max_bytes: Mapping[str, int],
         event_max_bytes: Mapping[Events, int],
         loop: asyncio.AbstractEventLoop,
         watch: Watch | None = None,
     ) -> None:
         watch = watch or Unwatched()
+        self._bodies = bodies
         self._directory = directory
         self._clock = clock
         self._flood = flood
@@ -76,7 +83,7 @@ class Gateway:
             entitlements=entitlements,
             upstream=upstream,
             clock=clock,
-            json_max_depth=json_max_depth,
+            body_limits=body_limits,
         )
         self._dispatcher = Dispatcher(
             upstream,
@@ -141,18 +148,23 @@ class Gateway:
         if arrival.endpoint.group == "models":
             await self._free_calls.serve(arrival, exchange)
             return
-        if len(exchange.body) > OFF_LOOP_BYTES:
-            await serve_large(self._admission, self._dispatcher, arrival, exchange, began_s)
+        if is_large(exchange.body):
+            await serve_large(
+                self._admission, self._dispatcher, self._bodies, arrival, exchange, began_s
+            )
             return
         admission, dispatcher = self._admission, self._dispatcher
         policy = admission.policy_for(arrival)
         tree, facts = admission.read(arrival.endpoint, policy, exchange.body)
-        call, granted = await admission.admit(arrival, tree, facts)
+        call, granted = await admission.admit(
+            arrival, facts, partial(_texts_in, arrival.endpoint, tree)
+        )
         if exchange.client_left:
             dispatcher.give_back(call, "client_left")
             return
         try:
-            body = dispatcher.written(call, granted)
+            how = dispatcher.rewriting(call, granted)
+            body = rewrite(call.endpoint, tree, facts, how)
         except BaseException:
             dispatcher.give_back(call, "server_fault")
             raise
@@ -189,3 +201,7 @@ class Gateway:
         """Shutdown's deadline has come: every running call is charged its bound."""
         for relay in self._dispatcher.running():
             relay.cancel("shutdown")
+
+
+async def _texts_in(endpoint: Endpoint, tree: Tree) -> Sequence[LongText]:
+    return long_texts(endpoint, tree)

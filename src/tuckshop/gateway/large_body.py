@@ -1,32 +1,82 @@
-"""Calls with a large body: whatever takes time in proportion to it is done in a thread (section 8)."""
+"""
+Calls whose body is large: whatever takes time in proportion to it is done in another process (section 8).
+
+A thread would not do: the interpreter serves nobody else for most of the time that it parses.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Sequence
+from functools import partial
+from typing import Final, Protocol
 
 from tuckshop.domain.errors import RefusalError
 from tuckshop.edge.exchange import Exchange
 from tuckshop.gateway.admission import Admission
+from tuckshop.gateway.call import allowed_endpoint
 from tuckshop.gateway.dispatch import Dispatcher
 from tuckshop.gateway.identify import Arrival
+from tuckshop.protocols.endpoints import Endpoint
+from tuckshop.protocols.json_body import value_marks
+from tuckshop.protocols.openai.body import BodyFacts
+from tuckshop.protocols.openai.long_texts import LongText
+from tuckshop.protocols.openai.outgoing import Rewriting
+from tuckshop.protocols.openai.table import GROUPS
 
-OFF_LOOP_BYTES: Final = 256 << 10  # from here on
+OFF_LOOP_BYTES: Final = 256 << 10  # text: a millisecond or two
+OFF_LOOP_VALUES: Final = 8 << 10  # numbers that keep their spelling: twenty
+
+
+class LargeBodies(Protocol):
+    """
+    Reads bodies where it holds up nobody. *asker* is whom it is done for, so that all get their turn.
+
+    Raises ServerBusyError where that cannot be done in time.
+    """
+
+    async def understand(
+        self, endpoint: Endpoint, body: bytes, *, pass_unknown: bool, asker: str
+    ) -> BodyFacts:
+        """The facts of *body*, or the refusal that reading it comes to."""
+
+    async def texts(self, endpoint: Endpoint, body: bytes, *, asker: str) -> Sequence[LongText]:
+        """The texts of *body* that are worth counting exactly."""
+
+    async def rewrite(
+        self, endpoint: Endpoint, body: bytes, how: Rewriting, *, asker: str
+    ) -> bytes:
+        """The body to be sent."""
+
+
+def is_large(body: bytes) -> bool:
+    """Would reading *body* hold up the loop? A few kilobytes of numbers do as much as a megabyte of text."""
+    return len(body) > OFF_LOOP_BYTES or (
+        len(body) > OFF_LOOP_VALUES and value_marks(body) > OFF_LOOP_VALUES
+    )
 
 
 async def serve_large(
     admission: Admission,
     dispatcher: Dispatcher,
+    bodies: LargeBodies,
     arrival: Arrival,
     exchange: Exchange,
     began_s: float,
 ) -> None:
     """Understand, admit and dispatch it; raises the refusal."""
+    endpoint, body, asker = arrival.endpoint, exchange.body, arrival.holder.member.id
     policy = admission.policy_for(arrival)
-    tree, facts = await asyncio.to_thread(admission.read, arrival.endpoint, policy, exchange.body)
-    call, granted = await admission.admit(arrival, tree, facts)
+    allowed_endpoint(endpoint, policy, GROUPS)
+    pass_unknown = policy.unknown_parameters == "pass"
+    facts = await bodies.understand(endpoint, body, pass_unknown=pass_unknown, asker=asker)
+    call, granted = await admission.admit(
+        arrival, facts, partial(bodies.texts, endpoint, body, asker=asker)
+    )
     try:
-        body = await asyncio.to_thread(dispatcher.written, call, granted)
+        sent = await bodies.rewrite(
+            endpoint, body, dispatcher.rewriting(call, granted), asker=asker
+        )
         # Meanwhile the key may have been revoked, and nothing that runs was there to be cut off (K3).
         admission.identify_again(arrival)
     except asyncio.CancelledError:
@@ -41,5 +91,4 @@ async def serve_large(
     if exchange.client_left:
         dispatcher.give_back(call, "client_left")
     else:
-        sent = exchange.body if body is None else body
         dispatcher.dispatch(call, granted, sent, exchange, began_s)

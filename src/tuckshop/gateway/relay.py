@@ -93,6 +93,7 @@ class Relay:
 
     def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """The reply begins."""
+        self._exchange.release_body()  # an upstream that answers has read it, or never will
         head = self._head = ReplyHead(status, headers)
         self._resolution.reply_began(head)
         assert self._upstream is not None

@@ -2,7 +2,8 @@
 A request body, parsed once and strictly: what policy and price read is what the upstream will read (M12, E5).
 
 Only what every JSON parser reads alike comes through: UTF-8 without byte order mark, no name twice in an object, no
-NaN or Infinity, no lone surrogate, bounded depth and numbers. Numbers keep their spelling and objects their order.
+NaN or Infinity, no lone surrogate; depth, numbers and how many values there are have bounds. Numbers keep their
+spelling and objects their order.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from tuckshop.domain.errors import InvalidRequestBodyError
 Tree: TypeAlias = dict[str, Any]  # what `parse` gives: its values end where `facts` reads them
 
 MAX_DEPTH: Final = 64
+MAX_VALUES: Final = 1_000_000  # three bytes of body can become a hundred of memory
 _INT_MAX: Final = 2**63 - 1
 _INT_DIGITS: Final = 20  # a sign and the 19 digits of 2⁶³
 _FLOAT_CHARS: Final = 64  # longer spellings say nothing that a double could hold
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _QUOTED_NAME_MAX: Final = 64
+# A string, be it without its end, or a mark that a value may follow. Possessive: looked at once.
+_STRING_OR_MARK: Final = re.compile(rb'"(?>[^"\\]++|\\.)*+"?|([,\[{])', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Number:
     text: str
 
 
-def parse(body: bytes, *, max_depth: int = MAX_DEPTH) -> Tree:
+def parse(body: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> Tree:
     """
     The one object that *body* is.
 
@@ -43,6 +47,8 @@ def parse(body: bytes, *, max_depth: int = MAX_DEPTH) -> Tree:
     """
     if body.startswith(b"\xef\xbb\xbf"):
         raise InvalidRequestBodyError("it begins with a byte order mark")
+    if value_marks(body) > max_values:
+        _check_values(body, max_values)
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -62,6 +68,15 @@ def parse(body: bytes, *, max_depth: int = MAX_DEPTH) -> Tree:
     if _SURROGATE_ESCAPE.search(text):
         _check_strings(tree)
     return tree
+
+
+def value_marks(body: bytes) -> int:
+    """
+    How many members and elements *body* can have at most: each comes first in its object or list, or after a comma.
+
+    Empty ones, and marks within texts, count too.
+    """
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
 
 
 def dump(tree: Any) -> bytes:
@@ -122,6 +137,15 @@ _ENCODER: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_refuse_number
 )
 _encode_string: Final = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _check_values(body: bytes, max_values: int) -> None:
+    values = 0
+    for found in _STRING_OR_MARK.finditer(body):
+        if found.lastindex:
+            values += 1
+            if values > max_values:
+                raise InvalidRequestBodyError(f"it has more than {max_values:,} values")
 
 
 def _check_depth(tree: Any, max_depth: int) -> None:

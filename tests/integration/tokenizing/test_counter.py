@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 
 from tests.support.fake_clock import FakeClock
 from tuckshop.pricing.bound import TOKENS_PER_TEXT
-from tuckshop.tokenizing.counter import COMMAND, CountLimits, TokenCounter
+from tuckshop.tokenizing.counter import COMMAND, LIMITS, TokenCounter
+from tuckshop.workers.process import WorkerLimits
 
 # As tiktoken counts them (`len(encoding.encode_ordinary(text))`).
 KNOWN = [
@@ -34,7 +36,7 @@ KNOWN = [
 def run(
     use: Callable[[TokenCounter], Awaitable[None]],
     *,
-    limits: CountLimits | None = None,
+    limits: WorkerLimits = LIMITS,
     command: list[str] | None = None,
     clock: FakeClock | None = None,
 ) -> None:
@@ -107,7 +109,7 @@ def test_nothing_runs_before_it_is_needed_and_nothing_when_it_was_not_for_long()
         await until(lambda: not is_alive(pid))
         assert await counter.count("o200k_base", [b"hello world"], asker="a") == [2]
 
-    run(use, limits=CountLimits(idle_s=0.2))
+    run(use, limits=replace(LIMITS, idle_s=0.2))
 
 
 def test_a_killed_process_is_replaced() -> None:
@@ -133,7 +135,7 @@ def test_a_process_that_hangs_is_ended_at_the_deadline(tmp_path: Path) -> None:
         await until(lambda: not is_alive(pids[0]))
 
     hangs = python(tmp_path, "while True: pass")
-    run(use, limits=CountLimits(job_s=0.3), command=hangs)
+    run(use, limits=replace(LIMITS, job_s=0.3), command=hangs)
 
 
 def test_after_failures_in_a_row_it_pauses(tmp_path: Path) -> None:
@@ -169,7 +171,7 @@ def test_a_command_that_is_not_there_is_no_count() -> None:
 
 def test_too_much_at_once_is_not_counted_and_others_are() -> None:
     async def use(counter: TokenCounter) -> None:
-        assert await counter.count("o200k_base", [b"x" * 1001], asker="a") is None
+        assert await counter.count("o200k_base", [b"x" * 1101], asker="a") is None
         counts = await asyncio.gather(
             *(counter.count("o200k_base", [b" word" * 100], asker="a") for _ in range(4)),
             counter.count("o200k_base", [b" word" * 100], asker="b"),
@@ -177,7 +179,7 @@ def test_too_much_at_once_is_not_counted_and_others_are() -> None:
         )
         assert counts == [[100], [100], None, None, [100], None]
 
-    run(use, limits=CountLimits(text_max_bytes=1000, waiting_max_bytes=1500))
+    run(use, limits=replace(LIMITS, asker_max_bytes=1100, waiting_max_bytes=1600))
 
 
 def test_who_asks_for_much_does_not_keep_others_waiting() -> None:

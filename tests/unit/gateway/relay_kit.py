@@ -68,6 +68,7 @@ class FakeExchange:
         self.length: int | None = None
         self.is_over = False
         self.was_aborted = False
+        self.has_body = True
         self.on_disconnect: Callable[[], None] | None = None
         self.on_pause: Callable[[], None] | None = None
         self.on_resume: Callable[[], None] | None = None
@@ -76,6 +77,9 @@ class FakeExchange:
         assert not self.status
         assert not self.is_over
         self.status, self.headers, self.length = status, dict(headers), length
+
+    def release_body(self) -> None:
+        self.has_body = False
 
     def write(self, data: bytes) -> None:
         assert self.status
@@ -187,7 +191,6 @@ class Counter:
             limits=course.limits,
             terms=course.terms_for(tokens),
             pseudonym=None,
-            tree=tree,
             facts=facts,
             input_tokens=tokens,
             cap=cap,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -24,9 +24,14 @@ from tuckshop.gateway.drains import DrainLimits
 from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway
 from tuckshop.gateway.identify import Arrival
-from tuckshop.gateway.large_body import OFF_LOOP_BYTES
+from tuckshop.gateway.large_body import OFF_LOOP_BYTES, OFF_LOOP_VALUES, is_large
 from tuckshop.gateway.ports import Upstream
 from tuckshop.ledger.arithmetic import amounts_at
+from tuckshop.protocols.endpoints import Endpoint
+from tuckshop.protocols.openai.body import BodyFacts, BodyLimits
+from tuckshop.protocols.openai.facts import read_body
+from tuckshop.protocols.openai.long_texts import LongText
+from tuckshop.protocols.openai.outgoing import Rewriting, rewrite
 
 
 class GrantingLedger(FakeLedger):
@@ -72,6 +77,23 @@ class NoCounter:
         raise AssertionError("nothing was to be counted")
 
 
+class BodiesHere:
+    """Reads bodies without a process of its own."""
+
+    def __init__(self) -> None:
+        self.on_rewrite: Callable[[], None] = lambda: None
+
+    async def understand(self, endpoint: Endpoint, body: bytes, **_: object) -> BodyFacts:
+        return read_body(endpoint, body, pass_unknown=False)[1]
+
+    async def texts(self, endpoint: Endpoint, body: bytes, **_: object) -> Sequence[LongText]:
+        raise AssertionError("nothing was to be counted")
+
+    async def rewrite(self, endpoint: Endpoint, body: bytes, how: Rewriting, **_: object) -> bytes:
+        self.on_rewrite()
+        return rewrite(endpoint, *read_body(endpoint, body, pass_unknown=False), how) or body
+
+
 class Door:
     """A gateway, and one call that comes in."""
 
@@ -81,6 +103,7 @@ class Door:
         self.holder: Holder | None = holder()
         self.exchange = FakeExchange()
         self.profile = profile
+        self.bodies = BodiesHere()
 
     def find(self, digest: bytes, now_us: int) -> Holder | None:
         return self.holder
@@ -94,6 +117,7 @@ class Door:
             ledger=self.ledger,
             prices=PRICES,
             counter=NoCounter(),
+            bodies=self.bodies,
             upstream=Upstream(
                 name="openai",
                 profile=self.profile,
@@ -106,7 +130,7 @@ class Door:
             clock=FakeClock(),
             flood=FloodGate(per_second=1, burst=1),
             drains=DrainLimits(),
-            json_max_depth=64,
+            body_limits=BodyLimits(),
             body_max_bytes={"": 1 << 30},
             event_max_bytes={"chunks": 1 << 20, "typed": 1 << 20},
             loop=asyncio.get_running_loop(),
@@ -150,8 +174,9 @@ def test_a_fault_in_writing_the_body_is_void(monkeypatch: pytest.MonkeyPatch, pa
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a mistake")
 
-    monkeypatch.setattr("tuckshop.gateway.dispatch.rewrite", fail)
+    monkeypatch.setattr("tuckshop.gateway.gateway.rewrite", fail)
     door = Door()
+    door.bodies.on_rewrite = fail
 
     door.handle(user="x" * padding)
 
@@ -160,15 +185,13 @@ def test_a_fault_in_writing_the_body_is_void(monkeypatch: pytest.MonkeyPatch, pa
     assert door.exchange.status == 503
 
 
-def test_a_key_that_is_revoked_while_a_large_body_is_written_sends_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_key_that_is_revoked_while_a_large_body_is_written_sends_nothing() -> None:
     door = Door()
 
-    def revoke(*_: object, **__: object) -> None:
+    def revoke() -> None:
         door.holder = None
 
-    monkeypatch.setattr("tuckshop.gateway.dispatch.rewrite", revoke)
+    door.bodies.on_rewrite = revoke
 
     door.handle(user="x" * OFF_LOOP_BYTES)
 
@@ -176,6 +199,31 @@ def test_a_key_that_is_revoked_while_a_large_body_is_written_sends_nothing(
     (only,) = door.ledger.resolutions
     assert isinstance(only, Void)
     assert door.exchange.status == 401
+
+
+def test_a_large_body_is_sent_as_a_small_one_is() -> None:
+    door = Door()
+
+    door.handle(user="x" * OFF_LOOP_BYTES)
+    door.handle(logit_bias=dict.fromkeys(map(str, range(OFF_LOOP_VALUES)), 1))
+
+    assert [body["safety_identifier"] for body in door.pool.sent] == ["tuck-x", "tuck-x"]
+    assert "user" not in door.pool.sent[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "large"),
+    [
+        (b'{"a":"' + b"x" * (OFF_LOOP_BYTES - 8) + b'"}', False),
+        (b'{"a":"' + b"x" * OFF_LOOP_BYTES + b'"}', True),
+        (b'{"a":[' + b"1.50," * (OFF_LOOP_VALUES - 3) + b"1]}", False),
+        (b'{"a":[' + b"1.50," * OFF_LOOP_VALUES + b"1]}", True),
+        (b"[" * (OFF_LOOP_VALUES + 1), True),
+    ],
+)
+def test_what_takes_long_to_read_is_large(body: bytes, large: bool) -> None:
+    """Section 8: by its bytes, or by how many values there are."""
+    assert is_large(body) is large
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,16 @@ def test_a_reply_too_long_to_be_kept_is_passed_on_and_charged(step: int) -> None
     assert counter.settled.charged.cost_nano == COST
 
 
+def test_the_body_is_given_back_once_the_upstream_answers() -> None:
+    """E7: a stream of minutes does not keep what was asked among the bodies in memory."""
+    counter = Counter(stream=True)
+    assert counter.exchange.has_body
+
+    counter.head()
+
+    assert not counter.exchange.has_body
+
+
 # ── any order of events ──────────────────────────────────────────────────────────────────────────────────────────
 
 EVENTS = [

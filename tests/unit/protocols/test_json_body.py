@@ -109,3 +109,35 @@ def test_any_number_is_sent_as_it_was_spelled(spelling: str) -> None:
     body = b'{"a":[' + spelling.encode() + b"]}"
 
     assert dump(parse(body)) == body
+
+
+@given(
+    tree=st.dictionaries(
+        st.text('a,[{"\\', max_size=4),
+        st.recursive(
+            st.integers(0, 9) | st.text('b,[{"\\', max_size=4),
+            lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=2), inner, max_size=4),
+            max_leaves=20,
+        ),
+        max_size=4,
+    )
+)  # fmt: skip
+def test_only_values_are_counted_whatever_stands_in_texts(tree: dict[str, Any]) -> None:
+    """E5: members, elements, and what is empty; small values take many times their bytes of memory."""
+
+    def count(node: Any) -> int:
+        children = (
+            node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        )
+        return sum(1 + count(child) for child in children) + (node in ({}, []))  # fmt: skip
+
+    body, values = json.dumps(tree).encode(), count(tree)
+
+    assert parse(body, max_values=values) == tree
+    with pytest.raises(InvalidRequestBodyError, match="values"):
+        parse(body, max_values=values - 1)
+
+
+def test_a_string_without_an_end_is_looked_through_once() -> None:
+    with pytest.raises(InvalidRequestBodyError):
+        parse(b'{"a":"' + b'\\"x,' * 200_000, max_values=10)

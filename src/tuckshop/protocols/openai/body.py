@@ -9,13 +9,23 @@ import msgspec
 
 from tuckshop.domain.errors import InvalidRequestBodyError, ParameterNotAllowedError
 from tuckshop.protocols.image_size import ImageInput
+from tuckshop.protocols.json_body import MAX_DEPTH, MAX_VALUES
 from tuckshop.protocols.openai.text import Extent, schema_extent
 from tuckshop.protocols.openai.values import flag, object_at, objects_at, wrong
 
 CAP_MAX: Final = 2**31  # more tokens than any model makes; keeps sums far from 64 bits
 CHOICES_MAX: Final = 128
 INPUTS_MAX: Final = 2048
+IMAGES_MAX: Final = 2_000  # more than the provider takes; each is priced by itself
 OWN_TOOLS: Final = ("function", "custom")
+
+
+class BodyLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a body may be, beside its bytes."""
+
+    max_depth: int = MAX_DEPTH
+    max_values: int = MAX_VALUES
+    model_max_chars: int = 128
 
 
 class BodyFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,18 +13,19 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from tuckshop.domain.errors import ParameterNotAllowedError
+from tuckshop.domain.errors import InvalidRequestBodyError, ParameterNotAllowedError
 from tuckshop.protocols.endpoints import Endpoint
-from tuckshop.protocols.openai.body import BodyFacts
+from tuckshop.protocols.json_body import Tree, parse
+from tuckshop.protocols.openai.body import IMAGES_MAX, BodyFacts, BodyLimits
 from tuckshop.protocols.openai.chat import read_chat
 from tuckshop.protocols.openai.responses import read_response
 from tuckshop.protocols.openai.text import json_bytes
 from tuckshop.protocols.openai.texts import read_completion, read_embedding, read_moderation
 from tuckshop.protocols.openai.values import wrong
 
-__all__ = ["MODEL_MAX_CHARS", "BodyFacts", "understand", "unknown_parameter"]
+__all__ = ["BodyFacts", "read_body", "understand", "unknown_parameter"]
 
-MODEL_MAX_CHARS: Final = 128
+LIMITS: Final = BodyLimits()
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any], str, tuple[str, ...]], BodyFacts]]] = {
     "chat.completions": read_chat,
@@ -36,7 +37,26 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any], str, tuple[str, ...]],
 }
 
 
-def understand(endpoint: Endpoint, tree: Mapping[str, Any], *, pass_unknown: bool) -> BodyFacts:
+def read_body(
+    endpoint: Endpoint, body: bytes, *, limits: BodyLimits = LIMITS, pass_unknown: bool
+) -> tuple[Tree, BodyFacts]:
+    """
+    What *body* says, and its facts. Takes time in proportion to it.
+
+    Raises:
+        InvalidRequestBodyError, ParameterNotAllowedError: As `json_body.parse` and `understand`.
+    """
+    tree = parse(body, max_depth=limits.max_depth, max_values=limits.max_values)
+    return tree, understand(endpoint, tree, limits=limits, pass_unknown=pass_unknown)
+
+
+def understand(
+    endpoint: Endpoint,
+    tree: Mapping[str, Any],
+    *,
+    limits: BodyLimits = LIMITS,
+    pass_unknown: bool,
+) -> BodyFacts:
     """
     The facts of the body *tree* of a call to *endpoint*.
 
@@ -49,8 +69,8 @@ def understand(endpoint: Endpoint, tree: Mapping[str, Any], *, pass_unknown: boo
     model = tree.get("model")
     if model is None and endpoint.default_model is not None:
         model = endpoint.default_model
-    if not isinstance(model, str) or not 0 < len(model) <= MODEL_MAX_CHARS:
-        raise wrong("model", f"a string of 1 to {MODEL_MAX_CHARS} characters")
+    if not isinstance(model, str) or not 0 < len(model) <= limits.model_max_chars:
+        raise wrong("model", f"a string of 1 to {limits.model_max_chars} characters")
     if endpoint.generates and "-search-" in model:
         raise ParameterNotAllowedError("model", "models that search the web cost a fee per call")
     unknown: tuple[str, ...] = ()
@@ -59,6 +79,8 @@ def understand(endpoint: Endpoint, tree: Mapping[str, Any], *, pass_unknown: boo
     if unknown and not pass_unknown:
         raise unknown_parameter(unknown[0])
     facts = _READERS[endpoint.name](tree, model, unknown)
+    if len(facts.images) > IMAGES_MAX:
+        raise InvalidRequestBodyError(f"it has more than {IMAGES_MAX:,} images")
     if not unknown:
         return facts
     # Such a field may be written into the prompt: some servers take documents or a schema in fields of their own.

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+import msgspec
+
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.json_body import dump
 from tuckshop.protocols.openai.body import BodyFacts
@@ -17,38 +19,38 @@ from tuckshop.protocols.openai.body import BodyFacts
 Profile = Literal["openai", "compatible"]
 CapField = Literal["max_tokens", "max_completion_tokens"]
 
+
+class Rewriting(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be written into a body."""
+
+    profile: Profile
+    model: str  # the resolved name, without upstream prefix
+    cap: int | None = (
+        None  # output tokens granted per choice; None: nothing is generated, or the wish stands
+    )
+    # The field in which the model takes a cap, where the body names none and the endpoint has several.
+    cap_field: CapField | None = None
+    pseudonym: str | None = (
+        None  # of the member, for the identity field; None: the upstream is told nobody
+    )
+
+
 _CACHE_KEY_MAX: Final = 64  # characters that the provider takes in `prompt_cache_key`
 _CACHE_PREFIX_MAX: Final = 31  # of the pseudonym; a dash follows
 
 
 def rewrite(
-    endpoint: Endpoint,
-    tree: Mapping[str, Any],
-    facts: BodyFacts,
-    *,
-    profile: Profile,
-    model: str,
-    cap: int | None = None,
-    cap_field: CapField | None = None,
-    pseudonym: str | None = None,
+    endpoint: Endpoint, tree: Mapping[str, Any], facts: BodyFacts, how: Rewriting
 ) -> bytes | None:
-    """
-    The body to send for *tree*, or None where the client's own bytes say just that.
-
-    Args:
-        model: The resolved name, without upstream prefix.
-        cap: Output tokens granted per choice; None where nothing is generated or the wish stands.
-        cap_field: The field in which the model takes a cap, where the body names none and the endpoint has several.
-        pseudonym: Of the member, for the identity field; None: the upstream is told nobody.
-    """
+    """The body to send for *tree*, or None where the client's own bytes say just that."""
     sent = {name: value for name, value in tree.items() if name not in endpoint.dropped}
-    sent["model"] = model
+    sent["model"] = how.model
     if endpoint.generates:
-        _set_cap(sent, endpoint, facts, profile=profile, cap=cap, cap_field=cap_field)
-        _set_tier_and_store(sent, endpoint, profile)
+        _set_cap(sent, endpoint, facts, how)
+        _set_tier_and_store(sent, endpoint, how.profile)
         if facts.stream and not facts.wants_usage and endpoint.events == "chunks":
             sent["stream_options"] = {**(sent.get("stream_options") or {}), "include_usage": True}
-    _set_identity(sent, endpoint, profile=profile, pseudonym=pseudonym)
+    _set_identity(sent, endpoint, profile=how.profile, pseudonym=how.pseudonym)
     return None if sent == tree else dump(sent)
 
 
@@ -56,15 +58,12 @@ def _set_cap(
     sent: dict[str, Any],
     endpoint: Endpoint,
     facts: BodyFacts,
-    *,
-    profile: Profile,
-    cap: int | None,
-    cap_field: CapField | None,
+    how: Rewriting,
 ) -> None:
-    wanted = facts.cap_wanted
+    wanted, cap = facts.cap_wanted, how.cap
     least = wanted if cap is None else cap if wanted is None else min(wanted, cap)
     known = endpoint.cap_fields
-    if profile == "compatible" and "max_tokens" in known:
+    if how.profile == "compatible" and "max_tokens" in known:
         # Such a server may know only the older field, and one that it does not know caps nothing.
         for name in known:
             if name != "max_tokens":
@@ -74,7 +73,7 @@ def _set_cap(
         return
     if least is None:
         return
-    fields = facts.cap_fields or (cap_field if cap_field in known else known[0],)
+    fields = facts.cap_fields or (how.cap_field if how.cap_field in known else known[0],)
     for name in known:
         if name in fields:
             sent[name] = least

@@ -9,7 +9,7 @@ import pytest
 
 from tuckshop.protocols.json_body import parse
 from tuckshop.protocols.openai.facts import understand
-from tuckshop.protocols.openai.outgoing import CapField, Profile, rewrite
+from tuckshop.protocols.openai.outgoing import CapField, Profile, Rewriting, rewrite
 from tuckshop.protocols.openai.table import route
 
 CHAT = "/v1/chat/completions"
@@ -40,11 +40,7 @@ def sent(
         endpoint,
         tree,
         facts,
-        profile=profile,
-        model=model,
-        cap=cap,
-        cap_field=cap_field,
-        pseudonym=pseudonym,
+        Rewriting(profile=profile, model=model, cap=cap, cap_field=cap_field, pseudonym=pseudonym),
     )
     return None if out is None else json.loads(out)
 
@@ -72,8 +68,7 @@ def test_meaning_order_and_numbers_are_kept() -> None:
         endpoint,
         tree,
         understand(endpoint, tree, pass_unknown=True),
-        profile="openai",
-        model="m",
+        Rewriting(profile="openai", model="m"),
     )
 
     assert (

@@ -1,0 +1,136 @@
+"""
+Reads large bodies in a process of its own.
+
+To parse 20 MiB of JSON takes the interpreter for a tenth of a second, or for ten where they are many small values. In a
+thread, too, nothing else runs for most of that time. So the server only carries the bytes there and back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from tuckshop.bodies import worker
+from tuckshop.bodies.job import Answer, Job, Task, to_answer, to_bytes
+from tuckshop.domain.clock import Clock
+from tuckshop.domain.errors import (
+    InvalidRequestBodyError,
+    ParameterNotAllowedError,
+    RefusalError,
+    ServerBusyError,
+)
+from tuckshop.protocols.endpoints import Endpoint
+from tuckshop.protocols.openai.body import BodyFacts, BodyLimits
+from tuckshop.protocols.openai.long_texts import LongText
+from tuckshop.protocols.openai.outgoing import Rewriting
+from tuckshop.workers.process import WorkerLimits, WorkerProcess
+
+COMMAND: Final = (sys.executable, "-I", worker.__file__)
+ANSWER_MAX_BYTES: Final = 1 << 28
+LIMITS: Final = WorkerLimits(
+    asker_max_bytes=1 << 30,  # the edge bounds all bodies together
+    waiting_max_bytes=1 << 30,
+    wait_s=60.0,
+    job_s=20.0,
+    idle_s=60.0,
+)
+
+
+class BodyReader:
+    """One per server. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        body_limits: BodyLimits,
+        limits: WorkerLimits = LIMITS,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self._body_limits = body_limits
+        self._worker = WorkerProcess(
+            name="reads large bodies", command=command, clock=clock, limits=limits
+        )
+
+    async def understand(
+        self, endpoint: Endpoint, body: bytes, *, pass_unknown: bool, asker: str
+    ) -> BodyFacts:
+        """
+        `facts.understand` of *body*.
+
+        Args:
+            asker: Whose call it is. Those who send little never wait long for one who sends much.
+        Raises:
+            InvalidRequestBodyError, ParameterNotAllowedError: As there.
+            ServerBusyError: It cannot be read now.
+        """
+        answer = await self._ask("understand", endpoint, body, asker, pass_unknown=pass_unknown)
+        if answer.facts is None:
+            raise _busy()
+        return answer.facts
+
+    async def texts(self, endpoint: Endpoint, body: bytes, *, asker: str) -> Sequence[LongText]:
+        """`long_texts` of a *body* that was understood; raises ServerBusyError."""
+        return (await self._ask("texts", endpoint, body, asker)).texts
+
+    async def rewrite(
+        self, endpoint: Endpoint, body: bytes, how: Rewriting, *, asker: str
+    ) -> bytes:
+        """The body to be sent for a *body* that was understood; raises ServerBusyError."""
+        answer = await self._ask("rewrite", endpoint, body, asker, rewriting=how)
+        return body if answer.body is None else answer.body
+
+    async def close(self) -> None:
+        """End the process; whose body is still to be read is told that the server is busy."""
+        await self._worker.close()
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process, while there is one."""
+        return self._worker.pid
+
+    async def _ask(
+        self,
+        task: Task,
+        endpoint: Endpoint,
+        body: bytes,
+        asker: str,
+        *,
+        pass_unknown: bool = True,
+        rewriting: Rewriting | None = None,
+    ) -> Answer:
+        job = to_bytes(
+            Job(
+                task=task,
+                endpoint=endpoint.name,
+                limits=self._body_limits,
+                pass_unknown=pass_unknown,
+                rewriting=rewriting,
+            )
+        )
+        head = b"%d %d\n" % (len(job), len(body))
+        answer = await self._worker.ask([head, job, body], _receive, asker=asker)
+        if answer is None:
+            raise _busy()
+        if answer.refusal is not None:
+            code, facts = answer.refusal
+            raise _REFUSALS[code](*facts)
+        return answer
+
+
+_REFUSALS: Final[Mapping[str, Callable[..., RefusalError]]] = {
+    error.code: error for error in (InvalidRequestBodyError, ParameterNotAllowedError)
+}
+
+
+async def _receive(answers: asyncio.StreamReader) -> Answer:
+    size = int(await answers.readline())
+    if size > ANSWER_MAX_BYTES:
+        raise ValueError("it says too much")
+    return to_answer(await answers.readexactly(size))
+
+
+def _busy() -> ServerBusyError:
+    return ServerBusyError("large bodies cannot be read just now")

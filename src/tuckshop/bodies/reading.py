@@ -1,0 +1,42 @@
+"""What is done with a large body, in whatever process: the same as with a small one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from tuckshop.bodies.job import Answer, Job
+from tuckshop.domain.errors import InvalidRequestBodyError, ParameterNotAllowedError
+from tuckshop.protocols.openai.facts import read_body
+from tuckshop.protocols.openai.long_texts import long_texts
+from tuckshop.protocols.openai.outgoing import rewrite
+from tuckshop.protocols.openai.table import ENDPOINTS
+
+_ENDPOINTS: Final = {row.name: row for row in ENDPOINTS}
+
+
+def answer(job: Job, body: bytes) -> Answer:
+    """The answer to *job*."""
+    try:
+        return _answer(job, body)
+    except InvalidRequestBodyError as error:
+        return Answer(refusal=(error.code, (error.reason, error.param)))
+    except ParameterNotAllowedError as error:
+        return Answer(refusal=(error.code, (error.param, error.reason)))
+    except MemoryError:
+        return Answer(
+            refusal=(InvalidRequestBodyError.code, ("it takes too much memory to read", None))
+        )
+
+
+def _answer(job: Job, body: bytes) -> Answer:
+    endpoint = _ENDPOINTS[job.endpoint]
+    tree, facts = read_body(endpoint, body, limits=job.limits, pass_unknown=job.pass_unknown)
+    if job.task == "understand":
+        # One unknown name tells as much as all of them, of which there may be a million.
+        return Answer(facts=replace(facts, unknown_parameters=facts.unknown_parameters[:1]))
+    if job.task == "texts":
+        return Answer(texts=tuple(long_texts(endpoint, tree)))
+    assert job.rewriting is not None
+    return Answer(body=rewrite(endpoint, tree, facts, job.rewriting))

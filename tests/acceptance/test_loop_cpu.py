@@ -1,0 +1,179 @@
+"""
+No CPU over 50 ms on the loop (section 8): a whole server in this process, every callback of its loop timed.
+
+What is timed is the CPU of the loop's thread, so a busy machine proves nothing and a slow callback cannot hide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import key_of_new_member
+from tests.support.http import Reply, parsed
+from tests.support.processes import ADMIN_TOKEN, CREDENTIAL, Mock, Server
+from tuckshop import server as app
+from tuckshop.settings import load_settings
+
+MOST_S = 0.05
+FULL = 20_971_520
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@dataclass
+class Slowest:
+    """The callback that took most CPU."""
+
+    seconds: float = 0.0
+    what: str = ""
+
+
+@contextmanager
+def timed_callbacks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slowest]:
+    slowest = Slowest()
+    run: Callable[[asyncio.Handle], None] = asyncio.Handle._run
+
+    def timed(handle: asyncio.Handle) -> None:
+        began = time.thread_time()
+        run(handle)
+        took = time.thread_time() - began
+        if took > slowest.seconds:
+            slowest.seconds, slowest.what = took, repr(handle)
+
+    monkeypatch.setattr(asyncio.Handle, "_run", timed)
+    yield slowest
+
+
+def chat(content: str, more: str = "") -> bytes:
+    head = '{"model":"gpt-4o-mini","max_tokens":9,"messages":[{"role":"user","content":'
+    return f"{head}{content}}}]{more}}}".encode()
+
+
+def filled(piece: str, around: Callable[[str], bytes], size: int = FULL) -> bytes:
+    """As many of *piece* as a body may hold."""
+    return around(piece * ((size - len(around(""))) // len(piece)))
+
+
+def messages(size: int) -> bytes:
+    one = '{"role":"user","content":"a"},'
+    head = '{"model":"gpt-4o-mini","max_tokens":9,"messages":['
+    return (head + one * (size // len(one)) + one[:-1] + "]}").encode()
+
+
+BODIES: dict[str, bytes] = {
+    "one long text": filled("x", lambda t: chat(f'"{t}"')),
+    "letters of two bytes": filled("ä", lambda t: chat(f'"{t}"'), FULL // 2),
+    "escapes": filled("\\u00e4", lambda t: chat(f'"{t}"')),
+    "escaped pairs": filled("\\ud83d\\ude00", lambda t: chat(f'"{t}"')),
+    "a hundred thousand messages": messages(3_000_000),
+    "as many messages as go in": messages(FULL - 200),
+    "messages just below the bound": messages(250_000),
+    "numbers just below the bound": filled(
+        "1.50,", lambda t: chat('"a"', f',"logit_bias":[{t}1]'), 40_000
+    ),
+    "numbers": filled("1.50,", lambda t: chat('"a"', f',"logit_bias":[{t}1]')),
+    "long numbers": filled("9" * 18 + ",", lambda t: chat('"a"', f',"logit_bias":[{t}1]'), 9 << 20),
+    "lists": filled("[],", lambda t: chat('"a"', f',"tools":[{t}[]]')),
+    "objects": filled("{},", lambda t: chat('"a"', f',"tools":[{t}{{}}]')),
+    "deep": b"[" * FULL,
+    "names": b'{"model":"gpt-4o-mini",' + b",".join(b'"%d":1' % n for n in range(400_000)) + b"}",
+    "a data URL": filled(
+        "A",
+        lambda t: chat(
+            f'[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{PIXEL}{t}"}}}}]'
+        ),
+    ),
+    "many images": filled(
+        '{"type":"image_url","image_url":{"url":"https://a/b"}},',
+        lambda t: chat(f'[{t}{{"type":"text","text":"a"}}]'),
+        8 << 20,
+    ),
+    "spaces": filled(" ", lambda t: chat('"a"', t)),
+    "no JSON": b"\\" * FULL,
+    "half a text": b'{"model":"' + b'\\"[,' * (FULL // 5),
+}
+
+
+def request(key: str, body: bytes, *, chunk: int = 0) -> list[bytes]:
+    """A call in pieces, as a client would write it."""
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n"
+    head += "content-type: application/json\r\nconnection: close\r\n"
+    if not chunk:
+        return [f"{head}content-length: {len(body)}\r\n\r\n".encode(), body]
+    pieces = [body[at : at + chunk] for at in range(0, len(body), chunk)]
+    coded = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return [f"{head}transfer-encoding: chunked\r\n\r\n".encode(), coded + b"0\r\n\r\n"]
+
+
+def talk(port: int, pieces: list[bytes]) -> Reply:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as sock:
+        said = b""
+        try:
+            for piece in pieces:
+                sock.sendall(piece)
+        except OSError:
+            pass  # refused before all of it was sent: what was said can still be read
+        while part := sock.recv(1 << 20):
+            said += part
+    return parsed(said)
+
+
+def test_no_body_and_no_reply_holds_up_the_loop(
+    tmp_path: Path, mock: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 8; E5: every body that takes long to read, and a reply that takes long to meter."""
+    environ = {
+        "TUCKSHOP_DATA": str(tmp_path / "data"),
+        "TUCKSHOP_PORT": "0",
+        "TUCKSHOP_ADMIN_TOKEN": ADMIN_TOKEN,
+        "OPENAI_API_KEY": CREDENTIAL,
+        "OPENAI_BASE_URL": mock.url,
+    }
+    took: dict[str, Slowest] = {}
+    replies: dict[str, Reply] = {}
+
+    async def scene() -> None:
+        running = await app.start(load_settings(environ, tmp_path).settings)
+        port = running.edge.port
+        stand_in = Server(cast_none(), running.url, tmp_path / "data", tmp_path / "log")
+        key = await asyncio.to_thread(key_of_new_member, stand_in, "big")
+        calls = {name: request(key, body) for name, body in BODIES.items()}
+        calls["small chunks"] = request(key, chat('"' + "x" * 400_000 + '"'), chunk=6)
+        calls["single bytes"] = request(key, chat('"' + "x" * 12_000 + '"'), chunk=1)
+        calls["a long reply"] = request(key, chat('"[[tokens:16000]]"').replace(b":9,", b":16000,"))
+        try:
+            for name, pieces in calls.items():
+                with monkeypatch.context() as patch, timed_callbacks(patch) as slowest:
+                    replies[name] = await asyncio.to_thread(talk, port, pieces)
+                took[name] = slowest
+        finally:
+            await running.close()
+
+    asyncio.run(scene())
+
+    told = {name: f"{s.seconds * 1000:.1f} ms {s.what}" for name, s in took.items()}
+    print(json.dumps({n: f"{t[:90]} {replies[n].status}" for n, t in told.items()}, indent=1))
+    assert {name: told[name] for name, s in took.items() if s.seconds > MOST_S} == {}
+    # The longest texts are more than the model's window, which the provider tells.
+    served = (
+        "messages just below the bound",
+        "small chunks",
+        "single bytes",
+        "a long reply",
+    )
+    assert {name: replies[name].status for name in served} == dict.fromkeys(served, 200)
+    assert {reply.status for reply in replies.values()} <= {200, 400, 413, 429}
+
+
+def cast_none() -> Any:
+    """In place of a process: the server runs in this one."""
+    return None
