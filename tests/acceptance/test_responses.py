@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,64 @@ def test_a_tool_is_called_and_its_result_goes_back_with_the_items_of_before(
     assert second.output_text
 
 
+def test_a_custom_tool_is_called_with_text_and_streams_it(server: Server, new_key: NewKey) -> None:
+    client = client_of(server, new_key(each=["$1/month"]))
+    custom: Any = {"type": "custom", "name": "query", "description": "Takes a line of SQL."}
+
+    first = client.responses.create(model=MODEL, input="How many are there?", tools=[custom])
+    called: Any = first.output[0]
+    given: Any = [
+        {"role": "user", "content": "How many are there?"},
+        called.model_dump(exclude_none=True),
+        {"type": "custom_tool_call_output", "call_id": called.call_id, "output": "7"},
+    ]
+    second = client.responses.create(model=MODEL, input=given, tools=[custom])
+    kinds = {
+        event.type
+        for event in client.responses.create(
+            model=MODEL,
+            input="How many are there?",
+            tools=[custom],
+            tool_choice={"type": "custom", "name": "query"},
+            stream=True,
+        )
+    }
+
+    assert called.type == "custom_tool_call"
+    assert called.input
+    assert second.output_text
+    assert {
+        "response.custom_tool_call_input.delta",
+        "response.custom_tool_call_input.done",
+    } <= kinds
+
+
+def test_the_asynchronous_client_is_served_alike(server: Server, new_key: NewKey) -> None:
+    key = new_key(each=["$1/month"])
+
+    async def run() -> tuple[str, str, str]:
+        async with openai.AsyncOpenAI(
+            api_key=key, base_url=f"{server.url}/v1", max_retries=0
+        ) as client:
+            plain = await client.responses.create(model=MODEL, input="Hello")
+            stream = await client.responses.create(model=MODEL, input="Hello", stream=True)
+            last = [event.type async for event in stream][-1]
+            text = await client.completions.create(model="babbage-002", prompt="Once")
+            return plain.output_text, last, text.choices[0].text
+
+    said, last, text = asyncio.run(run())
+
+    assert said
+    assert text
+    assert last == "response.completed"
+    rows = rows_of(server, key)
+    assert [(row["endpoint"], row["status"], row["flags"]) for row in rows] == [
+        ("completions", "settled", []),
+        ("responses", "settled", []),
+        ("responses", "settled", []),
+    ]
+
+
 class Answer(BaseModel):
     title: str
     points: list[str]
@@ -127,6 +187,9 @@ def test_a_little_budget_lowers_the_cap_in_its_own_field(
 def test_what_is_kept_at_the_provider_is_refused_by_path(server: Server, new_key: NewKey) -> None:
     client = client_of(server, new_key(each=["$1/month"]))
     item: Any = {"type": "item_reference", "id": "msg_1"}
+    hidden: Any = {"type": "additional_tools", "role": "developer", "tools": [{"type": "mcp"}]}
+    image: Any = {"type": "input_image", "file_id": "file-1", "detail": "low"}
+    result: Any = {"type": "function_call_output", "call_id": "call_1", "output": [image]}
 
     for given, path in (
         ({"store": True}, "store"),
@@ -134,14 +197,110 @@ def test_what_is_kept_at_the_provider_is_refused_by_path(server: Server, new_key
         ({"background": True}, "background"),
         ({"input": [item]}, "input[0].type"),
         ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+        ({"tools": [{"type": "local_shell"}]}, "tools[0].type"),
+        ({"tool_choice": {"type": "image_generation"}}, "tool_choice.type"),
+        ({"input": [hidden]}, "input[0].tools[0].type"),
+        ({"conversation": "conv_1"}, "conversation"),
+        ({"prompt": {"id": "pmpt_1"}}, "prompt"),
+        ({"input": [{"role": "user", "content": [image]}]}, "input[0].content[0].file_id"),
+        ({"input": [result]}, "input[0].output[0].file_id"),
+        (
+            {"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]},
+            "tools[0].container",
+        ),
+        (
+            {"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]},
+            "input[0].encrypted_content",
+        ),
     ):
         with pytest.raises(openai.BadRequestError) as refused:
             client.responses.create(**({"model": MODEL, "input": "Hello"} | given))
         assert (refused.value.code, refused.value.param) == ("parameter_not_allowed", path)
-    for call in (client.responses.retrieve, client.responses.delete):
+    for call in (
+        client.responses.retrieve,
+        client.responses.delete,
+        client.responses.cancel,
+        client.responses.input_items.list,
+    ):
         with pytest.raises(openai.NotFoundError) as closed:
             call("resp_1")
         assert "stored" in closed.value.message
+
+
+def test_a_response_that_its_cap_ends_is_incomplete_and_settled_from_that(
+    server: Server, new_key: NewKey
+) -> None:
+    key = new_key(each=["$1/month"])
+
+    stream = client_of(server, key).responses.create(
+        model=MODEL, input="Hello [[tokens:50]]", max_output_tokens=16, stream=True
+    )
+    last: Any = list(stream)[-1]
+
+    assert last.type == "response.incomplete"
+    assert last.response.incomplete_details.reason == "max_output_tokens"
+    (row,) = rows_of(server, key)
+    assert (row["output_tokens"], row["flags"]) == (16, [])
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_response_that_failed_is_settled_from_its_usage_and_names_no_account(
+    server: Server, new_key: NewKey, is_stream: bool
+) -> None:
+    """M5, section 10: what it used was billed all the same."""
+    key = new_key(each=["$1/month"])
+    client = client_of(server, key)
+    asked = "Hello [[tokens:5]] [[fault:response-failed]]"
+
+    if is_stream:
+        last: Any = list(client.responses.create(model=MODEL, input=asked, stream=True))[-1]
+        assert last.type == "response.failed"
+        told = last.response
+    else:
+        told = client.responses.create(model=MODEL, input=asked)
+
+    assert told.status == "failed"
+    assert "org-" not in told.error.message
+    (row,) = rows_of(server, key)
+    assert (row["output_tokens"], row["flags"]) == (5, [])
+
+
+def row_when_settled(server: Server, key: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 10
+    while True:
+        (row,) = rows_of(server, key)
+        if row["status"] != "reserved" or time.monotonic() > deadline:
+            return row
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", ["drain", "cancel"])
+@pytest.mark.parametrize("path", ["responses", "completions"])
+def test_a_client_that_leaves_in_the_middle_is_charged_as_the_group_says(
+    server: Server, new_key: NewKey, path: str, how: str
+) -> None:
+    """M5, section 5: read on to the usage, or cut the upstream off and charge the bound."""
+    key = new_key(each=["$1/month"], on_disconnect=how)
+    client = client_of(server, key)
+    asked = "[[tokens:60]] [[speed:60]]"
+
+    stream: Any = (
+        client.responses.create(model=MODEL, input=asked, max_output_tokens=90, stream=True)
+        if path == "responses"
+        else client.completions.create(
+            model="gpt-3.5-turbo-instruct", prompt=asked, max_tokens=90, stream=True
+        )
+    )
+    events = iter(stream)
+    for _ in range(5):
+        next(events)
+    stream.close()
+
+    row = row_when_settled(server, key)
+    assert row["status"] == "settled"
+    assert "client_left" in row["flags"]
+    assert ("unconfirmed" in row["flags"]) is (how == "cancel")
+    assert row["output_tokens"] == (60 if how == "drain" else 90)
 
 
 @pytest.mark.parametrize("fault", ["no-usage", "usage-huge", "error-event", "stop-mid-stream"])

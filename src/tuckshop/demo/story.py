@@ -24,7 +24,7 @@ CHAT: Final = "gpt-4o-mini"
 BIG_CHAT: Final = "gpt-4o"
 EMBEDDING: Final = "text-embedding-3-small"
 MODELS: Final = (CHAT, BIG_CHAT, EMBEDDING)
-ENDPOINTS: Final = ("chat", "embeddings", "moderations", "models")
+ENDPOINTS: Final = ("chat", "responses", "embeddings", "moderations", "models")
 DAYS: Final = 7
 
 NAMES: Final = (

@@ -31,7 +31,12 @@ from tuckshop.gateway.upstream_errors import verdict_on
 from tuckshop.protocols.openai import errors as wording
 from tuckshop.protocols.openai.events import EventMeter
 from tuckshop.protocols.openai.headers import Headers, answer_headers, ratelimit_headers
-from tuckshop.protocols.openai.reply import has_output, usage_of, usage_of_tail
+from tuckshop.protocols.openai.reply import (
+    has_output,
+    usage_of,
+    usage_of_tail,
+    without_account,
+)
 from tuckshop.protocols.openai.typed_stream import meter_for
 from tuckshop.upstreams.exchange import UpstreamExchange
 from tuckshop.upstreams.failure import TimeoutKind, UpstreamFailure
@@ -328,7 +333,8 @@ class Relay:
                     and (is_tail or has_output(body, self.call.endpoint.events)),
                 )
         if not self._head_sent:
-            self._send_whole(head, body, cost_nano=cost_nano)
+            clean = without_account(body, self._tools.credential)
+            self._send_whole(head, clean, cost_nano=cost_nano)
         elif not self._is_gone:
             self._exchange.end()
 

@@ -92,6 +92,7 @@ class Answer:
     cached_tokens: int
     cache_write_tokens: int
     distort: Callable[[dict[str, Any]], Any] | None = None  # what a script makes of the usage
+    failed: bool = False  # as a response says at its end
     altered: bool = False  # by a script, so that it is not what was thought
 
     @property
@@ -230,7 +231,7 @@ def _called(request: ChatRequest) -> tuple[str, str, Any] | None:
     tools = [
         (tool["type"], tool.get(tool["type"], {}))
         for tool in given.get("tools", [])
-        if tool["type"] == "function" or not request.stream
+        if tool["type"] == "function" or request.streams_custom or not request.stream
     ]
     tools += [("functions", function) for function in given.get("functions", [])]
     if isinstance(choice, dict):

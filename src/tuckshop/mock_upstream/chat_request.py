@@ -40,6 +40,7 @@ class ChatRequest:
     obfuscates: bool
     choices: int
     service_tier: str
+    streams_custom: bool = False  # a stream may call custom tools, which chat has no chunk for
 
 
 def read_chat(body: object) -> ChatRequest:

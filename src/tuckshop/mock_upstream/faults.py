@@ -179,6 +179,10 @@ FAULTS: Final[Mapping[str, Fault]] = {
         "sends an error event in the middle of the stream and ends it; a plain reply is a 500",
         Script(midway="error-event"),
     ),
+    "response-failed": Fault(
+        "says at the end of a response, streamed or not, that it failed, with its usage",
+        Script(fails=True),
+    ),
     "broken-json": Fault(
         "sends an event with cut JSON in the middle and goes on; a plain reply is cut JSON of the right length",
         Script(midway="broken-json"),
@@ -321,6 +325,7 @@ def distort(answer: Answer, script: Script) -> None:
         answer.model = script.model
     if script.service_tier is not None:
         answer.service_tier = script.service_tier
+    answer.failed = script.fails
     if script.usage_value is not None:
         answer.distort = ODD_USAGE[script.usage_value]
     if script.padding_bytes and answer.choices[0].pieces:

@@ -10,6 +10,7 @@ import msgspec
 from tuckshop.mock_upstream.chat_answer import Answer, usage_of
 from tuckshop.mock_upstream.chat_reply import logprob
 from tuckshop.mock_upstream.chat_stream import Frame
+from tuckshop.mock_upstream.faults import ORGANISATION
 
 _PADDING: Final = "hU3x9QvK2mZr7TfWc5Ld"
 _encode: Final = msgspec.json.encode
@@ -34,6 +35,12 @@ def usage_object(answer: Answer, output_tokens: int) -> Any:
     return answer.distorted(usage)
 
 
+_ERROR: Final = {
+    "code": "server_error",
+    "message": f"The model failed to generate a response. Organization: {ORGANISATION}.",
+}
+
+
 def response_object(
     answer: Answer, *, status: str, with_output: bool = True, with_usage: bool = True
 ) -> dict[str, Any]:
@@ -48,7 +55,7 @@ def response_object(
         "status": status,
         "background": False,
         "completed_at": answer.created if status == "completed" else None,
-        "error": None,
+        "error": _ERROR if status == "failed" else None,
         "incomplete_details": {"reason": "max_output_tokens"} if is_cut else None,
         "instructions": given.get("instructions"),
         "max_output_tokens": given.get("max_output_tokens"),
@@ -92,6 +99,8 @@ def response_frames(answer: Answer, *, usage: str = "last") -> Iterator[Frame]:
 
 def status_of(answer: Answer) -> str:
     """How the response ends."""
+    if answer.failed:
+        return "failed"
     return "incomplete" if answer.choices[0].finish_reason == "length" else "completed"
 
 

@@ -77,6 +77,7 @@ def read_response(body: object, kinds: parameters.Kinds = parameters.RESPONSES) 
         wants_usage=True,
         obfuscates=given.get("stream_options", {}).get("include_obfuscation", True) is not False,
         choices=1,
+        streams_custom=True,
         service_tier=_TIERS.get(tier := given.get("service_tier", "auto"), tier),
     )
 

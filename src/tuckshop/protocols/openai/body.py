@@ -18,6 +18,8 @@ CHOICES_MAX: Final = 128
 INPUTS_MAX: Final = 2048
 IMAGES_MAX: Final = 2_000  # more than the provider takes; each is priced by itself
 OWN_TOOLS: Final = ("function", "custom")
+# The client runs these too, but their calls and results are items of their own, which nobody here reads yet.
+_OWN_LATER: Final = ("apply_patch", "local_shell", "namespace")
 
 
 class BodyLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,11 +126,15 @@ def check_tool(tool: Mapping[str, Any], path: str) -> str:
     The type of a tool that the client runs itself.
 
     Raises:
-        ParameterNotAllowedError: The provider runs it, for a fee or unseen.
+        ParameterNotAllowedError: The provider runs it, for a fee or unseen; or it is not served yet.
     """
     kind = tool.get("type")
     if not isinstance(kind, str):
         raise wrong(f"{path}.type", "a string")
+    if kind in _OWN_LATER:
+        raise ParameterNotAllowedError(
+            f"{path}.type", f"{kind} is not served yet: offer it as a function or a custom tool"
+        )
     if kind not in OWN_TOOLS:
         raise ParameterNotAllowedError(
             f"{path}.type", f"{kind[:64]} is run by the provider, for a fee or unseen"

@@ -10,6 +10,7 @@ import msgspec
 
 from tuckshop.domain.usage import Usage
 from tuckshop.protocols.endpoints import Events
+from tuckshop.protocols.openai.cleaning import clean_json
 from tuckshop.protocols.openai.usage import UNREADABLE, decode_usage
 
 
@@ -27,11 +28,17 @@ class _Reply(msgspec.Struct):
     service_tier: str | None = None
 
 
+class _Failed(msgspec.Struct):
+    error: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_FAILED: Final = msgspec.json.Decoder(_Failed)
 _DECODER: Final = msgspec.json.Decoder(_Reply)
 _TAIL_TRIES: Final = 4  # each may decode the whole tail
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
 _MODEL: Final = re.compile(rb'"model"\s*:\s*"([^"\\]{1,128})"')
 _MODEL_BEFORE: Final = re.compile(_MODEL.pattern + rb"\s*,\s*\Z")
+_ERROR: Final = re.compile(rb'"error"\s*:\s*\{')
 _PAYLOAD: Final = re.compile(rb'"(?:choices|data|output)"\s*:')
 _OUTPUT: Final[Mapping[Events, re.Pattern[bytes]]] = {
     "chunks": re.compile(
@@ -74,6 +81,22 @@ def usage_of_tail(tail: bytes, *, beginning: bytes = b"") -> ReplyFacts | None:
 def has_output(body: bytes, events: Events) -> bool:
     """Does the whole *body* hold any output of a model? *events*: how this endpoint would stream it."""
     return _OUTPUT[events].search(body) is not None
+
+
+def without_account(body: bytes, credential: str = "") -> bytes:
+    """
+    The whole *body* of a reply of status 200, whose `error`, if it has one, no longer tells of the account.
+
+    Args:
+        credential: That of the upstream, whatever it looks like.
+    """
+    if _ERROR.search(body) is None:
+        return body
+    try:
+        error = bytes(_FAILED.decode(body).error)
+    except UNREADABLE:
+        return body
+    return body.replace(error, clean_json(error, credential)) if error.startswith(b"{") else body
 
 
 def _model_around(beginning: bytes, before_usage: bytes) -> str | None:

@@ -48,15 +48,23 @@ _REFERENCES: Final = frozenset(
         "file_url", "previous_response_id", "skill_id", "skills", "tunnel_id", "vector_store_ids",
     }
 )  # fmt: skip
-# Below these the names are the client's own: schemas and labels.
-_CLIENTS_OWN: Final = frozenset({"metadata", "output_schema", "parameters", "schema"})
+# Names that are the client's own below them: schemas and labels. By the name of what they stand in; None: the body.
+_CLIENTS_OWN: Final[Mapping[str | None, frozenset[str]]] = {
+    None: frozenset({"metadata"}),
+    "format": frozenset({"schema"}),
+    "tools": frozenset({"parameters", "output_schema"}),
+}
 _REASONING: Final = frozenset({"context", "effort", "generate_summary", "mode", "summary"})
-_ITEMS: Final = frozenset(
-    {
-        "additional_tools", "custom_tool_call", "custom_tool_call_output", "function_call", "function_call_output",
-        "message", "reasoning",
-    }
-)  # fmt: skip
+# The items that are served, with the field that says all there is to an item of this type.
+_ITEMS: Final[Mapping[str, str]] = {
+    "additional_tools": "tools",
+    "custom_tool_call": "input",
+    "custom_tool_call_output": "output",
+    "function_call": "arguments",
+    "function_call_output": "output",
+    "message": "content",
+    "reasoning": "encrypted_content",
+}
 # The text of a part stands in the field named here.
 _TEXT_PARTS: Final = {
     "input_text": "text",
@@ -77,7 +85,9 @@ def read_response(tree: Mapping[str, Any], model: str, unknown: tuple[str, ...])
     if flag(tree, "background"):
         raise ParameterNotAllowedError("background", _REFUSED["background_options"])
     refuse_dearer_options(tree)
-    _refuse_references(tree, "")
+    reference = _reference_in(tree)
+    if reference is not None:
+        raise ParameterNotAllowedError(reference.removeprefix("."), _KEPT)
     _check_reasoning(tree)
     stream = flag(tree, "stream")
     stream_options(tree.get("stream_options"), stream=stream, known=("include_obfuscation",))
@@ -122,19 +132,31 @@ def _text_format(text: Mapping[str, Any]) -> Extent:
     return schema_extent(others) + schema_extent(rest) + schema_extent(named.get("schema"))
 
 
-def _refuse_references(node: Any, path: str) -> None:
-    """Raise for the first name in *node*, which stands at *path*, of something that is kept at the provider."""
+def _reference_in(node: Any, called: str | None = None) -> str | None:
+    """
+    The path, from *node* on, of the first name of something that is kept at the provider.
+
+    It is put together only once it is found: names may be long and many.
+
+    Args:
+        called: The name of *node*, or of the list that it stands in.
+    """
     if isinstance(node, dict):
+        own = _CLIENTS_OWN.get(called, frozenset())
         for name, value in node.items():
-            if name in _CLIENTS_OWN or value is None:
+            if value is None or name in own:
                 continue
-            below = f"{path}.{name}" if path else name
             if name in _REFERENCES:
-                raise ParameterNotAllowedError(below, _KEPT)
-            _refuse_references(value, below)
+                return f".{name}"
+            below = _reference_in(value, name)
+            if below is not None:
+                return f".{name}{below}"
     elif isinstance(node, list):
         for index, value in enumerate(node):
-            _refuse_references(value, f"{path}[{index}]")
+            below = _reference_in(value, called)
+            if below is not None:
+                return f"[{index}]{below}"
+    return None
 
 
 class _Input:
@@ -175,11 +197,19 @@ class _Input:
             kind = "message"
         if kind is None:
             raise ParameterNotAllowedError(f"{path}.id", _KEPT)  # a reference needs no type
-        if kind not in _ITEMS:
-            said = kind[:64] if isinstance(kind, str) else "such"
-            raise ParameterNotAllowedError(f"{path}.type", f"items of type {said} are not served")
+        if not isinstance(kind, str):
+            raise wrong(f"{path}.type", "a string")
+        said = _ITEMS.get(kind)
+        if said is None:
+            raise ParameterNotAllowedError(
+                f"{path}.type", f"items of type {kind[:64]} are not served"
+            )
         if kind == "reasoning":
             self._check_reasoning_item(item, path)
+        elif item.get("id") is not None and item.get(said) is None:
+            raise ParameterNotAllowedError(
+                f"{path}.id", f"without `{said}` the item would be looked up at the provider"
+            )
         left = {name: value for name, value in item.items() if name != "tools"}
         for name in ("content", "output", "summary"):
             if name in left:

@@ -175,7 +175,11 @@ CLOSED_OPERATIONS: Final[tuple[tuple[str, str, str], ...]] = (
     ("DELETE", "/chat/completions/{id}", _STORED),
     ("GET", "/chat/completions/{id}/messages", _STORED),
     ("DELETE", "/models/{model}", "it deletes a model of the account"),
-    ("POST", "/responses/compact", "it takes no output cap, so its cost cannot be bounded"),
+    (
+        "POST",
+        "/responses/compact",
+        "nothing in its body caps the output, so each call would hold the most that the model can say",
+    ),
     ("GET", "/responses/{id}", _STORED),
     ("DELETE", "/responses/{id}", _STORED),
     ("GET", "/responses/{id}/input_items", _STORED),

@@ -9,7 +9,12 @@ import pytest
 
 from tuckshop.domain.usage import Usage
 from tuckshop.protocols.endpoints import Events
-from tuckshop.protocols.openai.reply import has_output, usage_of, usage_of_tail
+from tuckshop.protocols.openai.reply import (
+    has_output,
+    usage_of,
+    usage_of_tail,
+    without_account,
+)
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
@@ -126,6 +131,22 @@ def test_output_is_told_from_none(body: bytes, expected: bool) -> None:
 def test_the_text_of_a_completion_or_a_response_is_output(events: Events) -> None:
     assert has_output(b'{"choices":[{"text":"x"}]}', events)
     assert not has_output(b'{"choices":[{"text":""}]}', events)
+
+
+def test_the_error_of_a_response_that_failed_does_not_name_the_account() -> None:
+    """Section 10; a reply without an error, or with a word of it in its text, stays as it is."""
+    failed = b'{"output": [{"text": "org-abcdef123"}], "error": {"message": "of org-abcdef123"}}'
+    for kept in (
+        b'{"error": null, "x": "org-abcdef123"}',
+        b'{"x": {"error": {"a": "org-abcdef123"}}}',
+    ):
+        assert without_account(kept) == kept
+
+    clean = without_account(failed)
+
+    assert clean == failed.replace(b"of org-abcdef123", b"of [removed]").replace(
+        b'{"message": ', b'{"message":'
+    )
 
 
 def test_a_response_states_its_usage_in_names_of_its_own() -> None:

@@ -35,6 +35,13 @@ def refused(**fields: Any) -> str | None:
     return caught.value.param
 
 
+def test_a_tool_that_the_client_runs_is_not_said_to_cost_a_fee() -> None:
+    with pytest.raises(ParameterNotAllowedError, match="not served yet"):
+        respond(tools=[{"type": "local_shell"}])
+    with pytest.raises(ParameterNotAllowedError, match="for a fee"):
+        respond(tools=[{"type": "web_search"}])
+
+
 def wrong(**fields: Any) -> str | None:
     with pytest.raises(InvalidRequestBodyError) as caught:
         respond(**fields)
@@ -126,6 +133,14 @@ def test_the_bytes_of_the_input_are_never_more_than_what_counts(text: str) -> No
         ({"input": [{"id": "msg_1"}]}, "input[0].id"),
         ({"input": [{"type": None, "id": "msg_1"}]}, "input[0].id"),
         ({"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}, "input[0].encrypted_content"),
+        ({"input": [{"type": "message", "id": "msg_1"}]}, "input[0].id"),
+        ({"input": [{"role": "assistant", "id": "msg_1", "content": None}]}, "input[0].id"),
+        ({"input": [{"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f"}]}, "input[0].id"),
+        ({"input": [{"type": "function_call_output", "id": "fc_1", "call_id": "c"}]}, "input[0].id"),
+        ({"input": [{"type": "custom_tool_call", "id": "ctc_1", "call_id": "c", "name": "f"}]}, "input[0].id"),
+        ({"metadata": None, "input": [{"role": "user", "content": "x", "metadata": {"file_id": "f"}}]},
+         "input[0].metadata.file_id"),
+        ({"tools": [{**TOOL, "filters": {"schema": {"container": "c"}}}]}, "tools[0].filters.schema.container"),
         ({"input": [{"type": "tool_search_output", "tools": [TOOL, {"type": "shell"}]}]}, "input[0].tools[1].type"),
         ({"input": [{"type": "additional_tools", "tools": [{"type": "web_search"}]}]}, "input[0].tools[0].type"),
         ({"input": [{"role": "user", "content": "x", "tools": [{"type": "mcp"}]}]}, "input[0].tools[0].type"),
@@ -205,6 +220,7 @@ def test_names_of_ones_own_are_free_in_schemas_and_metadata() -> None:
         ({"max_output_tokens": "20"}, "max_output_tokens"),
         ({"input": 7}, "input"),
         ({"input": ["x"]}, "input[0]"),
+        ({"input": [{"type": 7}]}, "input[0].type"),
         ({"input": [{"role": "user", "content": {}}]}, "input[0].content"),
         ({"input": [part(type="input_text")]}, "input[0].content[0].text"),
         ({"input": [part(type="input_image")]}, "input[0].content[0].image_url"),
