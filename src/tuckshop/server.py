@@ -30,6 +30,7 @@ from tuckshop.edge.limits import EdgeLimits
 from tuckshop.edge.server import Edge
 from tuckshop.exposure import refuse_if_unfit, warnings_for
 from tuckshop.folder_files import (
+    CREDENTIALS,
     admin_token,
     derived,
     master_secret,
@@ -41,7 +42,7 @@ from tuckshop.gateway.browser import ANY, BrowserAccess
 from tuckshop.gateway.drains import DrainLimits
 from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway
-from tuckshop.gateway.ports import Upstream
+from tuckshop.gateway.ports import DEFAULT_UPSTREAM, UpstreamManners
 from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.metrics import Metrics
@@ -52,18 +53,15 @@ from tuckshop.services.assembly import Services, assemble
 from tuckshop.services.opening import open_directory
 from tuckshop.settings import Settings
 from tuckshop.storage.database import Database, prepare
+from tuckshop.storage.sealing import Sealer
 from tuckshop.storage.writer import Writer
 from tuckshop.system_clock import SystemClock
 from tuckshop.tokenizing.counter import TokenCounter
-from tuckshop.upstreams.base_url import parse_base_url
-from tuckshop.upstreams.limits import UpstreamLimits
-from tuckshop.upstreams.pool import UpstreamPool
-from tuckshop.upstreams.proxy import parse_proxy
-from tuckshop.upstreams.tls import client_context
+from tuckshop.upstreams.registry import UpstreamRegistry
+from tuckshop.ways_out import Connector, OwnAddresses, credential_of, upstream_setting
 
 _log: Final = logging.getLogger(__name__)
 
-UPSTREAM_NAME: Final = "openai"
 RELEASE_S: Final = 2.0  # how long the ledger may take to send away those who wait
 WATCH_S: Final = 1.0  # how often the server looks whether its ledger gave up
 DRAIN_LOOK_S: Final = 0.02
@@ -81,7 +79,7 @@ class Server:
     gateway: Gateway
     counter: TokenCounter
     bodies: BodyReader
-    pool: UpstreamPool | None
+    registry: UpstreamRegistry
     edge: Edge
     admin_edge: Edge | None  # where the admin API has a listener of its own
     url: str  # of the data plane
@@ -105,8 +103,7 @@ class Server:
             await edge.cut()
         await self.counter.close()
         await self.bodies.close()
-        if self.pool is not None:
-            await self.pool.close()
+        await self.registry.close()
         await self.services.changes.close()
         await self.writer.close()
         self.database.close()
@@ -153,7 +150,15 @@ async def start(settings: Settings) -> Server:
         await writer.start()
         undo.push_async_callback(writer.close)
         ledger = Ledger(writer, engine, database, clock)
-        directory = await open_directory(writer, zone=settings.timezone)
+        sealer = Sealer(derived(master, CREDENTIALS))
+        own = OwnAddresses(settings)
+        registry = UpstreamRegistry(
+            connect=Connector(settings, own).connect,
+            unseal=lambda record: credential_of(record, settings, sealer),
+        )
+        directory = await open_directory(
+            writer, zone=settings.timezone, upstream=upstream_setting(settings)
+        )
         services = assemble(
             directory=directory,
             writer=writer,
@@ -163,9 +168,11 @@ async def start(settings: Settings) -> Server:
             clock=clock,
             default_zone=settings.timezone,
             endpoint_groups=GROUPS,
-            upstream=UPSTREAM_NAME,
+            registry=registry,
+            sealer=sealer,
+            is_own=own.is_named_by,
+            upstream=DEFAULT_UPSTREAM,
         )
-        pool = _pool(settings)
         pseudonym_key = derived(master, "member pseudonyms")
         counter = TokenCounter(clock=clock)
         body_limits = BodyLimits(
@@ -180,11 +187,8 @@ async def start(settings: Settings) -> Server:
             prices=prices,
             counter=counter,
             bodies=bodies,
-            upstream=Upstream(
-                name=UPSTREAM_NAME,
-                profile=settings.openai_profile,
-                pool=pool,
-                credential=settings.openai_api_key or "",
+            upstreams=registry,
+            manners=UpstreamManners(
                 pseudonym_of=lambda member_id: pseudonym(pseudonym_key, member_id),
                 gap_s=settings.edge.upstream_gap_timeout_s,
                 reasoning_gap_s=settings.edge.upstream_reasoning_gap_timeout_s,
@@ -245,15 +249,20 @@ async def start(settings: Settings) -> Server:
                 "tuckshop_writer_queue": lambda: writer.waiting,
                 "tuckshop_buffered_body_bytes": lambda: edge.buffered_bytes,
                 "tuckshop_disk_free_bytes": database.free_bytes,
-                "tuckshop_upstream_connections": lambda: pool.open_connections if pool else 0,
-                "tuckshop_upstream_idle_connections": lambda: pool.idle_connections if pool else 0,
-                "tuckshop_upstream_dialling": lambda: pool.dialling if pool else 0,
+                "tuckshop_upstream_connections": lambda: sum(
+                    pool.open_connections for pool in registry.pools
+                ),
+                "tuckshop_upstream_idle_connections": lambda: sum(
+                    pool.idle_connections for pool in registry.pools
+                ),
+                "tuckshop_upstream_dialling": lambda: sum(pool.dialling for pool in registry.pools),
             }
         )
         await _listen(edge, settings.host, settings.port, "TUCKSHOP_PORT")
         undo.callback(edge.stop_accepting)
         if admin_edge is not None:
             await _listen(admin_edge, *settings.admin_address, "TUCKSHOP_ADMIN_PORT")
+        own.learn(edge.port, None if admin_edge is None else admin_edge.port)
         undo.pop_all()
     url = f"http://{_in_url(settings.host)}:{edge.port}"
     admin_url = url
@@ -269,7 +278,7 @@ async def start(settings: Settings) -> Server:
         gateway=gateway,
         counter=counter,
         bodies=bodies,
-        pool=pool,
+        registry=registry,
         edge=edge,
         admin_edge=admin_edge,
         url=url,
@@ -320,8 +329,16 @@ def run(settings: Settings, on_ready: Callable[[str], None] | None = None) -> No
 def _greet(server: Server) -> None:
     settings = server.settings
     _log.info("listening on %s, data in %s", server.url, settings.data)
-    if server.pool is None:
-        _log.warning("OPENAI_API_KEY is not set: everything but the calls themselves works")
+    without = [r.name for r in server.services.directory.upstreams() if not r.credential_source]
+    if without:
+        _log.warning(
+            "without a credential: %s; give it by `tuckshop upstream edit NAME --credential`",
+            ", ".join(without),
+        )
+    if not server.registry.is_usable:
+        _log.warning(
+            "OPENAI_API_KEY is not set and no other upstream can be called: everything but the calls themselves works"
+        )
     if server.admin_edge is not None:
         _log.info("the admin API listens on %s", server.admin_url)
     for warning in warnings_for(settings):
@@ -347,29 +364,6 @@ def _for_browsers(gateway: Gateway, settings: Settings) -> App:
 
 def _is_among(holder: Holder, ids: frozenset[str]) -> bool:
     return not ids.isdisjoint((holder.key.id, holder.member.id, holder.group.id))
-
-
-def _pool(settings: Settings) -> UpstreamPool | None:
-    if settings.openai_api_key is None:
-        return None
-    edge = settings.edge
-    limits = UpstreamLimits(
-        connect_timeout_s=edge.upstream_connect_timeout_s,
-        first_byte_timeout_s=edge.upstream_first_byte_timeout_s,
-        gap_timeout_s=edge.upstream_gap_timeout_s,
-        request_timeout_s=edge.request_timeout_s,
-        idle_timeout_s=edge.upstream_idle_timeout_s,
-    )
-    try:
-        base_url = parse_base_url(settings.openai_base_url)
-        return UpstreamPool(
-            base_url,
-            client_context(settings.ca_file) if base_url.is_tls else None,
-            limits,
-            parse_proxy(settings.upstream_proxy) if settings.upstream_proxy else None,
-        )
-    except ValueError as error:
-        raise SettingsError(f"OPENAI_BASE_URL: {error}") from error
 
 
 def _edge_limits(settings: Settings) -> EdgeLimits:

@@ -399,13 +399,14 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
                 name,
                 "holds a user, a query or a fragment; only scheme, host, port and path are used",
             )
-        if name == "openai_base_url" and _is_own_listener(
+        if name == "openai_base_url" and is_own_listener(
             settings, parts.scheme, parts.hostname or "", port
         ):
             refuse(name, "points at tuckshop's own listener, which would call itself for ever")
 
 
-def _is_own_listener(settings: Settings, scheme: str, host: str, port: int | None) -> bool:
+def is_own_listener(settings: Settings, scheme: str, host: str, port: int | None) -> bool:
+    """Do *host* and *port* name the server with these settings, as far as the text tells?"""
     port = port or {"http": 80, "https": 443}[scheme]
     for own_host, own_port in ((settings.host, settings.port), settings.admin_address):
         if port != own_port:

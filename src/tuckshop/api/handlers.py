@@ -26,9 +26,11 @@ from tuckshop.services.shapes import (
     NewGroup,
     NewKey,
     NewMember,
+    NewUpstream,
     Rotation,
     RowError,
     Sent,
+    UpstreamChange,
 )
 from tuckshop.services.usage import UsageQuery
 
@@ -87,6 +89,13 @@ class KeyQuery(MemberKeyQuery, frozen=True, kw_only=True):
 
     member: str | None = None
     group: str | None = None
+
+
+class UpstreamQuery(Sent, frozen=True, kw_only=True):
+    """Which part of the list of upstreams."""
+
+    cursor: str | None = None
+    limit: PageSize = PAGE_DEFAULT
 
 
 class ResetQuery(Sent, frozen=True, kw_only=True):
@@ -328,6 +337,36 @@ async def reset_key(call: Call) -> object:
 
 async def rotate_key(call: Call) -> object:
     return await call.services.keys.rotate(call.actor, call.path["key"], call.body_as(Rotation))
+
+
+# ── upstreams ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def add_upstream(call: Call) -> object:
+    return await call.services.upstreams.add(call.actor, call.body_as(NewUpstream))
+
+
+async def list_upstreams(call: Call) -> object:
+    query = call.query_as(UpstreamQuery)
+    return await call.services.upstreams.page(cursor=query.cursor, limit=query.limit)
+
+
+async def show_upstream(call: Call) -> object:
+    return await call.services.upstreams.get(call.path["upstream"])
+
+
+async def change_upstream(call: Call) -> object:
+    return await call.services.upstreams.change(
+        call.actor, call.path["upstream"], call.body_as(UpstreamChange)
+    )
+
+
+async def remove_upstream(call: Call) -> object:
+    return await call.services.upstreams.remove(call.actor, call.path["upstream"])
+
+
+async def test_upstream(call: Call) -> object:
+    return await call.services.upstreams.test(call.path["upstream"])
 
 
 # ── log, reports, prices, oneself ─────────────────────────────────────────────────────────────────────────────────

@@ -25,12 +25,17 @@ from tuckshop.services.shapes import (
     NewGroup,
     NewKey,
     NewMember,
+    NewUpstream,
     PricePage,
     RequestPage,
     RequestShape,
     Roster,
     RosterPreview,
     Rotation,
+    UpstreamChange,
+    UpstreamPage,
+    UpstreamShape,
+    UpstreamTest,
     UsagePage,
 )
 from tuckshop.services.usage import UsageQuery
@@ -202,6 +207,47 @@ ROUTES: Final[tuple[Route, ...]] = (
         "GET", "/requests/{request}", handlers.show_request, RequestShape, "Show a row of the log"
     ),
     _admin("GET", "/usage", handlers.show_usage, UsagePage, "Sum up usage", query=UsageQuery),
+    _admin(
+        "POST",
+        "/upstreams",
+        handlers.add_upstream,
+        UpstreamShape,
+        "Add an upstream",
+        request=NewUpstream,
+        status=201,
+    ),
+    _admin(
+        "GET",
+        "/upstreams",
+        handlers.list_upstreams,
+        UpstreamPage,
+        "List upstreams, in the order in which a model's name is looked for",
+        query=handlers.UpstreamQuery,
+    ),
+    _admin(
+        "GET", "/upstreams/{upstream}", handlers.show_upstream, UpstreamShape, "Show an upstream"
+    ),
+    _admin(
+        "PATCH",
+        "/upstreams/{upstream}",
+        handlers.change_upstream,
+        UpstreamShape,
+        "Change an upstream, its credential too",
+        request=UpstreamChange,
+    ),
+    _admin(
+        "DELETE",
+        "/upstreams/{upstream}",
+        handlers.remove_upstream,
+        UpstreamShape,
+        "Remove an upstream and its credential",
+    ),
+    _verb(
+        "/upstreams/{upstream}/test",
+        handlers.test_upstream,
+        UpstreamTest,
+        "Ask an upstream for its models, which costs nothing",
+    ),
     _admin("GET", "/prices", handlers.list_prices, PricePage, "Show the price list in force"),
     _verb(
         "/corrections",

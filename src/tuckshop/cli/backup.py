@@ -21,8 +21,8 @@ def backup(file: Path, as_json: bool) -> None:
     Copy the ledger to the new FILE, also while the server runs.
 
     FILE is there whole and verified, or not at all; nothing is ever overwritten. It holds groups, members, key digests,
-    limits and the request log, for its owner only, and no credential: neither the admin token, nor the upstream's
-    credential, nor `secret-key`. Keep that last one apart, once: it does not change.
+    limits and the request log, for its owner only, and no credential: neither the admin token, nor that of
+    any upstream, nor `secret-key`. Keep that last one apart, once: it does not change.
 
     \b
     Example:

@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "group": "Groups: create, list, show, edit, pause, resume, reset, archive.",
         "member": "Members: create, import, list, show, edit, pause, resume, reset, archive.",
         "key": "Keys: create, list, show, edit, pause, resume, reset, rotate, revoke, archive.",
+        "upstream": "Upstreams: add, list, show, edit, test, remove.",
         "usage": "Show what was used, summed up.",
         "log": "Show the request log, newest first.",
         "correct": "Post corrections in bulk.",

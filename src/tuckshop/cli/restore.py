@@ -61,6 +61,10 @@ def restore(file: Path | None, acknowledge_gap: bool, as_json: bool) -> None:
             f"There is no secret-key in {settings.data}: put the one of the old server there before the start, or"
             " members get new pseudonyms at the provider."
         )
+    for name in answer["upstreams"]:
+        note(
+            f"A backup holds no credential: once the server runs, tuckshop upstream edit {name} --credential"
+        )
     if not acknowledge_gap:
         note("To let a server start on it: tuckshop restore --acknowledge-gap")
 
@@ -83,6 +87,7 @@ def _answer(ledger: Path, restored: Restored | None, gap: Gap, *, acknowledged: 
         if known is None
         else {"requests": known.requests, "cost_usd": exact_usd(known.cost_nano)},
         "acknowledged": acknowledged,
+        "upstreams": [] if restored is None else restored.upstreams,
     }
 
 

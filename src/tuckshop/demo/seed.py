@@ -26,6 +26,7 @@ from tuckshop.domain.reservation import CapWish, Flag, Granted, Outcome, Refused
 from tuckshop.gateway import outcome
 from tuckshop.gateway.call import FLOOR_TOKENS, Call
 from tuckshop.gateway.outcome import Reported
+from tuckshop.gateway.ports import DEFAULT_UPSTREAM
 from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.bound import input_bound, terms_of
@@ -38,7 +39,10 @@ from tuckshop.services.opening import open_directory
 from tuckshop.services.roster import RosterLine
 from tuckshop.services.shapes import NewGroup, NewMember
 from tuckshop.storage.database import prepare
+from tuckshop.storage.sealing import KEY_BYTES, Sealer
 from tuckshop.storage.writer import Writer
+from tuckshop.upstreams.pool import UpstreamPool
+from tuckshop.upstreams.registry import UpstreamRegistry
 
 BEFORE_US: Final = 2 * 86_400 * US_PER_SECOND  # how long before its week the class was set up
 # The first of the table that takes models of the family.
@@ -105,6 +109,9 @@ async def fill(folder: Path, *, until_us: int) -> Classroom:
             clock=clock,
             default_zone="UTC",
             endpoint_groups=GROUPS,
+            # Nobody is called while the week is made up.
+            registry=UpstreamRegistry(connect=lambda base, reach: UpstreamPool(base), unseal=str),
+            sealer=Sealer(bytes(KEY_BYTES)),
         )
         classroom = await make_class(services)
         await play(calls, classroom, services=services, ledger=ledger, prices=prices, clock=clock)
@@ -206,6 +213,7 @@ def _call_of(told: story.Call, holder: Holder, price: ModelPrice, clock: MovedCl
         policy=policy,
         tag=None,
         model=price.model,
+        upstream=DEFAULT_UPSTREAM,
         price=price,
         limits=limits_for(policy, price.model, price.aliases, endpoint.group),
         terms=terms_of(price, input_bound=input_tokens, may_keep_12h=False),

@@ -12,6 +12,12 @@ State = Literal["active", "paused", "archived"]
 KeyState = Literal["active", "paused", "revoked", "archived"]  # expired is told by `expires_at`
 OnDisconnect = Literal["drain", "cancel"]
 UnknownParameters = Literal["refuse", "pass"]
+UpstreamFamily = Literal["openai"]
+UpstreamProfile = Literal["openai", "compatible"]
+# Which addresses an upstream may be dialled at: its operator's word is good for any (K20).
+Reach = Literal["any", "public"]
+# Whose word the credential is: the server's own settings, or a change by the API, kept sealed. None: it has none.
+CredentialSource = Literal["setting", "sealed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +30,28 @@ class Workspace:
     models: tuple[str, ...] | None = None
     endpoints: tuple[str, ...] | None = None
     max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamRecord:
+    """A provider account, as it is kept. The credential itself is not here."""
+
+    id: str
+    workspace_id: str
+    name: str
+    family: UpstreamFamily
+    profile: UpstreamProfile
+    base_url: str
+    models: tuple[str, ...] | None  # globs; None: all that have a price
+    reach: Reach
+    credential_source: CredentialSource | None
+    sealed: bytes | None = field(repr=False)
+    last4: str | None
+
+    @property
+    def rank(self) -> tuple[bool, str]:
+        """Where it stands among the others: that of the settings first, then the oldest."""
+        return self.credential_source != "setting", self.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

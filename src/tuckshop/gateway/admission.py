@@ -24,7 +24,7 @@ from tuckshop.gateway.call import Call, allowed_endpoint, bounded
 from tuckshop.gateway.counting import Texts, TokenCounter, at_best, saved_by_counting
 from tuckshop.gateway.entitlements import Entitlements
 from tuckshop.gateway.identify import Arrival, may_call
-from tuckshop.gateway.ports import Directory, Ledger, Upstream
+from tuckshop.gateway.ports import Directory, Ledger, Upstreams
 from tuckshop.pricing.prices import ModelPrice
 from tuckshop.protocols import json_body
 from tuckshop.protocols.endpoints import Endpoint
@@ -49,7 +49,7 @@ class Admission:
         ledger: Ledger,
         counter: TokenCounter,
         entitlements: Entitlements,
-        upstream: Upstream,
+        upstreams: Upstreams,
         clock: Clock,
         body_limits: BodyLimits,
     ) -> None:
@@ -57,7 +57,7 @@ class Admission:
         self._ledger = ledger
         self._counter = counter
         self._entitlements = entitlements
-        self._upstream = upstream
+        self._upstreams = upstreams
         self._clock = clock
         self._body_limits = body_limits
         self._pinned: set[str] = set()
@@ -142,7 +142,8 @@ class Admission:
         course = self._entitlements.course(entitlement, endpoint, facts.model)
         price = course.price
         tokens, cap = bounded(facts, price, policy=policy, endpoint=endpoint, saved=saved or 0)
-        if self._upstream.pool is None:
+        upstream = self._upstreams.get(course.upstream)
+        if upstream is None or upstream.credential is None:
             raise UpstreamUnavailableError(retryable=False)
         self._pin(price)
         return Call(
@@ -152,6 +153,7 @@ class Admission:
             policy=policy,
             tag=arrival.tag,
             model=price.model,
+            upstream=course.upstream,
             price=price,
             limits=course.limits,
             terms=course.terms_for(tokens),

@@ -46,6 +46,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     tag: str | None
     model: str  # resolved: without upstream prefix; "" where the endpoint has none
+    upstream: str  # the name of the one that serves it
     price: ModelPrice | None  # None: an endpoint without a model, which costs nothing
     limits: tuple[LimitInForce, ...]  # those that such a call takes from
     terms: HoldTerms
@@ -86,7 +87,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
             endpoint_group=self.endpoint.group,
             model=self.model,
             model_aliases=aliases,
-            upstream="openai",
+            upstream=self.upstream,
             terms=self.terms,
             input_tokens=self.input_tokens,
             images=0,
@@ -102,6 +103,7 @@ class Course:
     """What a model at an endpoint comes to under one policy; the same for every call, so it is looked up once."""
 
     price: ModelPrice
+    upstream: str  # the name of the one that serves it
     limits: tuple[LimitInForce, ...]
     terms: HoldTerms | None  # None: they depend on how long the input is
     counting: Counting | None = None  # None: exact counts cannot be had, or would not matter
@@ -124,6 +126,7 @@ def course_of(
     The course of calls to *endpoint* that ask for the model *asked*.
 
     Args:
+        upstream: The name of the one that serves it.
         may_count: Whether the upstream's models are those whose vocabularies are known.
     Raises:
         ModelNotAllowedError, ModelNotFoundError, ParameterNotAllowedError: As `priced_model`; or the model is of
@@ -141,6 +144,7 @@ def course_of(
     matters = not endpoint.free and any(limit.limit.metric in _COUNTS_INPUT for limit in limits)
     return Course(
         price=price,
+        upstream=upstream,
         limits=limits,
         terms=terms,
         counting=counting_of(price) if may_count and matters else None,

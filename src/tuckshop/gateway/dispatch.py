@@ -8,24 +8,30 @@ charged (M9).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+from tuckshop.domain.errors import UpstreamUnavailableError
 from tuckshop.domain.reservation import Flag, Granted, Outcome, Void
 from tuckshop.edge.exchange import Exchange
 from tuckshop.gateway import outcome
 from tuckshop.gateway.call import Call
-from tuckshop.gateway.ports import Upstream
+from tuckshop.gateway.ports import UpstreamManners, Upstreams
 from tuckshop.gateway.relay import Relay
 from tuckshop.gateway.resolution import RelayTools
 from tuckshop.protocols.openai.headers import upstream_headers
 from tuckshop.protocols.openai.outgoing import Profile, Rewriting
+from tuckshop.upstreams.registry import Upstream
 
 
 class Dispatcher:
-    """Sends calls to the upstream, and knows those that are there."""
+    """Sends calls to their upstreams, and knows those that are there."""
 
-    def __init__(self, upstream: Upstream, tools: RelayTools) -> None:
-        self._upstream = upstream
+    def __init__(self, upstreams: Upstreams, manners: UpstreamManners, tools: RelayTools) -> None:
+        """*tools*: without a credential, which is the upstream's."""
+        self._upstreams = upstreams
+        self._manners = manners
         self._tools = tools
+        self._tools_of: dict[str, tuple[Upstream, RelayTools]] = {}  # by the upstream's name
         self._running: set[Relay] = set()
 
     def __len__(self) -> int:
@@ -38,14 +44,27 @@ class Dispatcher:
             if is_meant is None or is_meant(relay.call):
                 yield relay
 
-    def rewriting(self, call: Call, granted: Granted) -> Rewriting:
+    def upstream_of(self, call: Call) -> Upstream:
+        """
+        Where an admitted call goes, as it is now.
+
+        Raises:
+            UpstreamUnavailableError: It, or its credential, was removed just after the grant. The hold is given back.
+        """
+        upstream = self._upstreams.get(call.upstream)
+        if upstream is None or upstream.credential is None:
+            self.give_back(call, "upstream_removed")
+            raise UpstreamUnavailableError
+        return upstream
+
+    def rewriting(self, call: Call, granted: Granted, upstream: Upstream) -> Rewriting:
         """What is to be written into the call's body."""
         assert call.price is not None
         assert call.facts is not None
         return Rewriting(
-            profile=self._upstream.profile,
+            profile=upstream.profile,
             model=call.model,
-            cap=granted.cap if _must_state(call, granted, self._upstream.profile) else None,
+            cap=granted.cap if _must_state(call, granted, upstream.profile) else None,
             cap_field=call.price.cap_field,
             pseudonym=call.pseudonym,
         )
@@ -62,11 +81,17 @@ class Dispatcher:
         )
 
     def dispatch(
-        self, call: Call, granted: Granted, body: bytes, exchange: Exchange, began_s: float
+        self,
+        call: Call,
+        granted: Granted,
+        upstream: Upstream,
+        body: bytes,
+        exchange: Exchange,
+        began_s: float,
     ) -> None:
         """Send *body*; from here on a `Relay` has the call, and nothing awaits it."""
-        upstream, price, facts = self._upstream, call.price, call.facts
-        assert upstream.pool is not None
+        manners, price, facts = self._manners, call.price, call.facts
+        assert upstream.credential is not None
         assert price is not None
         assert facts is not None
         relay = Relay(
@@ -74,7 +99,7 @@ class Dispatcher:
             granted=granted,
             exchange=exchange,
             began_s=began_s,
-            tools=self._tools,
+            tools=self._tools_for(upstream),
             on_done=self._running.discard,
         )
         try:
@@ -86,7 +111,7 @@ class Dispatcher:
                 ),
                 body,
                 relay,
-                gap_timeout_s=upstream.reasoning_gap_s if price.reasons else upstream.gap_s,
+                gap_timeout_s=manners.reasoning_gap_s if price.reasons else manners.gap_s,
             )
         except ValueError:  # it cannot be sent at all
             self.give_back(call, "server_fault")
@@ -99,6 +124,13 @@ class Dispatcher:
             raise
         self._running.add(relay)
         relay.start(sent)
+
+    def _tools_for(self, upstream: Upstream) -> RelayTools:
+        known, tools = self._tools_of.get(upstream.name, (None, self._tools))
+        if known is not upstream:
+            tools = replace(self._tools, credential=upstream.credential or "")
+            self._tools_of[upstream.name] = upstream, tools
+        return tools
 
 
 def _must_state(call: Call, granted: Granted, profile: Profile) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from tuckshop.domain.policy import policy_of
+from tuckshop.domain.errors import ModelNotFoundError
+from tuckshop.domain.policy import Policy, policy_of
 from tuckshop.domain.records import Holder
 from tuckshop.gateway.call import Course, course_of
-from tuckshop.gateway.ports import Upstream
-from tuckshop.pricing.prices import PriceList
+from tuckshop.gateway.ports import DEFAULT_UPSTREAM, Upstreams
+from tuckshop.pricing.prices import ModelPrice, PriceList
 from tuckshop.protocols.endpoints import Endpoint
+from tuckshop.upstreams.registry import Upstream
 
 ENTITLEMENTS_MAX: Final = 4_096
 
@@ -29,9 +32,13 @@ class Entitlement:
 class Entitlements:
     """The entitlements of those who call, at most `ENTITLEMENTS_MAX` of them."""
 
-    def __init__(self, prices: PriceList, upstream: Upstream) -> None:
+    def __init__(
+        self, prices: PriceList, upstreams: Upstreams, pseudonym_of: Callable[[str], str]
+    ) -> None:
+        """*pseudonym_of*: member id → what an upstream may know of them (P3)."""
         self._prices = prices
-        self._upstream = upstream
+        self._upstreams = upstreams
+        self._pseudonym_of = pseudonym_of
         self._known: dict[str, Entitlement] = {}  # by key id; the longest known first
 
     def of(self, holder: Holder) -> Entitlement:
@@ -41,7 +48,7 @@ class Entitlements:
             return known
         if len(self._known) >= ENTITLEMENTS_MAX:
             del self._known[next(iter(self._known))]
-        made = Entitlement(holder, self._upstream.pseudonym_of(holder.member.id))
+        made = Entitlement(holder, self._pseudonym_of(holder.member.id))
         self._known[holder.key.id] = made
         return made
 
@@ -50,19 +57,46 @@ class Entitlements:
         The course of calls to *endpoint* that ask for the model *asked*.
 
         Raises:
-            RefusalError: As `course_of`.
+            RefusalError: As `course_of`; or no upstream serves it.
         """
         course = entitlement.courses.get((endpoint.name, asked))
         if course is None:
-            course = course_of(
-                asked,
-                endpoint=endpoint,
-                policy=entitlement.policy,
-                prices=self._prices,
-                upstream=self._upstream.name,
-                # A compatible server may run any model under any name.
-                may_count=self._upstream.profile == "openai",
-            )
+            course = self._made_course(entitlement.policy, endpoint, asked)
             # Only models that exist and are allowed come this far, so there are few.
             entitlement.courses[endpoint.name, asked] = course
         return course
+
+    def _made_course(self, policy: Policy, endpoint: Endpoint, asked: str) -> Course:
+        upstreams = self._upstreams
+        named = upstreams.named_in(asked)
+        upstream = named or upstreams.serving(asked)
+        course = course_of(
+            asked,
+            endpoint=endpoint,
+            policy=policy,
+            prices=self._prices,
+            upstream=upstream.name if upstream is not None else DEFAULT_UPSTREAM,
+            # A compatible server may run any model under any name.
+            may_count=upstream is not None and upstream.profile == "openai",
+        )
+        self.check_served(course.price, named)
+        return course
+
+    def check_served(self, price: ModelPrice, named: Upstream | None) -> None:
+        """
+        Does any upstream, or the one that was *named*, serve a model?
+
+        Raises:
+            ModelNotFoundError: None does. While no upstream can be called at all, that is told when one is needed.
+        """
+        if named is not None and not named.serves(price.model):
+            raise ModelNotFoundError(price.model, None)
+        if named is None and self.owner_of(price) is None:
+            raise ModelNotFoundError(price.model, None)
+
+    def owner_of(self, price: ModelPrice) -> str | None:
+        """The name of the upstream that serves a model; None: none of them does."""
+        upstream = self._upstreams.serving(price.model)
+        if upstream is not None:
+            return upstream.name
+        return None if self._upstreams.is_usable else DEFAULT_UPSTREAM

@@ -11,7 +11,7 @@ from tuckshop.gateway.call import FREE, Call, allowed_endpoint, priced_model
 from tuckshop.gateway.entitlements import Entitlements
 from tuckshop.gateway.identify import Arrival
 from tuckshop.gateway.models import model_body, models_body
-from tuckshop.gateway.ports import Resolver
+from tuckshop.gateway.ports import DEFAULT_UPSTREAM, Resolver, Upstreams
 from tuckshop.pricing.prices import PriceList
 from tuckshop.protocols.openai.headers import answer_headers
 from tuckshop.protocols.openai.table import GROUPS, model_in
@@ -27,13 +27,13 @@ class FreeCalls:
         ledger: Resolver,
         entitlements: Entitlements,
         prices: PriceList,
-        upstream_name: str,
+        upstreams: Upstreams,
     ) -> None:
         self._admission = admission
         self._ledger = ledger
         self._entitlements = entitlements
         self._prices = prices
-        self._upstream_name = upstream_name
+        self._upstreams = upstreams
 
     async def serve(self, arrival: Arrival, exchange: Exchange) -> None:
         """Answer one; raises the refusal."""
@@ -57,18 +57,21 @@ class FreeCalls:
     def _body(self, call: Call) -> bytes:
         price = self._prices.find(call.model)
         if price is not None:
-            return model_body(price, self._upstream_name)
-        return models_body(self._prices, call.policy, self._upstream_name)
+            return model_body(price, self._entitlements.owner_of(price) or call.upstream)
+        return models_body(self._prices, call.policy, self._entitlements.owner_of)
 
     def _call(self, arrival: Arrival, path: str) -> Call:
         endpoint, holder = arrival.endpoint, arrival.holder
         policy = self._entitlements.of(holder).policy
         allowed_endpoint(endpoint, policy, GROUPS)
-        model = ""
+        model, upstream = "", DEFAULT_UPSTREAM
         if endpoint.name == "models.get":
-            model = priced_model(
-                model_in(path), policy=policy, prices=self._prices, upstream=self._upstream_name
-            ).model
+            asked = model_in(path)
+            named = self._upstreams.named_in(asked)
+            upstream = upstream if named is None else named.name
+            price = priced_model(asked, policy=policy, prices=self._prices, upstream=upstream)
+            self._entitlements.check_served(price, named)
+            model = price.model
         return Call(
             request_id=arrival.request_id,
             endpoint=endpoint,
@@ -76,6 +79,7 @@ class FreeCalls:
             policy=policy,
             tag=arrival.tag,
             model=model,
+            upstream=upstream,
             price=None,
             limits=limits_for(policy, model, (), endpoint.group),
             terms=FREE,

@@ -34,7 +34,7 @@ from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.free_calls import FreeCalls
 from tuckshop.gateway.identify import Arrival, may_call, tag_of
 from tuckshop.gateway.large_body import LargeBodies, is_large, serve_large
-from tuckshop.gateway.ports import Directory, Ledger, Upstream
+from tuckshop.gateway.ports import Directory, Ledger, UpstreamManners, Upstreams
 from tuckshop.gateway.refusals import Refusals
 from tuckshop.gateway.resolution import RelayTools
 from tuckshop.pricing.prices import PriceList
@@ -59,7 +59,8 @@ class Gateway:
         prices: PriceList,
         counter: TokenCounter,
         bodies: LargeBodies,
-        upstream: Upstream,
+        upstreams: Upstreams,
+        manners: UpstreamManners,
         clock: Clock,
         flood: FloodGate,
         drains: DrainLimits,
@@ -75,18 +76,19 @@ class Gateway:
         self._clock = clock
         self._flood = flood
         self._body_max_bytes = body_max_bytes  # per endpoint group; "" for the others
-        entitlements = Entitlements(prices, upstream)
+        entitlements = Entitlements(prices, upstreams, manners.pseudonym_of)
         self._admission = Admission(
             directory=directory,
             ledger=ledger,
             counter=counter,
             entitlements=entitlements,
-            upstream=upstream,
+            upstreams=upstreams,
             clock=clock,
             body_limits=body_limits,
         )
         self._dispatcher = Dispatcher(
-            upstream,
+            upstreams,
+            manners,
             RelayTools(
                 ledger=ledger,
                 drains=Drains(drains),
@@ -95,7 +97,6 @@ class Gateway:
                 loop=loop,
                 event_max_bytes=event_max_bytes,
                 watch=watch,
-                credential=upstream.credential,
             ),
         )
         self._free_calls = FreeCalls(
@@ -103,7 +104,7 @@ class Gateway:
             ledger=ledger,
             entitlements=entitlements,
             prices=prices,
-            upstream_name=upstream.name,
+            upstreams=upstreams,
         )
         self._refusals = Refusals(directory=directory, ledger=ledger, clock=clock, watch=watch)
 
@@ -162,14 +163,15 @@ class Gateway:
         if exchange.client_left:
             dispatcher.give_back(call, "client_left")
             return
+        upstream = dispatcher.upstream_of(call)
         try:
-            how = dispatcher.rewriting(call, granted)
+            how = dispatcher.rewriting(call, granted, upstream)
             body = rewrite(call.endpoint, tree, facts, how)
         except BaseException:
             dispatcher.give_back(call, "server_fault")
             raise
         sent = exchange.body if body is None else body
-        dispatcher.dispatch(call, granted, sent, exchange, began_s)
+        dispatcher.dispatch(call, granted, upstream, sent, exchange, began_s)
 
     # ── called from above ─────────────────────────────────────────────────────────────────────────────────────
 

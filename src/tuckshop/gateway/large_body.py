@@ -73,9 +73,10 @@ async def serve_large(
     call, granted = await admission.admit(
         arrival, facts, partial(bodies.texts, endpoint, body, asker=asker)
     )
+    upstream = dispatcher.upstream_of(call)
     try:
         sent = await bodies.rewrite(
-            endpoint, body, dispatcher.rewriting(call, granted), asker=asker
+            endpoint, body, dispatcher.rewriting(call, granted, upstream), asker=asker
         )
         # Meanwhile the key may have been revoked, and nothing that runs was there to be cut off (K3).
         admission.identify_again(arrival)
@@ -91,4 +92,4 @@ async def serve_large(
     if exchange.client_left:
         dispatcher.give_back(call, "client_left")
     else:
-        dispatcher.dispatch(call, granted, sent, exchange, began_s)
+        dispatcher.dispatch(call, granted, upstream, sent, exchange, began_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -11,10 +12,17 @@ from tuckshop.domain.policy import Policy
 from tuckshop.pricing.prices import ModelPrice, PriceList
 
 
-def models_body(prices: PriceList, policy: Policy, upstream: str) -> bytes:
-    """The list of models that have a price and that *policy* opens."""
+def models_body(
+    prices: PriceList, policy: Policy, owner_of: Callable[[ModelPrice], str | None]
+) -> bytes:
+    """
+    The list of models that have a price and that *policy* opens.
+
+    Args:
+        owner_of: The name of the upstream that serves a model; None where none does.
+    """
     usable = (row for row in prices.rows() if not row.search and policy.may_model(row.model))
-    rows = [_shown(row, upstream) for row in usable]
+    rows = [_shown(row, owner) for row in usable if (owner := owner_of(row)) is not None]
     return msgspec.json.encode({"object": "list", "data": rows})
 
 

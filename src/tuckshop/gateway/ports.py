@@ -1,15 +1,16 @@
-"""What the gateway asks of those below it, and what it knows of its upstream."""
+"""What the gateway asks of those below it, and what it knows of upstreams."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import Granted, Hold, RefusedRow, Settlement, Void
-from tuckshop.protocols.openai.outgoing import Profile
-from tuckshop.upstreams.pool import UpstreamPool
+from tuckshop.upstreams.registry import Upstream
+
+DEFAULT_UPSTREAM: Final = "openai"  # the settings' one; its name stands for it while there is none
 
 
 class Directory(Protocol):
@@ -42,14 +43,27 @@ class Ledger(Resolver, Protocol):
         """Keep the price that a hold is computed with (M11)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upstream:
-    """The one upstream of this server, or what is known of it while it has none."""
+class Upstreams(Protocol):
+    """Where calls go."""
 
-    name: str
-    profile: Profile
-    pool: UpstreamPool | None  # None: no credential is set
-    credential: str
-    pseudonym_of: Callable[[str], str]  # member id → what the upstream may know of them (P3)
-    gap_s: float
-    reasoning_gap_s: float
+    def get(self, name: str) -> Upstream | None:
+        """The upstream of this name, as it is now."""
+
+    def named_in(self, asked: str) -> Upstream | None:
+        """The upstream that *asked* names before a slash."""
+
+    def serving(self, model: str) -> Upstream | None:
+        """The first that serves *model*."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Can any be called?"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamManners:
+    """How upstreams are spoken to, whichever it is."""
+
+    pseudonym_of: Callable[[str], str]  # member id → what an upstream may know of them (P3)
+    gap_s: float  # the longest silence within a reply
+    reasoning_gap_s: float  # the same of a model that reasons

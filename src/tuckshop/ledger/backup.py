@@ -2,9 +2,9 @@
 A copy of the ledger: made while a server writes it, and proven before it gets its name.
 
 It is one SQLite file with everything that the ledger holds and nothing that opens a door: keys stand in it as digests,
-and neither the operator's token nor `secret-key` nor the upstream's credential is in the database at all. It carries
-the time at which it was made, so that however it comes back, by `tuckshop restore` or by hand, no server starts on it
-before somebody has acknowledged what it does not know (D8).
+the operator's token and `secret-key` are in no database, and the sealed credentials of upstreams are taken out (P10).
+It carries the time at which it was made, so that however it comes back, by `tuckshop restore` or by hand, no server
+starts on it before somebody has acknowledged what it does not know (D8).
 """
 
 from __future__ import annotations
@@ -133,6 +133,7 @@ def copy_ledger(source: sqlite3.Connection, draft: Path, *, made_at_us: int) -> 
         with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
             source.backup(copy)  # in one step: one snapshot
             copy.execute("PRAGMA journal_mode = DELETE").fetchall()  # no log beside it
+            _take_credentials_out(copy)
             copy.execute(
                 "INSERT INTO settings (name, value) VALUES (?, ?)"
                 " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -141,6 +142,33 @@ def copy_ledger(source: sqlite3.Connection, draft: Path, *, made_at_us: int) -> 
     except sqlite3.Error as error:
         draft.unlink(missing_ok=True)
         raise StoreError(f"{draft.parent} does not take the copy: {error}") from error
+
+
+def _take_credentials_out(copy: sqlite3.Connection) -> None:
+    """Sealed or not, a copy that travels holds none of them; what is overwritten leaves nothing in free pages."""
+    if not has_upstreams(copy):
+        return
+    copy.execute("PRAGMA secure_delete = ON").fetchall()
+    copy.execute(
+        "UPDATE upstreams SET sealed = NULL, credential_source = NULL WHERE sealed IS NOT NULL"
+    )
+
+
+def upstreams_without_credential(path: Path) -> list[str]:
+    """The names of a copy's upstreams that have to be given their credentials again."""
+    with closing(open_reader(path)) as connection:
+        if not has_upstreams(connection):
+            return []
+        rows = connection.execute(
+            "SELECT name FROM upstreams WHERE credential_source IS NULL ORDER BY id"
+        )
+        return [str(name) for (name,) in rows]
+
+
+def has_upstreams(connection: sqlite3.Connection) -> bool:
+    """Is the schema one that has upstreams?"""
+    query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'upstreams'"
+    return connection.execute(query).fetchone() is not None
 
 
 def _publish(draft: Path, target: Path) -> None:

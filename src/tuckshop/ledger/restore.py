@@ -17,7 +17,7 @@ from typing import Final
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import StoreError
-from tuckshop.ledger.backup import Backup, copy_ledger, examine
+from tuckshop.ledger.backup import Backup, copy_ledger, examine, upstreams_without_credential
 from tuckshop.storage import schema_version
 from tuckshop.storage.data_folder import (
     FolderLock,
@@ -66,6 +66,7 @@ class Restored:
     kept_aside: Path | None  # the ledger that was there before
     known_since: KnownSince | None  # None: there was none, or it could not be read
     gap: Gap
+    upstreams: list[str]  # names of those whose credentials have to be given again
 
 
 def restore(file: Path, ledger: Path, clock: Clock) -> Restored:
@@ -98,6 +99,7 @@ def restore(file: Path, ledger: Path, clock: Clock) -> Restored:
             kept_aside=kept_aside,
             known_since=known_since,
             gap=_gap(ledger, backup.made_at_us, clock.now_us()),
+            upstreams=upstreams_without_credential(ledger),
         )
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{file} cannot be restored to {ledger}: {error}") from error

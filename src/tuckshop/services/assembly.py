@@ -19,9 +19,12 @@ from tuckshop.services.members import Members
 from tuckshop.services.price_list import Prices
 from tuckshop.services.request_log import RequestLog
 from tuckshop.services.rosters import Rosters
+from tuckshop.services.upstreams import IsOwn, Upstreams
 from tuckshop.services.usage import Usage
 from tuckshop.storage.database import Database
+from tuckshop.storage.sealing import Sealer
 from tuckshop.storage.writer import Writer
+from tuckshop.upstreams.registry import UpstreamRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,7 @@ class Services:
     members: Members
     rosters: Rosters
     keys: Keys
+    upstreams: Upstreams
     request_log: RequestLog
     usage: Usage
     mine: Mine
@@ -53,9 +57,21 @@ def assemble(
     clock: Clock,
     default_zone: str,
     endpoint_groups: Sequence[str],
+    registry: UpstreamRegistry,
+    sealer: Sealer,
+    is_own: IsOwn = lambda base_url: False,
     upstream: str = "openai",
 ) -> Services:
-    """All services over one database. *endpoint_groups*: those that the data plane serves."""
+    """
+    All services over one database.
+
+    Args:
+        endpoint_groups: Those that the data plane serves.
+        registry: The upstreams of this server; follows the directory from now on.
+        sealer: For their credentials.
+        is_own: Whether an address is that of this server.
+    """
+    directory.on_upstreams(registry.follow)
     changes = Changes(writer, directory)
     members = Members(changes, directory, ledger, database)
     usage = Usage(directory, ledger, database, clock, default_zone)
@@ -66,6 +82,9 @@ def assemble(
         members=members,
         rosters=Rosters(members, directory, database),
         keys=Keys(changes, directory, ledger, database, clock),
+        upstreams=Upstreams(
+            changes, directory, registry=registry, sealer=sealer, is_own=is_own, clock=clock
+        ),
         request_log=RequestLog(directory, ledger, database),
         usage=usage,
         mine=Mine(

@@ -1,5 +1,5 @@
 """
-The directory: workspace, groups, members and keys in memory, so that *identify* asks no database.
+The directory: workspace, upstreams, groups, members and keys in memory, so that *identify* asks no database.
 
 It is a copy of what was last committed. Every admin change hands in the rows it touched on the event loop, before the
 service call returns; a reservation carries the version it was identified with, and the ledger refuses one that is
@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from tuckshop.domain.errors import NotFoundError
-from tuckshop.domain.records import Group, Holder, Member, VirtualKey, Workspace
+from tuckshop.domain.records import Group, Holder, Member, UpstreamRecord, VirtualKey, Workspace
 from tuckshop.storage.directory import DirectoryRows
 
 # Told which keys, members and groups (by id; the prefix says which) stopped being active just now.
 CutListener = Callable[[frozenset[str]], None]
+# Told all upstreams there are, in their order, before anybody is identified by the change that made them so.
+UpstreamListener = Callable[[tuple[UpstreamRecord, ...]], None]
 
 
 class Directory:
@@ -31,6 +33,8 @@ class Directory:
         self._keys_by_digest: dict[bytes, str] = {}
         self._holders: dict[str, Holder] = {}  # built on first use, thrown away by every change
         self._listeners: list[CutListener] = []
+        self._upstreams: tuple[UpstreamRecord, ...] = ()
+        self._upstream_listeners: list[UpstreamListener] = []
         self.apply(rows)
 
     # ── look-ups ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -114,6 +118,22 @@ class Directory:
             raise NotFoundError(f"There is no key {key_id!r}.")
         return key
 
+    def upstreams(self) -> tuple[UpstreamRecord, ...]:
+        """All upstreams, in the order in which a model's name is looked for."""
+        return self._upstreams
+
+    def upstream(self, name_or_id: str) -> UpstreamRecord:
+        """
+        The upstream with this name or id.
+
+        Raises:
+            NotFoundError: No such upstream.
+        """
+        for upstream in self._upstreams:
+            if name_or_id in (upstream.name, upstream.id):
+                return upstream
+        raise NotFoundError(f"There is no upstream {name_or_id!r}.")
+
     def groups(self) -> list[Group]:
         """All groups, oldest first."""
         return sorted(self._groups.values(), key=lambda group: group.id)
@@ -136,6 +156,11 @@ class Directory:
         """Tell *listener* whatever is paused, revoked or archived from now on, so that its streams can be cut (K3)."""
         self._listeners.append(listener)
 
+    def on_upstreams(self, listener: UpstreamListener) -> None:
+        """Tell *listener* the upstreams that there are, now and after every change of one."""
+        self._upstream_listeners.append(listener)
+        listener(self._upstreams)
+
     def apply(self, rows: DirectoryRows) -> None:
         """Take in committed rows. Changes come in the order of their commits."""
         assert rows.version > self._version, "a directory never goes back"
@@ -154,6 +179,10 @@ class Directory:
         for key in rows.keys:
             self._replace_key(key)
         self._holders.clear()
+        if rows.upstreams is not None:
+            self._upstreams = rows.upstreams
+            for tell in self._upstream_listeners:
+                tell(rows.upstreams)
         if cut:
             for listener in self._listeners:
                 listener(cut)

@@ -29,7 +29,10 @@ TEXT_MAX_CHARACTERS: Final = 200
 TAG_MAX_CHARACTERS: Final = 64
 OVERLAP_MAX_S: Final = 30 * 86_400
 
-_GROUP_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_NAME_EXPECTED: Final = (
+    "expected 1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
+)
 _MODEL_GLOB: Final = re.compile(r"[!-~]{1,128}")  # visible ASCII
 _ENDPOINT_GLOB: Final = re.compile(r"[a-z0-9_.*-]{1,64}")
 _DURATION: Final = re.compile(r"([0-9]{1,6})(s|m|h|d)")
@@ -123,11 +126,15 @@ def email(value: str) -> str:
 
 def group_name(value: str) -> str:
     """A name that stands in addresses and files."""
-    if not _GROUP_NAME.fullmatch(value):
-        raise InvalidValueError(
-            "expected 1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit; "
-            "free text goes into title"
-        )
+    if not _NAME.fullmatch(value):
+        raise InvalidValueError(f"{_NAME_EXPECTED}; free text goes into title")
+    return value
+
+
+def upstream_name(value: str) -> str:
+    """A name that stands before a model's."""
+    if not _NAME.fullmatch(value):
+        raise InvalidValueError(_NAME_EXPECTED)
     return value
 
 

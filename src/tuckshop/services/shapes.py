@@ -13,7 +13,15 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from tuckshop.domain.records import OnDisconnect, State, UnknownParameters
+from tuckshop.domain.records import (
+    CredentialSource,
+    OnDisconnect,
+    State,
+    UnknownParameters,
+    UpstreamFamily,
+    UpstreamProfile,
+)
+from tuckshop.upstreams.probe import ProbeResult
 
 Usd = Annotated[Decimal, Meta(extra_json_schema={"type": "number"}, description="US dollars")]
 OutputCap = Annotated[int, Meta(ge=1, le=100_000_000)]
@@ -389,6 +397,59 @@ class PricePage(Shown, frozen=True, kw_only=True):
 
     data: list[PriceShape]
     next_cursor: None = None
+
+
+# ── upstreams ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class UpstreamChange(Sent, frozen=True, kw_only=True):
+    """Any part of an upstream. Another scheme, host or port drops the credential, unless one comes with it."""
+
+    name: str | UnsetType = UNSET
+    family: Literal["openai", "azure", "anthropic"] | UnsetType = UNSET
+    profile: UpstreamProfile | UnsetType | None = UNSET
+    base_url: str | UnsetType = UNSET
+    models: TextList | UnsetType | None = UNSET
+    credential: Annotated[str, Meta(description="Write-only")] | UnsetType | None = UNSET
+    limits: LimitList | UnsetType | None = UNSET
+
+
+class NewUpstream(UpstreamChange, frozen=True, kw_only=True):
+    """An upstream to be added."""
+
+    name: str
+
+
+class UpstreamShape(Shown, frozen=True, kw_only=True):
+    """An upstream, as read: of its credential no more than where it comes from and how it ends."""
+
+    id: str
+    name: str
+    family: UpstreamFamily
+    profile: UpstreamProfile
+    base_url: str
+    models: list[str] | None
+    limits: list[str] = []
+    credential_source: CredentialSource | None
+    last4: str | None
+    state: Literal["ready", "no_credential"]
+
+
+class UpstreamPage(Shown, frozen=True, kw_only=True):
+    """Upstreams, in the order in which a model's name is looked for."""
+
+    data: list[UpstreamShape]
+    next_cursor: str | None
+
+
+class UpstreamTest(Shown, frozen=True, kw_only=True):
+    """What came of asking an upstream for its models."""
+
+    upstream: str
+    result: ProbeResult
+    status: int | None  # of its answer
+    models: int | None  # how many it lists
+    message: str
 
 
 # ── corrections ───────────────────────────────────────────────────────────────────────────────────────────────────

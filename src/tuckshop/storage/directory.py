@@ -1,4 +1,4 @@
-"""Reading the directory: who holds which key, all of it at the start and what changed after each change."""
+"""Reading the directory: who holds which key and where calls go, all at the start and what changed after a change."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from typing import Final
 from sqlalchemy import Connection, Table, select
 
 from tuckshop.domain.errors import NotFoundError
-from tuckshop.domain.records import Group, Member, VirtualKey, Workspace
+from tuckshop.domain.records import Group, Member, UpstreamRecord, VirtualKey, Workspace
 from tuckshop.storage import schema
-from tuckshop.storage.rows import Row, group_of, key_of, member_of, workspace_of
+from tuckshop.storage.rows import (
+    Row,
+    group_of,
+    key_of,
+    member_of,
+    upstream_of,
+    workspace_of,
+)
 
 _IDS_PER_QUERY: Final = 500
 
@@ -25,10 +32,11 @@ class DirectoryRows:
     groups: tuple[Group, ...] = ()
     members: tuple[Member, ...] = ()
     keys: tuple[VirtualKey, ...] = ()
+    upstreams: tuple[UpstreamRecord, ...] | None = None  # all that there are; None: none changed
 
 
 def load_directory(connection: Connection) -> list[DirectoryRows]:
-    """Every workspace with all its groups, members and keys, archived ones too."""
+    """Every workspace with all its upstreams, groups, members and keys, archived ones too."""
     workspaces = connection.execute(select(schema.workspaces).order_by(schema.workspaces.c.id))
     return [
         DirectoryRows(
@@ -37,9 +45,16 @@ def load_directory(connection: Connection) -> list[DirectoryRows]:
             groups=tuple(group_of(r) for r in _all(connection, schema.groups, row["id"])),
             members=tuple(member_of(r) for r in _all(connection, schema.members, row["id"])),
             keys=tuple(key_of(r) for r in _all(connection, schema.keys, row["id"])),
+            upstreams=load_upstreams(connection, row["id"]),
         )
         for row in workspaces.mappings().all()
     ]
+
+
+def load_upstreams(connection: Connection, workspace_id: str) -> tuple[UpstreamRecord, ...]:
+    """All upstreams of a workspace, in the order in which a model's name is looked for."""
+    found = (upstream_of(r) for r in _all(connection, schema.upstreams, workspace_id))
+    return tuple(sorted(found, key=lambda upstream: upstream.rank))
 
 
 def load_some(
@@ -47,6 +62,8 @@ def load_some(
 ) -> DirectoryRows:
     """
     Those of *ids* (of groups, members and keys; their prefixes tell which) that there are, and their workspace.
+
+    An upstream among them brings all upstreams, since one that is gone has no row.
 
     Raises:
         NotFoundError: No such workspace.
@@ -68,6 +85,11 @@ def load_some(
             member_of(r) for r in _some(connection, schema.members, workspace_id, "mem_", ids)
         ),
         keys=tuple(key_of(r) for r in _some(connection, schema.keys, workspace_id, "key_", ids)),
+        upstreams=(
+            load_upstreams(connection, workspace_id)
+            if any(id_.startswith("upr_") for id_ in ids)
+            else None
+        ),
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import RowMapping
 
 from tuckshop.domain.limits import Limit, parse_limit
-from tuckshop.domain.records import Group, Member, VirtualKey, Workspace
+from tuckshop.domain.records import Group, Member, UpstreamRecord, VirtualKey, Workspace
 from tuckshop.domain.windows import ZoneHistory
 
 Row = RowMapping
@@ -58,6 +58,23 @@ def workspace_of(row: Row) -> Workspace:
         models=_optional_list(row["models"]),
         endpoints=_optional_list(row["endpoints"]),
         max_output_tokens=row["max_output_tokens"],
+    )
+
+
+def upstream_of(row: Row) -> UpstreamRecord:
+    """A row of `upstreams`."""
+    return UpstreamRecord(
+        id=row["id"],
+        workspace_id=row["workspace_id"],
+        name=row["name"],
+        family=row["family"],
+        profile=row["profile"],
+        base_url=row["base_url"],
+        models=_optional_list(row["models"]),
+        reach=row["reach"],
+        credential_source=row["credential_source"],
+        sealed=row["sealed"],
+        last4=row["last4"],
     )
 
 

@@ -106,6 +106,24 @@ keys = Table(
     Index("keys_by_member", "workspace_id", "member_id"),
 )
 
+upstreams = Table(
+    "upstreams",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("family", Text, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("base_url", Text, nullable=False),
+    Column("models", Text),  # JSON list of globs or null: all that have a price
+    Column("reach", Text, nullable=False),  # which addresses may be dialled: "any" or "public"
+    Column("credential_source", Text),  # "setting", "sealed" or null: it has none
+    Column("sealed", LargeBinary),  # the credential, closed by a key outside the database (K2)
+    Column("last4", Text),  # all that a listing may show of it
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+)
+
 counters = Table(
     "counters",
     metadata,

@@ -40,21 +40,24 @@ def parse_base_url(text: str) -> BaseUrl:
         ValueError: It is not http or https with a host, or it holds credentials, a query, a fragment or a path that
             is not clean.
     """
-    parts = urlsplit(text.strip())
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+        host = parts.hostname or ""
+        if not host.isascii():
+            host = host.encode("idna").decode("ascii")
+    except ValueError:  # its own message may quote what was taken for a password
+        raise ValueError("a base URL is written like https://api.openai.com/v1") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError("a base URL begins with https:// or http://")
     if parts.username is not None or parts.password is not None:
         raise ValueError("a base URL holds no user and no password")
     if parts.query or parts.fragment:
         raise ValueError("a base URL holds no query and no fragment")
-    if not parts.hostname:
+    if not host:
         raise ValueError("a base URL names a host")
-    port = parts.port  # raises ValueError by itself where it is no port
     if port == 0:
         raise ValueError("a base URL names a port from 1 to 65535")
-    host = parts.hostname
-    if not host.isascii():
-        host = host.encode("idna").decode("ascii")
     prefix = parts.path.rstrip("/")
     segments = prefix.split("/")
     if not _PREFIX.fullmatch(prefix) or "." in segments or ".." in segments:

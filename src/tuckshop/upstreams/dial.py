@@ -15,6 +15,7 @@ from itertools import chain, zip_longest
 from typing import Any, TypeVar
 
 from tuckshop.domain.errors import TuckshopError
+from tuckshop.upstreams.addresses import AddressGuard
 from tuckshop.upstreams.base_url import BaseUrl
 from tuckshop.upstreams.failure import FailureKind
 from tuckshop.upstreams.limits import UpstreamLimits
@@ -40,17 +41,25 @@ async def dial(
     make: Callable[[], P],
     limits: UpstreamLimits,
     proxy: UpstreamProxy | None = None,
+    guard: AddressGuard | None = None,
 ) -> P:
     """
     A protocol made by *make*, connected.
 
+    Args:
+        guard: Asked about every address before it is dialled. Behind a proxy, which looks names up itself, about the
+            upstream's host where that is an address.
     Raises:
         DialError: Why there is no connection.
     """
     try:
         async with asyncio.timeout(limits.connect_timeout_s):
             first = base_url if proxy is None else proxy
+            if proxy is not None and guard is not None:
+                _refuse_if(guard.refusal(base_url.host, base_url.port))
             addresses = await _resolve(first.host, first.port)
+            if proxy is None and guard is not None:
+                addresses = _permitted(addresses, guard)
             sock = await _race(addresses, limits.attempt_delay_s)
             if proxy is not None:
                 await _tunnel(sock, proxy, base_url)
@@ -75,6 +84,19 @@ async def _resolve(host: str, port: int) -> list[Address]:
     other = [a for a in addresses if a[0] != addresses[0][0]]
     # Families take turns, so that one which leads nowhere costs one delay only.
     return [a for a in chain.from_iterable(zip_longest(first, other)) if a is not None]
+
+
+def _permitted(addresses: list[Address], guard: AddressGuard) -> list[Address]:
+    reasons = [guard.refusal(address[0], address[1]) for _, address in addresses]
+    permitted = [a for a, reason in zip(addresses, reasons, strict=True) if reason is None]
+    if not permitted:
+        _refuse_if(reasons[0])
+    return permitted
+
+
+def _refuse_if(reason: str | None) -> None:
+    if reason is not None:
+        raise DialError("forbidden", reason)
 
 
 async def _race(addresses: list[Address], delay_s: float) -> socket.socket:

@@ -8,6 +8,7 @@ from typing import Literal
 FailureKind = Literal[
     "refused",  # no connection: refused, unreachable, or no file descriptor left
     "dns",  # the name has no address
+    "forbidden",  # it leads to an address that must not be dialled (K20)
     "tls",  # the handshake failed, or the certificate is not to be trusted
     "connect_timeout",
     "deadline",  # the whole call took too long

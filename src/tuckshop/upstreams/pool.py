@@ -16,6 +16,7 @@ from collections import deque
 from typing import Any, Final
 
 from tuckshop.tasks import spawn
+from tuckshop.upstreams.addresses import AddressGuard
 from tuckshop.upstreams.base_url import BaseUrl, parse_base_url
 from tuckshop.upstreams.connection import UpstreamConnection
 from tuckshop.upstreams.dial import DialError, dial
@@ -44,6 +45,7 @@ class UpstreamPool:
         base_url: Text, or parsed. Its host is the only one that is ever connected to, and no redirect is followed.
         tls: For https; None takes the system's store.
         proxy: Through which every connection goes. None: straight, whatever the environment says.
+        guard: Which addresses may be dialled. None: all.
     Raises:
         ValueError: What is wrong with the base URL.
     """
@@ -54,17 +56,20 @@ class UpstreamPool:
         tls: ssl.SSLContext | None = None,
         limits: UpstreamLimits | None = None,
         proxy: UpstreamProxy | None = None,
+        guard: AddressGuard | None = None,
     ) -> None:
         self.base_url = parse_base_url(base_url) if isinstance(base_url, str) else base_url
         self.limits = limits or UpstreamLimits()
         self.loop = asyncio.get_running_loop()
         self._tls = (tls or client_context()) if self.base_url.is_tls else None
         self._proxy = proxy
+        self._guard = guard
         self._open: set[UpstreamConnection] = set()
         self._idle: deque[UpstreamConnection] = deque()  # the longest idle first
         self._dialling: set[asyncio.Task[Any]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._is_closed = False
+        self._is_retired = False
         self._complained_at = -_COMPLAIN_S
         self._fixed_lines = f"host: {self.base_url.authority}\r\naccept-encoding: identity".encode(
             "ascii"
@@ -120,6 +125,12 @@ class UpstreamPool:
             )
         return exchange
 
+    def retire(self) -> None:
+        """Nothing new is to come: exchanges under way go on to their end, and connections close as they are free."""
+        self._is_retired = True
+        for connection in list(self._idle):
+            connection.close()
+
     async def close(self) -> None:
         """Close everything; exchanges under way fail."""
         self._is_closed = True
@@ -137,7 +148,7 @@ class UpstreamPool:
 
     def give_back(self, connection: UpstreamConnection) -> None:
         """A connection is free again (called by it)."""
-        if self._is_closed or len(self._idle) >= self.limits.idle_max:
+        if self._is_closed or self._is_retired or len(self._idle) >= self.limits.idle_max:
             connection.close()
             return
         connection.idle_since = self.loop.time()
@@ -177,6 +188,7 @@ class UpstreamPool:
                 lambda: UpstreamConnection(self),
                 self.limits,
                 self._proxy,
+                self._guard,
             )
         except DialError as error:
             self._complain(error)

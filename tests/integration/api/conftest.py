@@ -18,8 +18,13 @@ from tuckshop.pricing.prices import PriceList
 from tuckshop.services.assembly import Services, assemble
 from tuckshop.services.opening import open_directory
 from tuckshop.storage.database import Database, prepare
+from tuckshop.storage.sealing import KEY_BYTES, Sealer, credential_place
 from tuckshop.storage.writer import Writer
+from tuckshop.upstreams.addresses import AddressGuard
+from tuckshop.upstreams.pool import UpstreamPool
+from tuckshop.upstreams.registry import UpstreamRegistry
 
+OWN_PORT = 8001  # where this server would listen
 ADMIN_TOKEN = "an admin token for tests only"
 
 
@@ -35,6 +40,7 @@ class Counter:
     app: Any
     admin: AsgiClient
     trouble: list[str]  # why it is not ready
+    registry: UpstreamRegistry
 
     async def group(self, **fields: Any) -> dict[str, Any]:
         """A group, `swa` unless named."""
@@ -80,6 +86,15 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
     trouble: list[str] = []
     try:
         directory = await open_directory(writer, zone="UTC")
+        sealer = Sealer(b"k" * KEY_BYTES)
+        registry = UpstreamRegistry(
+            connect=lambda base_url, reach: UpstreamPool(
+                base_url, guard=AddressGuard(reach, lambda: (OWN_PORT,))
+            ),
+            unseal=lambda record: sealer.open(
+                record.sealed or b"", place=credential_place(record.workspace_id, record.id)
+            ),
+        )
         services = assemble(
             directory=directory,
             writer=writer,
@@ -89,6 +104,9 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
             clock=clock,
             default_zone="UTC",
             endpoint_groups=("chat", "embeddings", "moderations", "models"),
+            registry=registry,
+            sealer=sealer,
+            is_own=lambda base_url: base_url.port == OWN_PORT,
         )
         app = build_app(
             services=services,
@@ -104,7 +122,9 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
             app=app,
             admin=AsgiClient(app, token=ADMIN_TOKEN),
             trouble=trouble,
+            registry=registry,
         )
+        await registry.close()
         await services.changes.close()
     finally:
         await writer.close()

@@ -51,7 +51,14 @@ READING = [route for route in ROUTES if route.query is not None]
 
 async def paths_of(counter: Counter) -> dict[str, str]:
     group, member, key = await counter.chain(each=["$1/month"])
-    return {"group": group["id"], "member": member["id"], "key": key["id"], "request": "req_none"}
+    upstream = await counter.admin.post("/api/v1/upstreams", {"name": "first"})
+    return {
+        "group": group["id"],
+        "member": member["id"],
+        "key": key["id"],
+        "upstream": upstream.json["id"],
+        "request": "req_none",
+    }
 
 
 def name_of(route: Route) -> str:
@@ -61,7 +68,7 @@ def name_of(route: Route) -> str:
 @pytest.mark.parametrize("route", WRITING, ids=name_of)
 async def test_no_value_of_any_field_makes_the_server_fail(counter: Counter, route: Route) -> None:
     path = route.path.format(**await paths_of(counter))
-    base = {"name": "other"} if route.path.endswith("/groups") else {}
+    base = {"name": "other"} if route.path.endswith(("/groups", "/upstreams")) else {}
 
     for field in route.request.__struct_fields__:
         for value in VALUES:

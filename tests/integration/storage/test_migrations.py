@@ -86,7 +86,7 @@ def test_the_migrations_can_be_worded_for_postgresql() -> None:
 def test_an_older_ledger_is_migrated_with_a_backup_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is only one migration yet, so the older ledger is one that has none of its tables."""
+    """The older ledger is one that has none of the tables."""
     prepare(tmp_path).close()
     path = tmp_path / "tuckshop.db"
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -98,14 +98,14 @@ def test_an_older_ledger_is_migrated_with_a_backup_first(
 
     def to_head(driver: WriterConnection) -> None:
         ran.append("migration")
-        driver.execute("UPDATE alembic_version SET version_num = '0001'")
+        driver.execute("UPDATE alembic_version SET version_num = ?", (schema_version.HEAD,))
 
     monkeypatch.setattr(upgrade, "knows", lambda revision: revision == "0000")
     monkeypatch.setattr(upgrade, "to_head", to_head)
 
     prepare(tmp_path).close()
 
-    backup = tmp_path / "tuckshop.db.before-0001"
+    backup = tmp_path / f"tuckshop.db.before-{schema_version.HEAD}"
     with closing(sqlite3.connect(backup)) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0000",)
     assert ran == ["migration"]

@@ -187,6 +187,7 @@ class Counter:
             policy=policy,
             tag=None,
             model=model,
+            upstream="openai",
             price=course.price,
             limits=course.limits,
             terms=course.terms_for(tokens),

@@ -25,13 +25,14 @@ from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway
 from tuckshop.gateway.identify import Arrival
 from tuckshop.gateway.large_body import OFF_LOOP_BYTES, OFF_LOOP_VALUES, is_large
-from tuckshop.gateway.ports import Upstream
+from tuckshop.gateway.ports import UpstreamManners
 from tuckshop.ledger.arithmetic import amounts_at
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai.body import BodyFacts, BodyLimits
 from tuckshop.protocols.openai.facts import read_body
 from tuckshop.protocols.openai.long_texts import LongText
 from tuckshop.protocols.openai.outgoing import Rewriting, rewrite
+from tuckshop.upstreams.registry import Upstream
 
 
 class GrantingLedger(FakeLedger):
@@ -94,6 +95,40 @@ class BodiesHere:
         return rewrite(endpoint, *read_body(endpoint, body, pass_unknown=False), how) or body
 
 
+def upstream(pool: FakePool, **fields: Any) -> Upstream:
+    """One that serves everything, called `openai` unless said."""
+    return Upstream(
+        **{
+            "name": "openai",
+            "profile": "openai",
+            "models": None,
+            "pool": cast("Any", pool),
+            "credential": "sk-real",
+            **fields,
+        }
+    )
+
+
+class FakeUpstreams:
+    """Those it was given, in this order."""
+
+    def __init__(self, *upstreams: Upstream) -> None:
+        self.all = list(upstreams)
+
+    def get(self, name: str) -> Upstream | None:
+        return next((one for one in self.all if one.name == name), None)
+
+    def named_in(self, asked: str) -> Upstream | None:
+        return self.get(asked.partition("/")[0]) if "/" in asked else None
+
+    def serving(self, model: str) -> Upstream | None:
+        return next((one for one in self.all if one.serves(model)), None)
+
+    @property
+    def is_usable(self) -> bool:
+        return any(one.credential for one in self.all)
+
+
 class Door:
     """A gateway, and one call that comes in."""
 
@@ -102,8 +137,8 @@ class Door:
         self.pool = FakePool(error)
         self.holder: Holder | None = holder()
         self.exchange = FakeExchange()
-        self.profile = profile
         self.bodies = BodiesHere()
+        self.upstreams = FakeUpstreams(upstream(self.pool, profile=profile))
 
     def find(self, digest: bytes, now_us: int) -> Holder | None:
         return self.holder
@@ -118,14 +153,9 @@ class Door:
             prices=PRICES,
             counter=NoCounter(),
             bodies=self.bodies,
-            upstream=Upstream(
-                name="openai",
-                profile=self.profile,
-                pool=cast("Any", self.pool),
-                credential="sk-real",
-                pseudonym_of=lambda member_id: "tuck-x",
-                gap_s=60,
-                reasoning_gap_s=600,
+            upstreams=self.upstreams,
+            manners=UpstreamManners(
+                pseudonym_of=lambda member_id: "tuck-x", gap_s=60, reasoning_gap_s=600
             ),
             clock=FakeClock(),
             flood=FloodGate(per_second=1, burst=1),
