@@ -1,25 +1,24 @@
 """
 Everything that a server needs, looked at from beside it: each finding says what is and how to mend it.
 
-Reads the data folder without changing it, also while a server runs. Only `ask_upstream` talks to anybody.
+Reads the data folder without changing it, also while a server runs, and talks to nobody.
 """
 
 from __future__ import annotations
 
-import http.client
 import os
 import sqlite3
-import ssl
 import stat
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
+from tuckshop.doctor_upstreams import examine_upstreams
 from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import StoreError
+from tuckshop.finding import Finding
 from tuckshop.ledger.verify import verify
 from tuckshop.pricing.prices import PriceList
 from tuckshop.settings import Settings, is_public
@@ -28,29 +27,16 @@ from tuckshop.storage.data_folder import refuse_network_file_system
 from tuckshop.storage.database import open_for_reading, refuse_gap, setting_of
 from tuckshop.storage.sqlite import is_safe_version
 from tuckshop.storage.writer_thread import SPACE_MIN_BYTES
-from tuckshop.upstreams.base_url import parse_base_url
 
 SPACE_LOW_BYTES: Final = 1 << 30
 PRICES_OLD_DAYS: Final = 90
-ASK_TIMEOUT_S: Final = 10.0
-
-Level = Literal["ok", "note", "warning", "bad"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    level: Level
-    subject: str
-    what: str
-    mend: str | None = None
 
 
 def examine(settings: Settings, ledger: Path, clock: Clock) -> list[Finding]:
     """All findings but those that need the network."""
     return [
         *_settings(settings),
+        *examine_upstreams(settings, ledger),
         *_folder(settings.data, ledger),
         *_space(ledger.parent),
         *_sqlite(),
@@ -65,60 +51,8 @@ def examine(settings: Settings, ledger: Path, clock: Clock) -> list[Finding]:
     ]
 
 
-def ask_upstream(settings: Settings) -> Finding:
-    """Whether the upstream lists its models to our credential; costs nothing."""
-    subject = "upstream"
-    if settings.openai_api_key is None:
-        return Finding("bad", subject, "no credential is set", "set OPENAI_API_KEY_FILE")
-    try:
-        base = parse_base_url(settings.openai_base_url)
-    except ValueError as error:
-        return Finding("bad", subject, f"OPENAI_BASE_URL {error}", "set it right")
-    if base.is_tls:
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            base.host, base.port, timeout=ASK_TIMEOUT_S, context=ssl.create_default_context()
-        )
-    else:
-        connection = http.client.HTTPConnection(base.host, base.port, timeout=ASK_TIMEOUT_S)
-    try:
-        connection.request(
-            "GET",
-            f"{base.prefix}/models",
-            headers={"authorization": f"Bearer {settings.openai_api_key}"},
-        )
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return Finding(
-            "bad",
-            subject,
-            f"{base.authority} cannot be reached: {type(error).__name__}",
-            "look at OPENAI_BASE_URL, the network, and whether this machine trusts its certificate",
-        )
-    finally:
-        connection.close()
-    if status == 200:
-        return Finding("ok", subject, f"{base.authority} answers and knows the credential")
-    if status in (401, 403):
-        return Finding(
-            "bad", subject, f"{base.authority} refuses the credential ({status})", "set a valid one"
-        )
-    return Finding(
-        "bad",
-        subject,
-        f"{base.authority} answers {status} to GET {base.prefix}/models",
-        "does OPENAI_BASE_URL end as the provider says, often in /v1?",
-    )
-
-
 def _settings(settings: Settings) -> Iterator[Finding]:
     yield Finding("ok", "settings", "all are known and can be read")
-    if settings.openai_api_key is None:
-        yield Finding(
-            "warning",
-            "credential",
-            "none is set here, so a server with these settings serves no calls",
-            "set OPENAI_API_KEY_FILE (or run this command with the server's environment)",
-        )
     if is_public(settings.host):
         yield Finding(
             "warning",

@@ -20,11 +20,19 @@ CREDENTIALS: Final = "upstream credentials"  # what the key that seals them is d
 
 def master_secret(folder: Path) -> bytes:
     """The 32 bytes that every key of this server is derived from; made on first start, kept outside the database."""
+    kept = kept_secret(folder)
+    if kept is None:
+        kept = secrets.token_bytes(32)
+        _write_private(folder / SECRET_NAME, kept.hex(), exclusive=True)
+    return kept
+
+
+def kept_secret(folder: Path) -> bytes | None:
+    """The same where there is one already."""
     path = folder / SECRET_NAME
     text = _read(path)
     if text is None:
-        text = secrets.token_hex(32)
-        _write_private(path, text, exclusive=True)
+        return None
     try:
         secret = bytes.fromhex(text)
     except ValueError:

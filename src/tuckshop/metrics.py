@@ -29,15 +29,15 @@ GAUGES: Final[Mapping[str, str]] = {
     "tuckshop_ready": "1 while calls are admitted",
     "tuckshop_connections": "client connections that are open",
     "tuckshop_in_flight": "requests being served, admin calls too",
-    "tuckshop_relaying": "calls at the upstream, with or without a client",
+    "tuckshop_relaying": "calls at an upstream, with or without a client",
     "tuckshop_open_reservations": "calls for which something is held",
     "tuckshop_waiting": "calls that wait for held amounts",
     "tuckshop_writer_queue": "submissions that the writer has not taken yet",
     "tuckshop_buffered_body_bytes": "request bodies in memory",
     "tuckshop_disk_free_bytes": "space left where the ledger lies",
-    "tuckshop_upstream_connections": "connections to the upstream that stand, idle ones too",
+    "tuckshop_upstream_connections": "connections to upstreams that stand, idle ones too",
     "tuckshop_upstream_idle_connections": "those of them that wait to be used again",
-    "tuckshop_upstream_dialling": "connections to the upstream being made",
+    "tuckshop_upstream_dialling": "connections to upstreams being made",
 }
 
 

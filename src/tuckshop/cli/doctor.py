@@ -15,7 +15,9 @@ _COLOURS = {"ok": "green", "note": "cyan", "warning": "yellow", "bad": "red"}
 
 
 @click.command()
-@click.option("--online", is_flag=True, help="Also ask the upstream for its models; costs nothing.")
+@click.option(
+    "--online", is_flag=True, help="Also ask every upstream for its models; costs nothing."
+)
 @options.as_json
 def doctor(online: bool, as_json: bool) -> None:
     """
@@ -46,18 +48,18 @@ def doctor(online: bool, as_json: bool) -> None:
 def _findings(*, online: bool) -> list[Json]:
     # Only here: no other command needs all of it.
     from tuckshop import doctor as checks
+    from tuckshop.doctor_upstreams import ask_upstreams
+    from tuckshop.finding import Finding
     from tuckshop.system_clock import SystemClock
 
     try:
         settings = load_from_process().settings
     except SettingsError as error:
-        found = [
-            checks.Finding("bad", "settings", str(error), "`tuckshop config` lists all there are")
-        ]
+        found = [Finding("bad", "settings", str(error), "`tuckshop config` lists all there are")]
     else:
         found = checks.examine(settings, ledger_file(settings), SystemClock())
         if online:
-            found.append(checks.ask_upstream(settings))
+            found += ask_upstreams(settings, ledger_file(settings))
     return [
         {"level": one.level, "subject": one.subject, "what": one.what, "mend": one.mend}
         for one in found

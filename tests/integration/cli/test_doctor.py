@@ -13,7 +13,9 @@ from tests.support.fake_clock import FakeClock
 from tests.support.ledger_kit import Desk, hold
 from tests.support.processes import CREDENTIAL, start_mock
 from tuckshop import doctor
-from tuckshop.doctor import Finding, ask_upstream, examine
+from tuckshop.doctor import examine
+from tuckshop.doctor_upstreams import ask_upstreams
+from tuckshop.finding import Finding
 from tuckshop.ledger.backup import back_up
 from tuckshop.ledger.restore import restore
 from tuckshop.settings import Settings
@@ -154,17 +156,44 @@ def test_prices_that_are_old(settings: Settings, clock: FakeClock) -> None:
 
 
 def test_the_upstream_is_asked_for_its_models(tmp_path: Path) -> None:
+    ledger = tmp_path / "none"
     mock = start_mock(tmp_path)
     try:
         well = Settings(openai_api_key=CREDENTIAL, openai_base_url=mock.url)
-        assert ask_upstream(well).level == "ok"
+        (found,) = ask_upstreams(well, ledger)
+        assert found.level == "ok"
 
-        refused = ask_upstream(replace(well, openai_api_key="sk-another"))
+        (refused,) = ask_upstreams(replace(well, openai_api_key="sk-another"), ledger)
         assert (refused.level, "refuses the credential" in refused.what) == ("bad", True)
-        lost = ask_upstream(replace(well, openai_base_url=mock.url.removesuffix("/v1") + "/v9"))
+        elsewhere = mock.url.removesuffix("/v1") + "/v9"
+        (lost,) = ask_upstreams(replace(well, openai_base_url=elsewhere), ledger)
         assert (lost.level, "404" in lost.what) == ("bad", True)
     finally:
         mock.stop()
-    gone = ask_upstream(well)
-    assert (gone.level, "cannot be reached" in gone.what) == ("bad", True)
-    assert ask_upstream(Settings()).level == "bad"
+    (gone,) = ask_upstreams(well, ledger)
+    assert (gone.level, "takes no connection" in gone.what) == ("bad", True)
+    assert ask_upstreams(Settings(), ledger)[0].level == "bad"
+
+
+def test_a_credential_that_is_missing_or_does_not_open_is_told(
+    settings: Settings, clock: FakeClock
+) -> None:
+    """K2, P10: as after a restore, or with another secret-key."""
+    (settings.data / "secret-key").write_text("11" * 32)
+    row = ("wsp_default", "second", "openai", "openai", "https://a.example", "any")
+    with closing(sqlite3.connect(settings.data / "tuckshop.db")) as connection, connection:
+        for id_, name, source, sealed in (
+            ("upr_1", "second", None, None),
+            ("upr_2", "third", "sealed", b"\x01" + bytes(40)),
+        ):
+            connection.execute(
+                "INSERT INTO upstreams (workspace_id, id, name, family, profile, base_url, reach,"
+                " credential_source, sealed, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+                (row[0], id_, name, *row[2:], source, sealed),
+            )
+
+    found = {f.subject: f for f in worst(settings, clock)}
+
+    assert "none was given" in found["upstream second"].what
+    assert "another secret-key" in found["upstream third"].what
+    assert found["upstream third"].mend == "tuckshop upstream edit third --credential"
