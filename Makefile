@@ -7,11 +7,18 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 # Front proxies and linters of Debian's that some tests stand behind; where they may not be installed, those are skipped.
 TEST_PACKAGES := nginx caddy yamllint faketime strace
 
-.PHONY: help setup run test check fix bench soak lock test-packages
+# Node.js where there is none: its official client is tested beside the Python one.
+NODE_PACKAGES := nodejs npm
+NODE := tests/acceptance/node
+# Client libraries in environments of their own: those on the newest openai package, and those still on its version 2.
+CLIENTS := clients clients-openai-2
+
+.PHONY: help setup run test test-clients check fix bench soak lock test-packages
 
 help:
 	@echo "make run     set up, then start: the demo, or the real thing if OPENAI_API_KEY is set"
-	@echo "make test    set up, then check and every test (as root: installs nginx, caddy and yamllint with apt)"
+	@echo "make test    set up, then check and every test (as root: installs nginx, caddy, yamllint and Node.js with apt)"
+	@echo "make test-clients  LangChain, LlamaIndex, AI SDK, agents … against a running server, in environments of their own"
 	@echo "make setup   the environment with all tools"
 	@echo "make check   format, lint, types, layers, quick tests"
 	@echo "make fix     format, and mend what can be mended by machine"
@@ -42,8 +49,11 @@ check: setup
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q tests/unit tests/docs
 
-test: check test-packages
+test: check test-packages $(NODE)/node_modules/.made
 	$(BIN)/pytest -q tests/ports tests/integration tests/acceptance
+
+test-clients: setup $(CLIENTS:%=.venv-%/.made) tests/clients/node/node_modules/.made
+	$(BIN)/pytest -q tests/clients
 
 test-packages:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1; then \
@@ -51,6 +61,26 @@ test-packages:
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES) >/dev/null \
 			|| echo "some of $(TEST_PACKAGES) could not be installed; their tests are skipped"; \
 	fi
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v npm >/dev/null; then \
+		apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(NODE_PACKAGES) >/dev/null \
+			|| echo "Node.js could not be installed; the tests of its client are skipped"; \
+	fi
+
+# npm checks each package against the hash in the lock file and runs no script of it.
+$(NODE)/node_modules/.made: $(NODE)/package.json $(NODE)/package-lock.json | test-packages
+	@if command -v npm >/dev/null && (cd $(NODE) && npm ci --silent); then touch $@; \
+		else echo "the Node client could not be installed; its tests are skipped"; fi
+
+.venv-%/.made: requirements/%.txt
+	@test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+# By the Node.js of that environment: these packages need a newer one than Debian has.
+tests/clients/node/node_modules/.made: tests/clients/node/package.json tests/clients/node/package-lock.json .venv-clients/.made
+	@cd tests/clients/node && PATH="$(CURDIR)/.venv-clients/bin:$$PATH" npm ci --silent
+	@touch $@
 
 fix: setup
 	$(BIN)/ruff check --fix .
@@ -67,3 +97,6 @@ lock: setup
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/run.txt requirements/build.in -o requirements/build.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/build.txt requirements/run.in requirements/build.in requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/run.txt requirements/prices.in -o requirements/prices.txt
+	for name in $(CLIENTS); do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	cd $(NODE) && npm install --package-lock-only
+	cd tests/clients/node && npm install --package-lock-only

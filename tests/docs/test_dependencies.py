@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -43,3 +44,26 @@ def test_every_pin_has_hashes_and_no_file_names_a_host() -> None:
         assert pins, path
         assert all("--hash=sha256:" in hashes for hashes in pins), path
         assert "://" not in text, path
+
+
+NODE_FOLDERS = ("tests/acceptance/node", "tests/clients/node")
+
+
+def test_the_page_names_every_client_library_that_is_asked_for() -> None:
+    asked = {
+        name for path in ROOT.glob("requirements/clients*.in") for name in path.read_text().split()
+    }
+    for folder in NODE_FOLDERS:
+        asked |= json.loads((ROOT / folder / "package.json").read_text())["dependencies"].keys()
+
+    assert named("Client libraries") == asked
+
+
+@pytest.mark.parametrize("folder", NODE_FOLDERS)
+def test_every_node_package_has_a_hash_and_none_says_where_it_comes_from(folder: str) -> None:
+    lock = json.loads((ROOT / folder / "package-lock.json").read_text())
+
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert packages
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+    assert not any("resolved" in package for package in packages.values())
