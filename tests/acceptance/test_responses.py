@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from tests.acceptance.conftest import NewKey, client_of, key_of_new_member
 from tests.acceptance.test_openai_client import rows_of
-from tests.support.processes import Mock, Server, start_server
+from tests.support.processes import Mock, Server, call, start_server
 from tests.unit.protocols.pictures import data_url, png
 
 MODEL = "gpt-4o-mini"
@@ -72,6 +72,36 @@ def test_a_streamed_response_comes_typed_and_is_settled_from_its_last_event(
     assert row["cost_usd"] == pytest.approx(
         cost(150, 600, reply.usage.input_tokens, reply.usage.output_tokens), abs=1e-12
     )
+
+
+def test_a_typed_event_is_passed_on_before_the_next_exists(
+    server: Server, new_key: NewKey, mock: Mock
+) -> None:
+    client = client_of(server, new_key(each=["$1/month"]))
+    control = mock.url.removesuffix("/v1") + "/_mock/next?id=typed"
+
+    stream = client.responses.create(
+        model=MODEL, input="[[lockstep:typed]] [[tokens:6]]", stream=True
+    )
+    kinds = []
+    for event in stream:
+        kinds.append(event.type)
+        call("POST", control)
+
+    assert kinds.count("response.output_text.delta") == 6
+    assert kinds[-1] == "response.completed"
+
+
+def test_a_compatible_upstream_gets_only_what_it_knows(tmp_path: Path, mock: Mock) -> None:
+    """K10: neither tier nor storage nor an identity field; the cap in the only field there is."""
+    own = start_server(tmp_path, mock.url, TUCKSHOP_OPENAI_PROFILE="compatible")
+    client = client_of(own, key_of_new_member(own, "local", each=["$1/month"]))
+
+    client.responses.create(model=MODEL, input="Hello", store=False, max_output_tokens=50)
+
+    sent = mock.requests()[-1]["body"]
+    assert sent == {"model": MODEL, "input": "Hello", "max_output_tokens": 50}
+    assert own.stop() == 0
 
 
 def test_a_tool_is_called_and_its_result_goes_back_with_the_items_of_before(
@@ -216,14 +246,14 @@ def test_what_is_kept_at_the_provider_is_refused_by_path(server: Server, new_key
         with pytest.raises(openai.BadRequestError) as refused:
             client.responses.create(**({"model": MODEL, "input": "Hello"} | given))
         assert (refused.value.code, refused.value.param) == ("parameter_not_allowed", path)
-    for call in (
+    for kept in (
         client.responses.retrieve,
         client.responses.delete,
         client.responses.cancel,
         client.responses.input_items.list,
     ):
         with pytest.raises(openai.NotFoundError) as closed:
-            call("resp_1")
+            kept("resp_1")
         assert "stored" in closed.value.message
 
 
@@ -419,6 +449,45 @@ def test_completions_are_charged_for_every_prompt_and_every_try(
     assert row["cost_usd"] == pytest.approx(
         cost(1500, 2000, reply.usage.prompt_tokens, reply.usage.completion_tokens), abs=1e-12
     )
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_prompt_that_is_only_scored_costs_its_input(
+    server: Server, new_key: NewKey, is_stream: bool
+) -> None:
+    """Zero is a value: the text in such an answer is the prompt again."""
+    key = new_key(each=["$1/month"])
+    asked: Any = {"model": "gpt-3.5-turbo-instruct", "prompt": "Once upon a time", "echo": True}
+    client = client_of(server, key)
+
+    reply: Any = client.completions.create(**asked, max_tokens=0, stream=is_stream)
+    text = "".join(chunk.choices[0].text for chunk in (reply if is_stream else [reply]))
+
+    assert text == "Once upon a time"
+    row: Any = rows_of(server, key)[0]
+    assert (row["status"], row["output_tokens"], row["flags"]) == ("settled", 0, [])
+    assert row["cost_usd"] == pytest.approx(row["input_tokens"] * 1500 / 1e9, abs=1e-12)
+
+
+def test_policies_and_limits_name_the_new_endpoints(server: Server, new_key: NewKey) -> None:
+    asked: Any = {"model": MODEL, "input": "Hello"}
+    only = client_of(server, new_key(each=["$1/month"], endpoints=["responses"]))
+    chat = client_of(server, new_key(each=["$1/month"], endpoints=["chat"]))
+    some = client_of(server, new_key(each=["1 request/hour on endpoint:responses"]))
+
+    only.responses.create(**asked)
+    for ask in (
+        lambda: chat.responses.create(**asked),
+        lambda: chat.completions.create(model="babbage-002", prompt="Once"),
+        lambda: only.completions.create(model="babbage-002", prompt="Once"),
+    ):
+        with pytest.raises(openai.PermissionDeniedError) as closed:
+            ask()
+        assert closed.value.code == "endpoint_not_allowed"
+    some.responses.create(**asked)
+    some.completions.create(model="babbage-002", prompt="Once")
+    with pytest.raises(openai.RateLimitError):
+        some.responses.create(**asked)
 
 
 def test_a_streamed_completion_is_settled_exactly_and_shows_no_usage_unasked(

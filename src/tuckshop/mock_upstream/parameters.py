@@ -148,6 +148,13 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "max_completion_tokens": (1, 2**31),
     "dimensions": (1, 3072),
 }
+# The older API lets a prompt be scored without an answer.
+_COMPLETION_RANGES: Final = {
+    **_RANGES,
+    "max_tokens": (0, 2**31),
+    "best_of": (0, 20),
+    "logprobs": (0, 5),
+}
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "service_tier": ("auto", "default", "flex", "scale", "priority", "fast"),
     "encoding_format": ("float", "base64"),
@@ -176,6 +183,7 @@ def check(body: object, kinds: Kinds, required: tuple[str, ...]) -> dict[str, An
     if "model" in required and not body.get("model"):
         raise ApiError(400, "you must provide a model parameter")
     given: dict[str, Any] = {}
+    ranges = _COMPLETION_RANGES if kinds is COMPLETIONS else _RANGES
     for name, value in body.items():
         kind = kinds.get(name)
         if kind is None:
@@ -187,15 +195,15 @@ def check(body: object, kinds: Kinds, required: tuple[str, ...]) -> dict[str, An
         if not isinstance(value, kind[0]) or (isinstance(value, bool) and bool not in kind[0]):
             raise wrong_type(name, kind[1], value)
         given[name] = value
-        _check_range(name, value)
+        _check_range(name, value, ranges)
     for name in required:
         if name not in given:
             raise missing(name)
     return given
 
 
-def _check_range(name: str, value: Any) -> None:
-    if (span := _RANGES.get(name)) is not None and not span[0] <= value <= span[1]:
+def _check_range(name: str, value: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
+    if (span := ranges.get(name)) is not None and not span[0] <= value <= span[1]:
         side, bound = ("below minimum", span[0]) if value < span[0] else ("above maximum", span[1])
         word = ">=" if value < span[0] else "<="
         raise ApiError(
