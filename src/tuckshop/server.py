@@ -48,6 +48,7 @@ from tuckshop.ledger.ledger import Ledger
 from tuckshop.metrics import Metrics
 from tuckshop.pricing.prices import PriceList
 from tuckshop.protocols.openai.body import BodyLimits
+from tuckshop.protocols.openai.reply import ReplyLimits
 from tuckshop.protocols.openai.table import GROUPS
 from tuckshop.services.assembly import Services, assemble
 from tuckshop.services.opening import open_directory
@@ -143,10 +144,13 @@ async def start(settings: Settings) -> Server:
         refuse_if_unfit(settings, token)
         prices = PriceList.load()
         metrics = Metrics()
-        engine = Engine(clock, boot_id=new_id("boot", clock.now_us()), watch=metrics)
-        writer = Writer(
-            database, clock, handler=engine, waiting_max=settings.edge.waiting_max, watch=metrics
+        engine = Engine(
+            clock,
+            boot_id=new_id("boot", clock.now_us()),
+            waiting_max=settings.edge.waiting_max,
+            watch=metrics,
         )
+        writer = Writer(database, clock, handler=engine, watch=metrics)
         await writer.start()
         undo.push_async_callback(writer.close)
         ledger = Ledger(writer, engine, database, clock)
@@ -208,10 +212,14 @@ async def start(settings: Settings) -> Server:
                 "chat": settings.edge.chat_body_max_bytes,
                 "responses": settings.edge.chat_body_max_bytes,
             },
-            event_max_bytes={
-                "chunks": settings.edge.chat_event_max_bytes,
-                "typed": settings.edge.responses_event_max_bytes,
-            },
+            reply_limits=ReplyLimits(
+                event_max_bytes={
+                    "chunks": settings.edge.chat_event_max_bytes,
+                    "typed": settings.edge.responses_event_max_bytes,
+                },
+                whole_max_bytes=settings.edge.reply_whole_max_bytes,
+                tail_bytes=settings.edge.reply_tail_bytes,
+            ),
             loop=loop,
             watch=metrics,
         )

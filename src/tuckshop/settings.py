@@ -56,6 +56,10 @@ class EdgeSettings:
     """The longest event of a chat or completion stream that is read for its usage."""
     responses_event_max_bytes: int = 33_554_432
     """The same of a Responses stream, whose last event repeats the whole answer."""
+    reply_whole_max_bytes: int = 1_048_576
+    """The longest reply, or last event of a stream, that is parsed; what is longer is passed on as it comes."""
+    reply_tail_bytes: int = 65_536
+    """How much of the end of such a one is kept, to find its usage in."""
     json_max_depth: int = 64
     """The deepest nesting of a JSON body."""
     json_max_values: int = 1_000_000

@@ -38,11 +38,12 @@ from tuckshop.gateway.ports import Directory, Ledger, UpstreamManners, Upstreams
 from tuckshop.gateway.refusals import Refusals
 from tuckshop.gateway.resolution import RelayTools
 from tuckshop.pricing.prices import PriceList
-from tuckshop.protocols.endpoints import Endpoint, Events
+from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.json_body import Tree
 from tuckshop.protocols.openai.body import BodyLimits
 from tuckshop.protocols.openai.long_texts import LongText, long_texts
 from tuckshop.protocols.openai.outgoing import rewrite
+from tuckshop.protocols.openai.reply import ReplyLimits
 from tuckshop.protocols.openai.table import route
 
 _log: Final = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class Gateway:
         drains: DrainLimits,
         body_limits: BodyLimits,
         body_max_bytes: Mapping[str, int],
-        event_max_bytes: Mapping[Events, int],
+        reply_limits: ReplyLimits,
         loop: asyncio.AbstractEventLoop,
         watch: Watch | None = None,
     ) -> None:
@@ -95,7 +96,7 @@ class Gateway:
                 prices=prices,
                 clock=clock,
                 loop=loop,
-                event_max_bytes=event_max_bytes,
+                reply_limits=reply_limits,
                 watch=watch,
             ),
         )

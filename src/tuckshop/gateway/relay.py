@@ -43,9 +43,6 @@ from tuckshop.upstreams.failure import TimeoutKind, UpstreamFailure
 
 _log: Final = logging.getLogger(__name__)
 
-# A longer reply is passed on as it comes, its cost told nowhere but in the log.
-WHOLE_MAX_BYTES: Final = 1 << 20
-TAIL_BYTES: Final = 64 << 10
 ERROR_MAX_BYTES: Final = 1 << 20
 
 
@@ -113,7 +110,7 @@ class Relay:
             self._meter = meter_for(
                 self.call.endpoint,
                 facts,
-                event_max_bytes=self._tools.event_max_bytes,
+                limits=self._tools.reply_limits,
                 credential=self._tools.credential,
             )
             self._send_head(head)
@@ -301,17 +298,19 @@ class Relay:
             self._exchange.end(rest)
 
     def _collect(self, head: ReplyHead, data: bytes) -> None:
+        """Keep a reply; one that is too long is passed on as it comes, its cost told nowhere but in the log."""
+        limits = self._tools.reply_limits
         self._body += data
         if self._head_sent:
             if not self._is_gone:
                 self._exchange.write(data)
-            del self._body[:-TAIL_BYTES]
-        elif self._length > WHOLE_MAX_BYTES:
-            self._beginning = bytes(self._body[:TAIL_BYTES])
+            del self._body[: -limits.tail_bytes]
+        elif self._length > limits.whole_max_bytes:
+            self._beginning = bytes(self._body[: limits.tail_bytes])
             self._send_head(head)
             if not self._is_gone:
                 self._exchange.write(bytes(self._body))
-            del self._body[:-TAIL_BYTES]
+            del self._body[: -limits.tail_bytes]
 
     def _end_of_whole_reply(self, head: ReplyHead) -> None:
         body = bytes(self._body)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,8 +21,8 @@ from tuckshop.gateway.ports import Resolver
 from tuckshop.gateway.reply_head import ReplyHead
 from tuckshop.pricing.cost import Usage
 from tuckshop.pricing.prices import PriceList
-from tuckshop.protocols.endpoints import Events
 from tuckshop.protocols.openai.events import EventMeter
+from tuckshop.protocols.openai.reply import ReplyLimits
 
 _log: Final = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ class RelayTools:
     prices: PriceList
     clock: Clock
     loop: asyncio.AbstractEventLoop
-    event_max_bytes: Mapping[Events, int]  # longer events of a stream are not read for usage
+    reply_limits: ReplyLimits
     watch: Watch = field(default_factory=Unwatched)
     credential: str = ""  # of the upstream; taken out of what it says when it fails
 

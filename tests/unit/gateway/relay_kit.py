@@ -20,6 +20,7 @@ from tuckshop.gateway.resolution import RelayTools
 from tuckshop.ledger.arithmetic import amounts_at
 from tuckshop.pricing.prices import PriceList
 from tuckshop.protocols.openai.facts import understand
+from tuckshop.protocols.openai.reply import ReplyLimits
 from tuckshop.protocols.openai.table import route
 from tuckshop.upstreams.failure import UpstreamFailure
 
@@ -56,6 +57,12 @@ class FakeLoop:
             if not timer.is_cancelled:
                 timer.cancel()
                 callback(*args)
+
+
+WHOLE_MAX_BYTES = 100_000  # of a reply that is parsed
+REPLY_LIMITS = ReplyLimits(
+    event_max_bytes={"chunks": 1 << 20, "typed": 1 << 20}, whole_max_bytes=WHOLE_MAX_BYTES
+)
 
 
 class FakeExchange:
@@ -226,7 +233,7 @@ class Counter:
                 prices=PRICES,
                 clock=FakeClock(),
                 loop=cast("Any", self.loop),
-                event_max_bytes={"chunks": 1 << 20, "typed": 1 << 20},
+                reply_limits=REPLY_LIMITS,
                 credential="sk-real-0123456789",
             ),
             on_done=self._on_done,

@@ -32,6 +32,7 @@ from tuckshop.protocols.openai.body import BodyFacts, BodyLimits
 from tuckshop.protocols.openai.facts import read_body
 from tuckshop.protocols.openai.long_texts import LongText
 from tuckshop.protocols.openai.outgoing import Rewriting, rewrite
+from tuckshop.protocols.openai.reply import ReplyLimits
 from tuckshop.upstreams.registry import Upstream
 
 
@@ -162,7 +163,7 @@ class Door:
             drains=DrainLimits(),
             body_limits=BodyLimits(),
             body_max_bytes={"": 1 << 30},
-            event_max_bytes={"chunks": 1 << 20, "typed": 1 << 20},
+            reply_limits=ReplyLimits(event_max_bytes={"chunks": 1 << 20, "typed": 1 << 20}),
             loop=asyncio.get_running_loop(),
         )
         assert self.holder is not None

@@ -18,6 +18,7 @@ from tests.unit.gateway.relay_kit import (
     STREAM,
     USAGE,
     USAGE_CHUNK,
+    WHOLE_MAX_BYTES,
     Counter,
     chunk,
     reply,
@@ -25,7 +26,6 @@ from tests.unit.gateway.relay_kit import (
 from tuckshop.domain.errors import KeyPausedError
 from tuckshop.domain.reservation import Void
 from tuckshop.gateway.drains import DrainLimits, Drains
-from tuckshop.gateway.relay import WHOLE_MAX_BYTES
 
 STRIPPED = STREAM.replace(USAGE_CHUNK, b"")
 

@@ -14,6 +14,18 @@ from tuckshop.protocols.openai.cleaning import clean_json
 from tuckshop.protocols.openai.usage import UNREADABLE, decode_usage
 
 
+class ReplyLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a reply is read for what it says about itself; it is passed on whatever its size."""
+
+    event_max_bytes: Mapping[
+        Events, int
+    ]  # a longer event of a stream is not read, nor what follows
+    whole_max_bytes: int = (
+        1 << 20
+    )  # a longer reply or event is not parsed whole: it would hold up others
+    tail_bytes: int = 64 << 10  # of such a one
+
+
 class ReplyFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Each None where the reply does not say, or says it in a form that nobody can read."""
 

@@ -8,25 +8,20 @@ tells no usage. Only these are parsed; the others cost one search each.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from tuckshop.domain.errors import RefusalError
 from tuckshop.domain.usage import Usage
-from tuckshop.protocols.endpoints import Endpoint, Events
+from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai.body import BodyFacts
 from tuckshop.protocols.openai.cleaning import clean_json
 from tuckshop.protocols.openai.errors import typed_stream_error
 from tuckshop.protocols.openai.events import EventMeter, data_of
+from tuckshop.protocols.openai.reply import ReplyLimits
 from tuckshop.protocols.openai.stream import StreamMeter
 from tuckshop.protocols.openai.usage import UNREADABLE, decode_usage
-
-WHOLE_MAX_BYTES: Final = (
-    1 << 20
-)  # of a longer event only the end is parsed: it would hold up all others
-TAIL_BYTES: Final = 64 << 10
 
 # In a text these quotes would have backslashes; in what a client sent along they may stand, so this is a first look.
 _ENDS: Final = re.compile(
@@ -59,10 +54,12 @@ _EVENT: Final = msgspec.json.Decoder(_Event)
 class TypedMeter(EventMeter):
     """The meter of a stream of typed events."""
 
-    __slots__ = ("_last",)
+    __slots__ = ("_last", "_tail_bytes", "_whole_max_bytes")
 
-    def __init__(self, *, event_max_bytes: int, credential: str = "") -> None:
-        super().__init__(event_max_bytes=event_max_bytes, credential=credential)
+    def __init__(self, limits: ReplyLimits, credential: str = "") -> None:
+        super().__init__(event_max_bytes=limits.event_max_bytes["typed"], credential=credential)
+        self._whole_max_bytes = limits.whole_max_bytes
+        self._tail_bytes = limits.tail_bytes
         self._is_first = False  # the last event says all that the first one does
         self._last = b""  # what was passed on last
 
@@ -86,7 +83,7 @@ class TypedMeter(EventMeter):
         if _ENDS.search(event) is None:
             return event
         data = data_of(event)
-        if len(data) > WHOLE_MAX_BYTES:
+        if len(data) > self._whole_max_bytes:
             self._read_end_of(data)
             return event
         try:
@@ -124,10 +121,11 @@ class TypedMeter(EventMeter):
         From the name `usage` on, the rest must be the end of an event whose response ends there: so the name stands at
         the response's top level.
         """
-        named = _HEAD_TYPE.match(data[:TAIL_BYTES])
+        kept = self._tail_bytes
+        named = _HEAD_TYPE.match(data[:kept])
         if named is None or named[1].decode() not in _TERMINAL:
             return
-        tail = data[-TAIL_BYTES:]
+        tail = data[-kept:]
         starts = [match.start() for match in _USAGE.finditer(tail)]
         for start in reversed(starts[-4:]):
             try:
@@ -135,7 +133,7 @@ class TypedMeter(EventMeter):
             except UNREADABLE:
                 continue
             if told.response is not None:
-                model = _MODEL.search(data, 0, TAIL_BYTES)
+                model = _MODEL.search(data, 0, kept)
                 if model is not None:
                     self.model = model[1].decode(errors="replace")
                 self._take(told.response)
@@ -149,23 +147,18 @@ class TypedMeter(EventMeter):
 
 
 def meter_for(
-    endpoint: Endpoint,
-    facts: BodyFacts,
-    *,
-    event_max_bytes: Mapping[Events, int],
-    credential: str = "",
+    endpoint: Endpoint, facts: BodyFacts, *, limits: ReplyLimits, credential: str = ""
 ) -> EventMeter:
     """
     The meter of a stream that answers a body with *facts*.
 
     Args:
-        event_max_bytes: The longest event that is read, of each kind of stream.
         credential: The upstream's; taken out of error events.
     """
-    longest = event_max_bytes[endpoint.events]
     if endpoint.events == "typed":
-        return TypedMeter(event_max_bytes=longest, credential=credential)
+        return TypedMeter(limits, credential)
     strips = facts.stream and not facts.wants_usage
+    longest = limits.event_max_bytes[endpoint.events]
     return StreamMeter(strips, event_max_bytes=longest, credential=credential)
 
 

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from tuckshop.domain.errors import KeyPausedError
 from tuckshop.domain.usage import Usage
-from tuckshop.protocols.endpoints import Events
 from tuckshop.protocols.openai.facts import BodyFacts
+from tuckshop.protocols.openai.reply import ReplyLimits
 from tuckshop.protocols.openai.stream import StreamMeter
 from tuckshop.protocols.openai.table import route
 from tuckshop.protocols.openai.typed_stream import (
-    WHOLE_MAX_BYTES,
     TypedMeter,
     meter_for,
 )
@@ -56,10 +55,17 @@ COMPLETED = event("response.completed", 2, response=response())
 
 
 EVENT_MAX_BYTES = 4 << 20
+WHOLE_MAX_BYTES = 1 << 20
+
+
+def limits(event_max_bytes: int = EVENT_MAX_BYTES) -> ReplyLimits:
+    return ReplyLimits(
+        event_max_bytes={"chunks": 1, "typed": event_max_bytes}, whole_max_bytes=WHOLE_MAX_BYTES
+    )
 
 
 def meter_of() -> TypedMeter:
-    return TypedMeter(event_max_bytes=EVENT_MAX_BYTES)
+    return TypedMeter(limits())
 
 
 def relay(stream: bytes) -> tuple[TypedMeter, bytes]:
@@ -172,7 +178,7 @@ def test_an_event_that_is_too_long_is_passed_on_unread_and_ends_the_metering() -
 def test_whether_an_event_is_too_long_does_not_depend_on_how_it_was_cut(cut: int) -> None:
     stream = CREATED + DELTA + COMPLETED
     for longest, expected in ((len(COMPLETED), READ), (len(COMPLETED) - 1, None)):
-        meter = TypedMeter(event_max_bytes=longest)
+        meter = TypedMeter(limits(longest))
 
         passed = b"".join(meter.feed(stream[at : at + cut]) for at in range(0, len(stream), cut))
 
@@ -197,15 +203,10 @@ def test_a_refusal_goes_on_counting() -> None:
 
 def test_the_meter_is_that_of_the_endpoint() -> None:
     facts = BodyFacts(model="m", stream=True)
-    longest: dict[Events, int] = {"chunks": 1, "typed": 2}
 
-    assert isinstance(
-        meter_for(route("POST", "/v1/responses"), facts, event_max_bytes=longest), TypedMeter
-    )
+    assert isinstance(meter_for(route("POST", "/v1/responses"), facts, limits=limits()), TypedMeter)
     for path in ("/v1/chat/completions", "/v1/completions"):
-        assert isinstance(
-            meter_for(route("POST", path), facts, event_max_bytes=longest), StreamMeter
-        )
+        assert isinstance(meter_for(route("POST", path), facts, limits=limits()), StreamMeter)
 
 
 _EVENTS = st.sampled_from(
