@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +134,46 @@ def test_every_verb_of_a_key(shell: Shell) -> None:
     assert (edited["tags"], edited["expires_at"]) == (["ci"], "2099-12-31T00:00:00Z")
     assert shell.json("key", "list", "--group", "keys")["data"] == []
     assert shell.json("key", "show", key)["last_used_at"] is not None
+
+
+def test_lists_go_into_files(shell: Shell) -> None:
+    shell.run("group", "create", "files", "--each", "$1/day")
+    shell.run("member", "create", "1", "--group", "files")
+    key = shell.json("key", "create", "--member", "files/1")["key"]
+    for _ in range(3):
+        assert _chat(shell.server, key)[0] == 200
+
+    log = shell.run("log", "--group", "files", "--csv").stdout
+    usage = shell.run("usage", "--by", "model", "--group", "files", "--csv").stdout
+
+    assert [row["status"] for row in csv.DictReader(io.StringIO(log))] == ["settled"] * 3
+    (line,) = csv.DictReader(io.StringIO(usage))
+    assert (line["model"], line["requests"]) == ("gpt-4o-mini", "3")
+    assert "There is no group" in shell.run("log", "--group", "nosuch", "--csv", status=1).stderr
+
+
+def test_the_audit_trail_is_read_and_checked(shell: Shell) -> None:
+    """K16."""
+    made = shell.json("group", "create", "audited")
+    shell.run("group", "pause", "audited")
+
+    rows = shell.json("audit", "--object", made["id"])["data"]
+    assert [row["action"] for row in rows] == ["group.pause", "group.create"]
+    assert "group.pause" in shell.run("audit", "--action", "group").stdout
+    assert "number,at,actor,action" in shell.run("audit", "--csv").stdout
+    assert "The trail is whole" in shell.run("audit", "verify").stdout
+    with closing(sqlite3.connect(shell.server.data / "tuckshop.db")) as connection:
+        number, after = connection.execute(
+            "SELECT number, after FROM audit WHERE object_id = ? AND action = 'group.pause'",
+            (made["id"],),
+        ).fetchone()
+        connection.execute("UPDATE audit SET after = '{}' WHERE number = ?", (number,))
+        connection.commit()
+        found_out = shell.run("audit", "verify", status=1)
+        connection.execute("UPDATE audit SET after = ? WHERE number = ?", (after, number))
+        connection.commit()
+
+    assert f"Row {number} does not follow" in found_out.stderr
 
 
 def test_a_refusal_is_status_1_and_says_why(shell: Shell) -> None:

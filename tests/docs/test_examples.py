@@ -32,6 +32,8 @@ def _parse(arguments: list[str]) -> None:
     context = cli.make_context("tuckshop", list(arguments))
     while isinstance(command, click.Group):
         left = [*context._protected_args, *context.args]
+        if not left and command.invoke_without_command:
+            return
         name, found, rest = command.resolve_command(context, left)
         assert found is not None
         assert name is not None

@@ -66,7 +66,7 @@ class AsgiClient:
         fields |= headers or {}
         scope = {
             "type": "http",
-            "asgi": {"version": "3.0"},
+            "asgi": {"version": "3.0", "spec_version": "2.4"},  # as the edge says
             "http_version": "1.1",
             "method": method,
             "scheme": "http",

@@ -17,6 +17,7 @@ from tuckshop.api.access import Access
 from tuckshop.api.reading import body_of, decode, query_of
 from tuckshop.api.routes import ROUTES
 from tuckshop.api.routing import JSON_TYPE, Call, Route
+from tuckshop.api.tables import wanted
 from tuckshop.domain.errors import TuckshopError
 from tuckshop.services.assembly import Services
 from tuckshop.services.shapes import Sent, Shown
@@ -157,6 +158,7 @@ class _Endpoint:
                 body = await decode(b"{}" if optional else sent, route.request)
             elif sent.strip() not in (b"", b"{}"):
                 raise problems.ProblemError(422, "This call takes no body.")
+        table_type = wanted(request.headers.get("accept", "")) if route.is_table else None
         return await route.handler(
             Call(
                 services=self._services,
@@ -165,6 +167,7 @@ class _Endpoint:
                 query=query,
                 body=body,
                 media_type=media_type,
+                table_type=table_type,
                 holder=holder,
             )
         )

@@ -10,6 +10,8 @@ import msgspec
 from tuckshop.api.problems import FieldProblem, ProblemError, field_problem
 from tuckshop.api.reading import check_json, decode
 from tuckshop.api.routing import CSV_TYPE, Call
+from tuckshop.api.tables import in_one, table
+from tuckshop.services.audit_trail import AuditFilter
 from tuckshop.services.groups import Listed
 from tuckshop.services.keys import ListedKeys
 from tuckshop.services.members import ROSTER_MAX_ROWS
@@ -18,6 +20,8 @@ from tuckshop.services.request_log import RequestFilter
 from tuckshop.services.roster import RosterLine
 from tuckshop.services.search import SearchText
 from tuckshop.services.shapes import (
+    USAGE_SUMS,
+    AuditRow,
     BulkCorrection,
     GroupChange,
     GroupReset,
@@ -27,12 +31,13 @@ from tuckshop.services.shapes import (
     NewKey,
     NewMember,
     NewUpstream,
+    RequestShape,
     Rotation,
     RowError,
     Sent,
     UpstreamChange,
 )
-from tuckshop.services.usage import UsageQuery
+from tuckshop.services.usage import UsageQuery, dimensions_of
 
 _RAW_ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -373,7 +378,12 @@ async def test_upstream(call: Call) -> object:
 
 
 async def list_requests(call: Call) -> object:
-    return await call.services.request_log.page(call.query_as(RequestFilter))
+    chosen = call.query_as(RequestFilter)
+    log = call.services.request_log
+    if call.table_type is not None:
+        rows = log.all(chosen)
+        return await table("requests", RequestShape.__struct_fields__, rows, call.table_type)
+    return await log.page(chosen)
 
 
 async def show_request(call: Call) -> object:
@@ -381,7 +391,25 @@ async def show_request(call: Call) -> object:
 
 
 async def show_usage(call: Call) -> object:
-    return await call.services.usage.report(call.query_as(UsageQuery))
+    asked = call.query_as(UsageQuery)
+    report = await call.services.usage.report(asked)
+    if call.table_type is not None:
+        columns = (*dimensions_of(asked.by), *USAGE_SUMS)
+        return await table("usage", columns, in_one(report.data), call.table_type)
+    return report
+
+
+async def list_audit(call: Call) -> object:
+    chosen = call.query_as(AuditFilter)
+    trail = call.services.audit_trail
+    if call.table_type is not None:
+        rows = trail.all(chosen)
+        return await table("audit", AuditRow.__struct_fields__, rows, call.table_type)
+    return await trail.page(chosen)
+
+
+async def check_audit(call: Call) -> object:
+    return await call.services.audit_trail.check()
 
 
 async def list_prices(call: Call) -> object:

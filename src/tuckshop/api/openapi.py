@@ -71,7 +71,10 @@ def _operation(
         "responses": {
             str(route.status): {
                 "description": "Done",
-                "content": {JSON_TYPE: {"schema": schema_of[id(route.response)]}},
+                "content": {
+                    JSON_TYPE: {"schema": schema_of[id(route.response)]},
+                    **{kind: {"schema": {"type": "string"}} for kind in route.table_types},
+                },
             },
             "default": {
                 "description": "Refused",

@@ -6,8 +6,11 @@ from typing import Any, Final
 
 from tuckshop.api import handlers
 from tuckshop.api.routing import BASE, CSV_TYPE, JSON_TYPE, Handler, Method, Route
+from tuckshop.services.audit_trail import AuditFilter
 from tuckshop.services.request_log import RequestFilter
 from tuckshop.services.shapes import (
+    AuditCheck,
+    AuditPage,
     BulkCorrection,
     ClockAccepted,
     CorrectionReport,
@@ -202,11 +205,35 @@ ROUTES: Final[tuple[Route, ...]] = (
         RequestPage,
         "Read the request log, newest first",
         query=RequestFilter,
+        is_table=True,
     ),
     _admin(
         "GET", "/requests/{request}", handlers.show_request, RequestShape, "Show a row of the log"
     ),
-    _admin("GET", "/usage", handlers.show_usage, UsagePage, "Sum up usage", query=UsageQuery),
+    _admin(
+        "GET",
+        "/usage",
+        handlers.show_usage,
+        UsagePage,
+        "Sum up usage",
+        query=UsageQuery,
+        is_table=True,
+    ),
+    _admin(
+        "GET",
+        "/audit",
+        handlers.list_audit,
+        AuditPage,
+        "Read what staff did, newest first",
+        query=AuditFilter,
+        is_table=True,
+    ),
+    _verb(
+        "/audit/verify",
+        handlers.check_audit,
+        AuditCheck,
+        "Tell whether each row of the audit trail follows from the one before it",
+    ),
     _admin(
         "POST",
         "/upstreams",

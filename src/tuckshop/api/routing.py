@@ -23,6 +23,8 @@ T = TypeVar("T")
 BASE: Final = "/api/v1"
 JSON_TYPE: Final = "application/json"
 CSV_TYPE: Final = "text/csv"
+NDJSON_TYPE: Final = "application/x-ndjson"
+TABLE_TYPES: Final = (CSV_TYPE, NDJSON_TYPE)
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -36,6 +38,7 @@ class Call:
     query: object = None  # of the route's `query` struct
     body: object = None  # of the route's `request` type, or bytes where the route reads it itself
     media_type: str = JSON_TYPE  # of the body
+    table_type: str | None = None  # of `tables.TABLE_TYPES`, where the client asks for a file
     holder: Holder | None = None  # whose key it came with, on routes for keys
 
     def body_as(self, kind: type[T]) -> T:
@@ -67,6 +70,7 @@ class Route:
     raw_body: bool = False  # the handler reads the bytes itself; `request` only describes them
     media_types: tuple[str, ...] = (JSON_TYPE,)  # that the body may have
     query: Any = None  # the struct of its query
+    is_table: bool = False  # its rows are also to be had as CSV and NDJSON
     status: int = 200
 
     def __post_init__(self) -> None:
@@ -75,6 +79,11 @@ class Route:
             raise ValueError(f"{self.method} {self.path} declares no role")
         if not self.path.startswith("/") or self.method not in get_args(Method):
             raise ValueError(f"{self.method} {self.path} is not a route")
+
+    @property
+    def table_types(self) -> tuple[str, ...]:
+        """What its rows are to be had as, besides JSON."""
+        return TABLE_TYPES if self.is_table else ()
 
     @property
     def parameters(self) -> tuple[str, ...]:

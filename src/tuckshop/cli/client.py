@@ -12,9 +12,10 @@ import os
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 import click
@@ -25,6 +26,7 @@ from tuckshop.upstreams.tls import client_context
 
 TIMEOUT_S: Final = 60.0
 PAGE: Final = 200
+_PIECE_BYTES: Final = 65_536
 ANSWER_MAX_BYTES: Final = 256 << 20
 Json = dict[str, Any]
 
@@ -107,6 +109,21 @@ class Client:
                 return
             left = None if left is None else left - len(page["data"])
 
+    def copy_csv(self, *path: str, out: IO[bytes], **query: object) -> None:
+        """Copy a list as CSV to *out*, piece by piece."""
+        with self._reply(
+            "GET", self._target(path, query), self._headers("text/csv"), None
+        ) as reply:
+            if reply.status != 200 or "csv" not in reply.headers.get("content-type", ""):
+                self._answer_of(reply)
+                raise RefusedError(f"{self.url} does not answer as tuckshop does.")
+            try:
+                while piece := reply.read(_PIECE_BYTES):
+                    out.write(piece)
+            except (OSError, http.client.HTTPException) as error:
+                raise RefusedError(f"{self.url} broke off: what was written is not all.") from error
+        out.flush()
+
     def _call(
         self, method: str, path: tuple[str, ...], query: Mapping[str, object], body: object = None
     ) -> Any:
@@ -121,15 +138,27 @@ class Client:
         data: bytes | None,
         sent_type: str,
     ) -> Any:
-        target = "/".join([self._base, *(quote(part, safe="") for part in path)])
-        sent = {name: _query_value(value) for name, value in query.items() if value is not None}
-        if sent:
-            target += "?" + urlencode(sent)
-        headers = {"authorization": f"Bearer {self._token}", "accept": "application/json"}
+        headers = self._headers("application/json")
         if data is not None:
             headers["content-type"] = sent_type
-        status, raw, media_type = self._exchange(method, target, headers, data)
-        if 300 <= status < 400:
+        with self._reply(method, self._target(path, query), headers, data) as reply:
+            return self._answer_of(reply)
+
+    def _target(self, path: tuple[str, ...], query: Mapping[str, object]) -> str:
+        target = "/".join([self._base, *(quote(part, safe="") for part in path)])
+        sent = {name: _query_value(value) for name, value in query.items() if value is not None}
+        return f"{target}?{urlencode(sent)}" if sent else target
+
+    def _headers(self, accept: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._token}", "accept": accept}
+
+    def _answer_of(self, reply: http.client.HTTPResponse) -> Any:
+        try:
+            raw = reply.read(ANSWER_MAX_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise RefusedError(f"{self.url} broke off in its answer.") from error
+        media_type = reply.headers.get("content-type", "")
+        if 300 <= reply.status < 400:
             raise RefusedError(
                 f"{self.url} answers with a redirect, which is not followed: set TUCKSHOP_URL to the final address."
             )
@@ -138,17 +167,19 @@ class Client:
         except msgspec.DecodeError:
             answer = None
             media_type = ""
-        if status >= 400:
-            raise RefusedError(_reason(status, answer, self.url))
+        if reply.status >= 400:
+            raise RefusedError(_reason(reply.status, answer, self.url))
         if raw and "json" not in media_type:
             raise RefusedError(
                 f"{self.url} does not answer as tuckshop does: is the address right?"
             )
         return answer
 
-    def _exchange(
+    @contextmanager
+    def _reply(
         self, method: str, target: str, headers: Mapping[str, str], data: bytes | None
-    ) -> tuple[int, bytes, str]:
+    ) -> Iterator[http.client.HTTPResponse]:
+        """The reply, its body still to be read."""
         connection: http.client.HTTPConnection
         if self._is_tls:
             connection = http.client.HTTPSConnection(
@@ -159,20 +190,23 @@ class Client:
         try:
             connection.request(method, target, body=data, headers=dict(headers))
             reply = connection.getresponse()
-            raw = reply.read(ANSWER_MAX_BYTES)
-            return reply.status, raw, reply.headers.get("content-type", "")
         except ssl.SSLCertVerificationError as error:
+            connection.close()
             raise RefusedError(
                 f"{self.url} has no certificate that this machine trusts ({error.verify_message})."
             ) from error
         except ConnectionRefusedError as error:
+            connection.close()
             raise RefusedError(
                 f"No server answers at {self.url}. Start one with `tuckshop serve`."
             ) from error
         except (OSError, http.client.HTTPException) as error:
+            connection.close()
             raise RefusedError(
                 f"{self.url} cannot be reached: {str(error) or type(error).__name__}."
             ) from error
+        try:
+            yield reply
         finally:
             connection.close()
 

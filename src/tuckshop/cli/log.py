@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 import click
@@ -39,9 +40,15 @@ from tuckshop.cli.output import (
 @click.option(
     "--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows at most."
 )
+@options.as_csv
 @options.as_json
 def log(
-    request: str | None, member: str | None, limit: int, as_json: bool, **filters: str | None
+    request: str | None,
+    member: str | None,
+    limit: int,
+    as_csv: bool,
+    as_json: bool,
+    **filters: str | None,
 ) -> None:
     """
     Show the request log, newest first, or one REQUEST (req_…) of it.
@@ -50,6 +57,7 @@ def log(
     Example:
       tuckshop log --group swa --status refused --since 2026-11-24
       tuckshop log req_06f…
+      tuckshop log --group swa --csv > swa.csv
     """
     client = Client.connect()
     if request is not None:
@@ -58,6 +66,10 @@ def log(
         _show(client.get("requests", request), as_json)
         return
     chosen = None if member is None else member_id(client, member)
+    if as_csv:
+        out = sys.stdout.buffer
+        client.copy_csv("requests", out=out, member=chosen, **filters)
+        return
     found = list(client.rows("requests", limit=limit, member=chosen, **filters))
     if as_json:
         print_json(as_list(found))

@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "upstream": "Upstreams: add, list, show, edit, test, remove.",
         "usage": "Show what was used, summed up.",
         "log": "Show the request log, newest first.",
+        "audit": "Show what staff did, and check that the trail of it is whole.",
         "correct": "Post corrections in bulk.",
         "clock": "Go on after the clock has jumped.",
         "verify": "Recompute every counter and sum from the rows.",

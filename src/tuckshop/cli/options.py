@@ -23,6 +23,10 @@ KEY_STATES: Final = ("active", "paused", "revoked", "expired", "archived", "all"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API gives it.")
 
+as_csv = click.option(
+    "--csv", "as_csv", is_flag=True, help="Print all rows as CSV, for a file or a spreadsheet."
+)
+
 
 def state_option(states: tuple[str, ...] = STATES) -> Decorator:
     """Which rows of a list."""

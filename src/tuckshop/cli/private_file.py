@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tuckshop.cli.client import RefusedError
-
-# What a spreadsheet would run, or take for the start of a field that it runs.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+from tuckshop.domain.csv_cell import guarded
 
 
 def create_private(path: Path) -> IO[str]:
@@ -35,7 +33,7 @@ def create_private(path: Path) -> IO[str]:
 
 def write_rows(out: IO[str], path: Path, rows: Iterable[Sequence[Any]]) -> None:
     """Write *rows* as CSV and wait for the disk; what cannot be written is printed, so that no key is lost."""
-    kept = [[_guarded(cell) for cell in row] for row in rows]
+    kept = [[guarded("" if cell is None else str(cell)) for cell in row] for row in rows]
     try:
         with out:
             csv.writer(out, lineterminator="\n").writerows(kept)
@@ -46,9 +44,3 @@ def write_rows(out: IO[str], path: Path, rows: Iterable[Sequence[Any]]) -> None:
         raise RefusedError(
             f"{path} cannot be written ({error.strerror}): what belongs in it stands above."
         ) from error
-
-
-def _guarded(cell: Any) -> str:
-    """A cell that no spreadsheet takes for a formula; `member import` reads it as it was."""
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

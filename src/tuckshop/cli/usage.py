@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 import click
@@ -27,8 +28,11 @@ _COUNTS: Final = ("requests", "input_tokens", "cached_tokens", "output_tokens")
 @click.option("--since", metavar="TIME", help="From then on: a day, or 2026-11-01T00:00:00Z.")
 @click.option("--until", metavar="TIME", help="Before then.")
 @click.option("--time-zone", metavar="ZONE", help="By which days begin; without it, the server's.")
+@options.as_csv
 @options.as_json
-def usage(by: tuple[str, ...], member: str | None, as_json: bool, **filters: str | None) -> None:
+def usage(
+    by: tuple[str, ...], member: str | None, as_csv: bool, as_json: bool, **filters: str | None
+) -> None:
     """
     Show what was used, summed up.
 
@@ -37,12 +41,15 @@ def usage(by: tuple[str, ...], member: str | None, as_json: bool, **filters: str
       tuckshop usage --by model --by day --group swa --since 2026-11-01
     """
     client = Client.connect()
-    answer = client.get(
-        "usage",
-        by=",".join(by) or None,
-        member=None if member is None else member_id(client, member),
+    asked = {
+        "by": ",".join(by) or None,
+        "member": None if member is None else member_id(client, member),
         **filters,
-    )
+    }
+    if as_csv:
+        client.copy_csv("usage", out=sys.stdout.buffer, **asked)
+        return
+    answer = client.get("usage", **asked)
     if as_json:
         print_json(answer)
         return

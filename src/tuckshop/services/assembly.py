@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tuckshop.domain.clock import Clock
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.prices import PriceList
+from tuckshop.services.audit_trail import AuditTrail
 from tuckshop.services.changes import Changes
 from tuckshop.services.clock import ServerClock
 from tuckshop.services.corrections import Corrections
@@ -43,6 +44,7 @@ class Services:
     mine: Mine
     prices: Prices
     corrections: Corrections
+    audit_trail: AuditTrail
     server_clock: ServerClock
     clock: Clock
 
@@ -96,6 +98,7 @@ def assemble(
         ),
         prices=Prices(prices, upstream),
         corrections=Corrections(changes, directory, ledger, database),
+        audit_trail=AuditTrail(directory, database),
         server_clock=ServerClock(writer),
         clock=clock,
     )

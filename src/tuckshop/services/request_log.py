@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, func, or_, select
@@ -14,7 +14,7 @@ from tuckshop.ledger.ledger import Ledger
 from tuckshop.services import fields
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError, rfc3339
-from tuckshop.services.paging import PAGE_DEFAULT, PageSize, cursor_after, position_of
+from tuckshop.services.paging import PAGE_DEFAULT, PAGE_MAX, PageSize, cursor_after, position_of
 from tuckshop.services.shapes import RequestPage, RequestShape, Sent
 from tuckshop.storage.database import Database
 from tuckshop.storage.schema import entries, requests
@@ -36,7 +36,7 @@ class RequestFilter(Sent, frozen=True, kw_only=True):
     since: str | None = None
     until: str | None = None  # not included
     cursor: str | None = None
-    limit: PageSize = PAGE_DEFAULT
+    limit: PageSize | None = None  # JSON: 100 unless said; a file: all
 
 
 class RequestLog:
@@ -55,24 +55,21 @@ class RequestLog:
             NotFoundError: No such group, member or key.
             InvalidFieldError: A time or the cursor.
         """
-        query = (
-            select(requests)
-            .where(requests.c.workspace_id == self._directory.workspace.id, *self._terms(chosen))
-            .order_by(requests.c.position.desc())
-            .limit(chosen.limit + 1)
-        )
-
-        def read() -> tuple[list[RequestShape], str | None]:
-            with self._database.reader() as connection:
-                rows = _rows(connection, query)
-                more = len(rows) > chosen.limit
-                rows = rows[: chosen.limit]
-                shapes = _shapes(connection, rows)
-            return shapes, cursor_after(str(rows[-1]["position"])) if more else None
-
+        limit = chosen.limit or PAGE_DEFAULT
         await self._ledger.flush()
-        data, next_cursor = await asyncio.to_thread(read)
-        return RequestPage(data=data, next_cursor=next_cursor)
+        data, last = await self._read(chosen, position_of(chosen.cursor), limit)
+        return RequestPage(data=data, next_cursor=None if last is None else cursor_after(str(last)))
+
+    async def all(self, chosen: RequestFilter) -> AsyncIterator[list[RequestShape]]:
+        """The same, to the last, some at a time."""
+        before, left = position_of(chosen.cursor), chosen.limit
+        await self._ledger.flush()
+        while left is None or left > 0:
+            rows, before = await self._read(chosen, before, min(PAGE_MAX, left or PAGE_MAX))
+            yield rows
+            if before is None:
+                return
+            left = None if left is None else left - len(rows)
 
     async def get(self, request_id: str) -> RequestShape:
         """
@@ -94,6 +91,30 @@ class RequestLog:
         if not found:
             raise NotFoundError(f"There is no request {request_id!r}.")
         return found[0]
+
+    async def _read(
+        self, chosen: RequestFilter, before: int | None, limit: int
+    ) -> tuple[list[RequestShape], int | None]:
+        """At most *limit* rows older than the position *before*, and the last one's position if there are more."""
+        terms = self._terms(chosen)
+        if before is not None:
+            terms.append(requests.c.position < before)
+        query = (
+            select(requests)
+            .where(requests.c.workspace_id == self._directory.workspace.id, *terms)
+            .order_by(requests.c.position.desc())
+            .limit(limit + 1)
+        )
+
+        def read() -> tuple[list[RequestShape], int | None]:
+            with self._database.reader() as connection:
+                rows = _rows(connection, query)
+                shown = rows[:limit]
+                return _shapes(connection, shown), (
+                    shown[-1]["position"] if len(rows) > limit else None
+                )
+
+        return await asyncio.to_thread(read)
 
     def _terms(self, chosen: RequestFilter) -> list[Any]:
         columns = requests.c
@@ -120,8 +141,6 @@ class RequestLog:
             terms.append(columns.admitted_at >= since_us)
         if (until_us := time_of("until", chosen.until)) is not None:
             terms.append(columns.admitted_at < until_us)
-        if (position := position_of(chosen.cursor)) is not None:
-            terms.append(columns.position < position)
         return terms
 
 

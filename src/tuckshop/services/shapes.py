@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -341,6 +341,32 @@ class RequestPage(Shown, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class AuditRow(Shown, frozen=True, kw_only=True):
+    """What somebody did: `before` and `after` hold ids and policy, no names and no secrets."""
+
+    number: int  # 1, 2, 3 … without gaps
+    at: str
+    actor: str
+    action: str
+    object: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class AuditPage(Shown, frozen=True, kw_only=True):
+    """The audit trail, newest first."""
+
+    data: list[AuditRow]
+    next_cursor: str | None
+
+
+class AuditCheck(Shown, frozen=True, kw_only=True):
+    """How many rows there are, and the number of the first that does not follow from the one before it."""
+
+    rows: int
+    first_broken: int | None
+
+
 class UsageRow(Shown, frozen=True, kw_only=True):
     """Sums over one combination of the dimensions asked for; the other dimensions are left out."""
 
@@ -358,6 +384,9 @@ class UsageRow(Shown, frozen=True, kw_only=True):
     output_tokens: int
     cached_tokens: int
     cost_usd: Usd
+
+
+USAGE_SUMS: Final = ("requests", "input_tokens", "output_tokens", "cached_tokens", "cost_usd")
 
 
 class UsagePage(Shown, frozen=True, kw_only=True):

@@ -90,7 +90,7 @@ class Usage:
             fields.zone_name(zone_name)
         except InvalidValueError as error:
             raise InvalidFieldError("time_zone", str(error)) from None
-        by = _dimensions(asked.by)
+        by = dimensions_of(asked.by)
         terms: list[Any] = []
         if asked.group is not None:
             terms.append(buckets.c.group_id == self._directory.group(asked.group).id)
@@ -135,7 +135,13 @@ class Usage:
         return await asyncio.to_thread(read)
 
 
-def _dimensions(by: str) -> list[str]:
+def dimensions_of(by: str) -> list[str]:
+    """
+    The dimensions that a query lists.
+
+    Raises:
+        InvalidFieldError: One that there is not, or two stretches of the calendar.
+    """
     dimensions = [name.strip() for name in by.split(",") if name.strip()]
     for name in dimensions:
         if name not in _COLUMNS and name not in _STRETCHES:

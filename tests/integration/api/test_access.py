@@ -130,7 +130,7 @@ async def test_me_is_closed_to_what_is_not_active(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/v1", "/api/v1/", "/api/v1/groups/", "/api/v1/audit", "/metric"]
+    "path", ["/", "/api", "/api/v1", "/api/v1/", "/api/v1/groups/", "/api/v1/flags", "/metric"]
 )
 async def test_a_path_without_a_row_tells_what_is_served(counter: Counter, path: str) -> None:
     answer = await counter.admin.send("GET", path)

@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
+from tuckshop.domain.csv_cell import unguarded
 from tuckshop.domain.external_id import folded
 from tuckshop.services.roster import RosterLine
 from tuckshop.services.roster_csv.columns import Columns, columns_of
@@ -20,9 +21,6 @@ from tuckshop.services.shapes import NewMember, RowError
 
 _DELIMITERS: Final = ",;\t|"
 _CELL_MAX: Final = 100_000  # characters; a quote that is never closed swallows the rest of the file
-# Excel is told by `="0042"` that digits are text, and by `'=1` that a formula is.
-_TEXT_AS_FORMULA: Final = re.compile(r'="([^"]*)"')
-_GUARDED: Final = re.compile(r"'[=+\-@\t\r]")
 _LIMITS_APART: Final = re.compile(r"[;\n|]")
 _POINTS_ROW: Final = "points possible"  # Canvas puts it under the header of a gradebook
 
@@ -101,16 +99,7 @@ def _records(text: str, delimiter: str, skipped: int) -> Iterator[tuple[int, lis
                 "that is never closed?"
             )
         if any(cell.strip() for cell in cells):
-            yield line, [_plain(cell) for cell in cells]
-
-
-def _plain(cell: str) -> str:
-    """A cell without what keeps spreadsheets from taking it for a number or a formula."""
-    cell = cell.strip()
-    said = _TEXT_AS_FORMULA.fullmatch(cell)
-    if said is not None:
-        return said[1].strip()
-    return cell[1:] if _GUARDED.match(cell) else cell
+            yield line, [unguarded(cell.strip()) for cell in cells]
 
 
 def _lines(columns: Columns, rows: Sequence[tuple[int, list[str]]]) -> Iterator[RosterLine]:

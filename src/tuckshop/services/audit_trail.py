@@ -1,0 +1,124 @@
+"""The audit trail, as staff read it: who did what and when, and whether the chain of rows is whole (K16)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import func, select
+
+from tuckshop.services.directory import Directory
+from tuckshop.services.fields import rfc3339
+from tuckshop.services.paging import PAGE_DEFAULT, PAGE_MAX, PageSize, cursor_after, position_of
+from tuckshop.services.request_log import time_of
+from tuckshop.services.shapes import AuditCheck, AuditPage, AuditRow, Sent
+from tuckshop.storage.audit import first_broken_audit_row
+from tuckshop.storage.database import Database
+from tuckshop.storage.schema import audit
+
+_LAST: Final = 2**62
+
+
+class AuditFilter(Sent, frozen=True, kw_only=True):
+    """Which rows are asked for. Times are RFC 3339, or a day in UTC."""
+
+    actor: str | None = None  # `operator`, `cli` …
+    action: str | None = None  # `key.revoke`, or all of a kind: `key`
+    object: str | None = None  # the id of what was changed
+    since: str | None = None
+    until: str | None = None  # not included
+    cursor: str | None = None
+    limit: PageSize | None = None  # JSON: 100 unless said; a file: all
+
+
+class AuditTrail:
+    """Reads what was done."""
+
+    def __init__(self, directory: Directory, database: Database) -> None:
+        self._directory = directory
+        self._database = database
+
+    async def page(self, chosen: AuditFilter) -> AuditPage:
+        """
+        The rows that match, newest first.
+
+        Raises:
+            InvalidFieldError: A time or the cursor.
+        """
+        limit = chosen.limit or PAGE_DEFAULT
+        rows = await self._read(chosen, position_of(chosen.cursor) or _LAST, limit + 1)
+        more = len(rows) > limit
+        rows = rows[:limit]
+        return AuditPage(
+            data=rows, next_cursor=cursor_after(str(rows[-1].number)) if more else None
+        )
+
+    async def all(self, chosen: AuditFilter) -> AsyncIterator[list[AuditRow]]:
+        """The same, to the last, some at a time."""
+        before, left = position_of(chosen.cursor) or _LAST, chosen.limit
+        while left is None or left > 0:
+            rows = await self._read(chosen, before, min(PAGE_MAX, left or PAGE_MAX))
+            if not rows:
+                return
+            yield rows
+            before = rows[-1].number
+            left = None if left is None else left - len(rows)
+
+    async def check(self) -> AuditCheck:
+        """Whether each row follows from the one before it."""
+        workspace_id = self._directory.workspace.id
+
+        def read() -> AuditCheck:
+            with self._database.reader() as connection:
+                count = connection.execute(
+                    select(func.count()).where(audit.c.workspace_id == workspace_id)
+                ).scalar_one()
+                return AuditCheck(
+                    rows=count, first_broken=first_broken_audit_row(connection, workspace_id)
+                )
+
+        return await asyncio.to_thread(read)
+
+    async def _read(self, chosen: AuditFilter, before: int, limit: int) -> list[AuditRow]:
+        columns = audit.c
+        query = select(audit).where(
+            columns.workspace_id == self._directory.workspace.id, columns.number < before
+        )
+        if chosen.actor is not None:
+            query = query.where(columns.actor == chosen.actor)
+        if chosen.action is not None:
+            kind = f"{chosen.action}."
+            is_kind = func.substr(columns.action, 1, len(kind)) == kind
+            query = query.where((columns.action == chosen.action) | is_kind)
+        if chosen.object is not None:
+            query = query.where(columns.object_id == chosen.object)
+        if (since_us := time_of("since", chosen.since)) is not None:
+            query = query.where(columns.at >= since_us)
+        if (until_us := time_of("until", chosen.until)) is not None:
+            query = query.where(columns.at < until_us)
+        query = query.order_by(columns.number.desc()).limit(limit)
+
+        def read() -> list[AuditRow]:
+            with self._database.reader() as connection:
+                return [_shape(dict(row)) for row in connection.execute(query).mappings()]
+
+        return await asyncio.to_thread(read)
+
+
+def _shape(row: Mapping[str, Any]) -> AuditRow:
+    return AuditRow(
+        number=row["number"],
+        at=rfc3339(row["at"]),
+        actor=row["actor"],
+        action=row["action"],
+        object=row["object_id"],
+        before=_content(row["before"]),
+        after=_content(row["after"]),
+    )
+
+
+def _content(text: str | None) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = None if text is None else msgspec.json.decode(text)
+    return found

@@ -1,0 +1,34 @@
+"""What a spreadsheet would run, it is given as text, and text comes back as it was."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuckshop.domain.csv_cell import guarded, unguarded
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+49 30 1", "-cmd|' /C calc'!A0", "@SUM(1)", "\t=1", "--1"]
+)
+def test_a_formula_is_guarded(text: str) -> None:
+    assert guarded(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["", "Ada", "4711", "-0.25", "-3", "sk-tuck-x", "a=b", "'quoted'"])
+def test_what_is_none_stays_as_it_is(text: str) -> None:
+    assert guarded(text) == text == unguarded(text)
+
+
+def test_digits_that_were_kept_as_text_come_back() -> None:
+    assert unguarded('="0042"') == "0042"
+
+
+@given(st.text())
+def test_no_cell_that_goes_out_can_be_run_and_it_comes_back(text: str) -> None:
+    cell = guarded(text)
+
+    assert not cell.startswith(("=", "+", "@", "\t", "\r"))
+    if cell != text:
+        assert unguarded(cell) == text
