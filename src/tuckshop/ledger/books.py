@@ -8,6 +8,7 @@ memory never says anything that the database does not, and no change has to be u
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -21,7 +22,6 @@ from tuckshop.ledger.sums import Summer, Unsummed, Want, member_of_key, sum_dire
 from tuckshop.ledger.tallies import (
     FOREVER,
     Counter,
-    CounterKey,
     Covered,
     ScopeKey,
     ScopeTallies,
@@ -93,7 +93,8 @@ class Books:
         self._inserts: list[tuple[object, ...]] = []
         self._closes: list[tuple[object, ...]] = []
         self._dirty: list[Counter] = []
-        self._deletes: list[CounterKey] = []
+        self._deletes: list[tuple[int]] = []
+        self._last_counter: int | None = None  # the number of the table's last row; None: not read yet
         self._buckets: dict[BucketKey, list[int]] = {}
 
     @property
@@ -119,6 +120,7 @@ class Books:
         self.drop_counters()
         self.open = {}
         self._is_open_known = False
+        self._last_counter = None
         self._inserts.clear()
         self._closes.clear()
         self._buckets.clear()
@@ -213,6 +215,8 @@ class Books:
             elif tally.rolling is not None or tally.counter_at(now_us) is not None:
                 continue  # somebody else was faster
             if tally.rolling is None:
+                if (former := tally.counters.get(want.start_us)) is not None:
+                    self._delete(former)  # another time zone ended it earlier
                 counter = tally.put(
                     want.start_us,
                     want.end_us,
@@ -227,7 +231,8 @@ class Books:
                 counter = tally.put(start_us, end_us, used.get(start_us, 0), held.get(start_us, 0))
                 # All or none of a rolling tally's counters are in the database: one that is there vouches for all.
                 self._mark(counter)
-            tally.drop_dead(now_us)
+            for dead in tally.drop_dead(now_us):
+                self._delete(dead)
 
     def add(self, counter: Counter, used: int, held: int) -> None:
         """Move a counter."""
@@ -371,19 +376,36 @@ class Books:
             cursor.executemany(store.DELETE_COUNTER, self._deletes)
             self._deletes.clear()
         if self._dirty:
-            rows = []
-            for counter in self._dirty:
-                if counter.is_dirty:
-                    counter.is_dirty = False
-                    end_us = None if counter.end_us == FOREVER else counter.end_us
-                    rows.append((*counter.key, end_us, counter.used, counter.held))
-            cursor.executemany(store.PUT_COUNTER, rows)
-            self._dirty.clear()
+            self._write_counters(cursor)
         if self._buckets:
             cursor.executemany(
                 store.ADD_TO_BUCKET, [(*key, *sums) for key, sums in self._buckets.items()]
             )
             self._buckets.clear()
+
+    def _write_counters(self, cursor: sqlite3.Cursor) -> None:
+        new: list[tuple[object, ...]] = []
+        changed: list[tuple[int, int, int]] = []
+        for counter in self._dirty:
+            if not counter.is_dirty:
+                continue  # deleted since
+            counter.is_dirty = False
+            if counter.row_number:
+                changed.append((counter.used, counter.held, counter.row_number))
+                continue
+            if self._last_counter is None:
+                self._last_counter = int(cursor.execute(store.LAST_COUNTER).fetchone()[0])
+            self._last_counter += 1
+            counter.row_number = self._last_counter
+            end_us = None if counter.end_us == FOREVER else counter.end_us
+            new.append((counter.row_number, *counter.key, end_us, counter.used, counter.held))
+        self._dirty.clear()
+        if new:
+            cursor.executemany(store.INSERT_COUNTER, new)
+        if changed:
+            cursor.executemany(store.UPDATE_COUNTER, changed)
+            # As above: a row that somebody else took away would be money that nobody counts.
+            assert cursor.rowcount == len(changed), "a counter's row is gone"
 
     def _mark(self, counter: Counter) -> None:
         if not counter.is_dirty:
@@ -392,30 +414,26 @@ class Books:
 
     def _delete(self, counter: Counter) -> None:
         counter.is_dirty = False
-        self._deletes.append(counter.key)
+        counter.is_gone = True
+        if counter.row_number:
+            self._deletes.append((counter.row_number,))
 
     def _read_scope(self, key: ScopeKey) -> ScopeTallies:
         scope = ScopeTallies(key)
         now_us = self.transaction.now_us
-        for (
-            metric,
-            selector,
-            window,
-            start_us,
-            end_us,
-            used,
-            held,
-        ) in self.transaction.cursor.execute(store.SCOPE_COUNTERS, key).fetchall():
+        found = self.transaction.cursor.execute(store.SCOPE_COUNTERS, key).fetchall()
+        for number, metric, selector, window, start_us, end_us, used, held in found:
             kind = kind_of(metric, selector, window)
             tally = scope.tallies.get(kind)
             if tally is None:
                 tally = Tally(key, kind)
                 scope.add(tally)
-            tally.put(start_us, FOREVER if end_us is None else end_us, used, held)
+            counter = tally.put(start_us, FOREVER if end_us is None else end_us, used, held)
+            counter.row_number = number
         for tally in list(scope.tallies.values()):
             if tally.rolling is not None:
-                for counter in tally.drop_dead(now_us):
-                    self._delete(counter)
+                for dead in tally.drop_dead(now_us):
+                    self._delete(dead)
                 if not tally.counters:
                     scope.remove(tally)  # nothing vouches for what was not counted meanwhile
         return scope

@@ -29,10 +29,14 @@ Covered: TypeAlias = tuple[str, tuple[str, ...], str]  # model, aliases, endpoin
 class Counter:
     """One row. `end_us` is when it ends to count, which for a sub-window is later than it ends to fill."""
 
-    __slots__ = ("end_us", "held", "is_dirty", "start_us", "tally", "used")
+    __slots__ = (
+        "end_us", "held", "is_dirty", "is_gone", "row_number", "start_us", "tally", "used",
+    )  # fmt: skip
 
     def __init__(self, tally: Tally, start_us: int, end_us: int, used: int = 0, held: int = 0):
         self.tally = tally
+        self.row_number = 0  # where it stands in the table; 0: it is not in there yet
+        self.is_gone = False  # it counts nothing any more
         self.start_us = start_us
         self.end_us = end_us
         self.used = used
