@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import msgspec
 from tests.support.fake_clock import FakeClock
 from tests.support.ledger_kit import Desk, Person, hold, in_force, settlement
 
@@ -42,8 +43,10 @@ def holds_of(count: int, members: int) -> list[Hold]:
     """Calls of *members*, in turn, each against eight limits."""
     people = [Person(f"key_{number}", f"mem_{number}") for number in range(members)]
     limits = {p: tuple(in_force(text, kind, p) for kind, text in LIMITS) for p in people}
+    calls = {p: hold(*limits[p], person=p) for p in people}
+    # As a policy does it: call after call gets the very same tuple of limits.
     return [
-        hold(*limits[people[n % members]], person=people[n % members], request_id=f"req_{n:08}")
+        msgspec.structs.replace(calls[people[n % members]], request_id=f"req_{n:08}")
         for n in range(count)
     ]
 

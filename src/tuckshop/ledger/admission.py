@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -13,15 +13,20 @@ from tuckshop.ledger.arithmetic import (
     Refuse,
     Standing,
     Wait,
+    amounts_at,
     decide,
+    fits_whole,
     is_too_rough,
+    most_of,
     takes_from,
+    vector_of,
 )
 from tuckshop.ledger.books import Books, OpenRow, scope_chain
 from tuckshop.ledger.contributions import open_vectors
-from tuckshop.ledger.refusals import HELD_RETRY_S, reading_of, refusal_of, state_of
+from tuckshop.ledger.lineup import Lineup
+from tuckshop.ledger.refusals import HELD_RETRY_S, readings_of, refusal_of, state_of
 from tuckshop.ledger.sums import Unsummed
-from tuckshop.ledger.tallies import Covered, ScopeKey, Tally, TallyKey
+from tuckshop.ledger.tallies import Tally, TallyKey
 from tuckshop.ledger.waiting import WaitingRoom
 
 _CLAMPED: Final[frozenset[Flag]] = frozenset({"clamped"})
@@ -52,14 +57,20 @@ class Admission:
 
     def attempt(self, hold: Hold, *, ticket: int, waited_s: float) -> Attempt:
         """What becomes of *hold* now. If it is granted, it is entered in the books."""
-        books = self._books
-        now_us = books.transaction.now_us
-        limits = hold.limits
-        tallies = books.tallies_of(limits, hold.workspace_id, hold.member_id, come_again=True)
-        if isinstance(tallies, Unsummed):
-            return tallies
+        lineup = self._books.lineup_of(hold)
+        if isinstance(lineup, Unsummed):
+            return lineup
+        if not self._room.waiters:
+            most = most_of(hold)
+            held = amounts_at(hold, most)
+            if fits_whole(hold, vector_of(held), _rooms(lineup)):
+                return self._enter(hold, Grant(most, None, held), lineup, waited_s)
+        return self._look_closer(hold, lineup, ticket, waited_s)
+
+    def _look_closer(self, hold: Hold, lineup: Lineup, ticket: int, waited_s: float) -> Attempt:
+        tallies = lineup.tallies
         standings: list[Standing] = []
-        for limit, tally in zip(limits, tallies, strict=True):
+        for limit, tally in zip(hold.limits, tallies, strict=True):
             source = tally if tally.rolling is not None else tally.current
             assert source is not None
             standings.append(Standing(limit, tally.slot, source.used, source.held))
@@ -67,19 +78,19 @@ class Admission:
         if hold.at_best is not None and is_too_rough(hold, decision, standings):
             return RoughBoundError()
         if isinstance(decision, Refuse):
-            return refusal_of(decision, standings, tallies, now_us)
+            return refusal_of(decision, standings, tallies, self._books.transaction.now_us)
         keys = self._keys_to_wait_for(hold, decision, standings, tallies, ticket)
         if keys:
             return _blocked(hold, keys, tallies)
         assert isinstance(decision, Grant)
-        return self._enter(hold, decision, tallies, waited_s)
+        return self._enter(hold, decision, lineup, waited_s)
 
     def _keys_to_wait_for(
         self,
         hold: Hold,
         decision: Grant | Wait,
         standings: list[Standing],
-        tallies: list[Tally],
+        tallies: Sequence[Tally],
         ticket: int,
     ) -> list[TallyKey]:
         keys: list[TallyKey] = []
@@ -114,30 +125,19 @@ class Admission:
             for row in self._books.open.values()
         )
 
-    def _enter(self, hold: Hold, grant: Grant, tallies: list[Tally], waited_s: float) -> Granted:
+    def _enter(self, hold: Hold, grant: Grant, lineup: Lineup, waited_s: float) -> Granted:
         books = self._books
         transaction = books.transaction
         now_us = transaction.now_us
         held = grant.held
         position = transaction.next_position(hold.workspace_id)
-        covered = (hold.model, hold.model_aliases, hold.endpoint_group)
-        used_vector, held_vector = open_vectors(
-            held.cost_nano, held.input_tokens, held.output_tokens, held.images
+        covered = lineup.meeting[-1]
+        counters = books.take(
+            lineup,
+            *open_vectors(held.cost_nano, held.input_tokens, held.output_tokens, held.images),
         )
-        in_force = dict.fromkeys(tallies)
-        for tally in in_force:
-            slot = tally.slot
-            used, taken = used_vector[slot], held_vector[slot]
-            if used or taken:
-                counter = tally.current if tally.rolling is None else tally.counter_now(now_us)
-                assert counter is not None
-                books.add(counter, used, taken)
-        counted = 0
-        chain = scope_chain(hold.workspace_id, hold.key_id, hold.member_id, hold.group_id)
-        for key in chain:
-            counted += len(books.scope(key).covering(covered))
-        if counted != len(in_force):
-            self._forget_others(chain, covered, in_force)
+        if lineup.has_others:
+            self._forget_others(lineup)
         flags = _NO_FLAGS if grant.lowered_by is None else _CLAMPED
         queue_ms = int(waited_s * 1000)
         books.insert(
@@ -157,6 +157,8 @@ class Admission:
                 held.output_tokens,
                 held.images,
                 flags,
+                counters or (),
+                0 if counters is None else books.generation,
             ),
             (
                 hold.workspace_id,
@@ -191,22 +193,31 @@ class Admission:
             lowered_by=None if grant.lowered_by is None else grant.lowered_by.limit,
             held=held,
             limits=hold.limits,
-            readings=tuple([reading_of(tally, now_us) for tally in tallies]),
+            readings=readings_of(lineup.tallies, now_us),
             queue_ms=queue_ms,
         )
 
-    def _forget_others(
-        self, chain: Iterable[ScopeKey], covered: Covered, in_force: Container[Tally]
-    ) -> None:
+    def _forget_others(self, lineup: Lineup) -> None:
         """This call counts in kinds that no limit of its policy uses (any more): they are not kept up."""
-        for key in chain:
+        workspace_id, group_id, member_id, key_id, covered = lineup.meeting
+        for key in scope_chain(workspace_id, key_id, member_id, group_id):
             scope = self._books.scope(key)
             for tally in scope.covering(covered):
-                if tally not in in_force:
+                if tally not in lineup.once:
                     self._books.forget(scope, tally)
 
 
-def _blocked(hold: Hold, keys: list[TallyKey], tallies: list[Tally]) -> Blocked:
+def _rooms(lineup: Lineup) -> list[tuple[int, int]]:
+    """Of each limit the slot of its metric, and what is neither used nor held."""
+    rooms = []
+    for tally, slot, amount in lineup.places:
+        source = tally if tally.rolling is not None else tally.current
+        assert source is not None
+        rooms.append((slot, amount - source.used - source.held))
+    return rooms
+
+
+def _blocked(hold: Hold, keys: list[TallyKey], tallies: Sequence[Tally]) -> Blocked:
     wanted = set(keys)
     waited_for = [
         (limit, tally)

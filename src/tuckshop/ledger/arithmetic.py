@@ -12,7 +12,7 @@ A limit from which a call takes nothing never stands in its way, whatever its st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
@@ -91,13 +91,13 @@ Decision: TypeAlias = Grant | Refuse | Wait
 def decide(hold: Hold, standings: Sequence[Standing]) -> Decision:
     """What becomes of *hold* when the limits it meets stand as *standings*."""
     cap_wish = hold.cap
-    greatest, least, choices = cap_wish.greatest, cap_wish.least, cap_wish.choices
+    least, choices = cap_wish.least, cap_wish.choices
     terms = hold.terms
     tokens_in = hold.input_tokens
     fixed = tokens_in * terms.input_nano_per_million + terms.fees_nano * PER_MILLION
     per_cap = choices * terms.output_nano_per_million
     wanted = cap_wish.wanted
-    target = greatest if wanted is None or wanted > greatest else wanted
+    target = most_of(hold)
     quarter_min = max(QUARTER_MIN_TOKENS, least)
 
     cap = target
@@ -152,6 +152,28 @@ def decide(hold: Hold, standings: Sequence[Standing]) -> Decision:
     if missing is not None:
         return Wait(tuple(missing))
     return Grant(cap, lowered_by, amounts_at(hold, cap))
+
+
+def most_of(hold: Hold) -> int:
+    """The cap that *hold* gets where every limit has room for it."""
+    wanted, greatest = hold.cap.wanted, hold.cap.greatest
+    return greatest if wanted is None or wanted > greatest else wanted
+
+
+def fits_whole(hold: Hold, needed: Vector, rooms: Iterable[tuple[int, int]]) -> bool:
+    """
+    Whether `decide` surely grants *hold* all of `most_of`, so that it need not be asked: most calls are small.
+
+    Args:
+        needed: What it takes then.
+        rooms: Of each limit the slot of its metric, and what is neither used nor held.
+    """
+    # A call without a wish is granted a quarter of any room without further questions.
+    parts = 4 if hold.cap.wanted is None else 1
+    for slot, room in rooms:  # noqa: SIM110 - a generator would take as long again
+        if room // parts < needed[slot] and needed[slot]:
+            return False
+    return True
 
 
 def is_too_rough(hold: Hold, decision: Decision, standings: Sequence[Standing]) -> bool:

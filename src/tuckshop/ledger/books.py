@@ -13,11 +13,19 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from tuckshop.domain.limits import LimitKind, Rolling
-from tuckshop.domain.reservation import Amounts, Flag, LimitInForce, Outcome, ReservationState
+from tuckshop.domain.reservation import (
+    Amounts,
+    Flag,
+    Hold,
+    LimitInForce,
+    Outcome,
+    ReservationState,
+)
 from tuckshop.domain.windows import SpanMemo, free_at_us, subwindow_start
 from tuckshop.ledger import store
 from tuckshop.ledger.arithmetic import NOTHING, Vector
-from tuckshop.ledger.contributions import open_vectors, settled_vector
+from tuckshop.ledger.contributions import settling_vectors, voiding_vectors
+from tuckshop.ledger.lineup import Lineup, meeting_of
 from tuckshop.ledger.sums import Summer, Unsummed, Want, member_of_key, sum_directly
 from tuckshop.ledger.tallies import (
     FOREVER,
@@ -36,7 +44,7 @@ from tuckshop.storage.transaction import Transaction
 _log: Final = logging.getLogger(__name__)
 
 SCOPES_MAX: Final = 10_000  # in memory; beyond it all are dropped and read again as they are needed
-KNOWN_MAX: Final = 20_000  # limits of policies in memory
+LINEUPS_MAX: Final = 2_500  # likewise
 BUCKET_US: Final = 15 * 60 * 1_000_000
 BucketKey = tuple[str, int, str, str, str, str, str]
 
@@ -59,6 +67,9 @@ class OpenRow(NamedTuple):
     held_output_tokens: int
     images: int
     flags: frozenset[Flag]
+    # What it counts in, as long as the books are of this generation; otherwise that has to be looked up.
+    counters: tuple[Counter, ...] = ()
+    generation: int = 0
 
     @property
     def scope_keys(self) -> tuple[ScopeKey, ...]:
@@ -88,13 +99,16 @@ class Books:
         self._transaction: Transaction | None = None
         self._is_open_known = False
         self._scopes: dict[ScopeKey, ScopeTallies] = {}
-        self._known: dict[int, tuple[LimitInForce, Tally]] = {}
+        self._lineups: dict[int, Lineup] = {}  # by the identity of their limits
+        self.generation = 1  # of what tallies there are: another one whenever some come or go
         self._spans = SpanMemo()
         self._inserts: list[tuple[object, ...]] = []
         self._closes: list[tuple[object, ...]] = []
         self._dirty: list[Counter] = []
         self._deletes: list[tuple[int]] = []
-        self._last_counter: int | None = None  # the number of the table's last row; None: not read yet
+        self._last_counter: int | None = (
+            None  # the number of the table's last row; None: not read yet
+        )
         self._buckets: dict[BucketKey, list[int]] = {}
 
     @property
@@ -106,11 +120,10 @@ class Books:
     def begin(self, transaction: Transaction) -> None:
         """Work in *transaction* from now on."""
         self._transaction = transaction
-        if len(self._known) > KNOWN_MAX:
-            self._known.clear()
+        if len(self._lineups) > LINEUPS_MAX:
+            self._lineups.clear()
         if len(self._scopes) > SCOPES_MAX:
-            self._scopes.clear()
-            self._known.clear()
+            self.drop_counters()
         if not self._is_open_known:
             self.open = {row.id: row for row in read_open(transaction)}
             self._is_open_known = True
@@ -127,8 +140,9 @@ class Books:
 
     def drop_counters(self) -> None:
         """Read counters again when they are needed. What is to be written of them is not."""
+        self.generation += 1
         self._scopes.clear()
-        self._known.clear()
+        self._lineups.clear()
         self._dirty.clear()
         self._deletes.clear()
 
@@ -141,54 +155,68 @@ class Books:
             scope = self._scopes[key] = self._read_scope(key)
         return scope
 
+    def lineup_of(self, hold: Hold) -> Lineup | Unsummed:
+        """
+        The limits that *hold* meets, each with its tally; where that is not a rolling one, `current` is its counter
+        for now. Or what has to be summed first, off the writer.
+        """
+        limits = hold.limits
+        lineup = self._lineups.get(id(limits))
+        if (
+            lineup is not None
+            and lineup.generation == self.generation
+            and lineup.limits is limits
+            and lineup.meeting == meeting_of(hold)
+        ):
+            now_us = self.transaction.now_us
+            for tally in lineup.once:
+                if not self._is_ready(tally, now_us):
+                    break
+            else:
+                return lineup
+        tallies = self.tallies_of(limits, hold.workspace_id, hold.member_id)
+        if isinstance(tallies, Unsummed):
+            return tallies
+        meeting = meeting_of(hold)
+        once = tuple(dict.fromkeys(tallies))
+        chain = scope_chain(hold.workspace_id, hold.key_id, hold.member_id, hold.group_id)
+        lineup = self._lineups[id(limits)] = Lineup(
+            limits,
+            meeting,
+            self.generation,
+            tuple(tallies),
+            tuple(
+                (tally, tally.slot, limit.limit.amount)
+                for limit, tally in zip(limits, tallies, strict=True)
+            ),
+            once,
+            sum(len(self.scope(key).covering(meeting[4])) for key in chain) != len(once),
+        )
+        return lineup
+
     def tallies_of(
-        self,
-        limits: Sequence[LimitInForce],
-        workspace_id: str,
-        member_id: str | None,
-        *,
-        come_again: bool,
+        self, limits: Sequence[LimitInForce], workspace_id: str, member_id: str | None
     ) -> list[Tally] | Unsummed:
         """
         The tally of each of *limits*; where it is not a rolling one, `current` is its counter for now.
 
         Args:
             member_id: Whose key a key's limits are for; None: to be looked up.
-            come_again: These very objects are a policy's, so they are worth remembering.
         Returns:
             Or what has to be summed first, off the writer.
         """
         now_us = self.transaction.now_us
-        known = self._known
         found: list[Tally] = []
-        missing: dict[ScopeKey, dict[LimitKind, Want]] | None = None
+        missing: dict[ScopeKey, dict[LimitKind, Want]] = {}
         for limit in limits:
-            # A policy hands out the same limits again and again, so most are known by identity.
-            memo = known.get(id(limit))
-            if memo is not None and memo[0] is limit and not memo[1].is_gone:
-                tally = memo[1]
+            scope_key: ScopeKey = (workspace_id, limit.scope.kind, limit.scope.id)
+            tally = self.scope(scope_key).tallies.get(limit.limit.kind)
+            if tally is not None and self._is_ready(tally, now_us):
+                found.append(tally)
             else:
-                scope = self.scope((workspace_id, limit.scope.kind, limit.scope.id))
-                found_tally = scope.tallies.get(limit.limit.kind)
-                if found_tally is None:
-                    missing = self._miss(missing, workspace_id, limit, now_us)
-                    continue
-                tally = found_tally
-                if come_again:
-                    known[id(limit)] = (limit, tally)
-            if tally.rolling is not None:
-                if now_us >= tally.dead_us:
-                    for counter in tally.drop_dead(now_us):
-                        self._delete(counter)
-            else:
-                current = tally.current
-                if current is None or not current.start_us <= now_us < current.end_us:
-                    current = tally.current = tally.counter_at(now_us)
-                    if current is None:
-                        missing = self._miss(missing, workspace_id, limit, now_us)
-                        continue
-            found.append(tally)
-        if missing is None:
+                wants = missing.setdefault(scope_key, {})
+                wants[limit.limit.kind] = self._want(limit, now_us)
+        if not missing:
             return found
         self.flush()  # so that the sums see this batch's own rows
         for scope_key, wants in missing.items():
@@ -200,10 +228,11 @@ class Books:
             if summer is None:
                 return Unsummed(scope_key, whose, chosen)
             self.install(scope_key, summer, is_stored=False)
-        return self.tallies_of(limits, workspace_id, member_id, come_again=come_again)
+        return self.tallies_of(limits, workspace_id, member_id)
 
     def install(self, scope_key: ScopeKey, summer: Summer, *, is_stored: bool) -> None:
         """Take counters that were summed. *is_stored*: write them even where nobody has counted in them yet."""
+        self.generation += 1
         now_us = self.transaction.now_us
         scope = self.scope(scope_key)
         for index, want in enumerate(summer.wants):
@@ -235,18 +264,46 @@ class Books:
                 self._delete(dead)
 
     def add(self, counter: Counter, used: int, held: int) -> None:
-        """Move a counter."""
-        counter.used += used
-        counter.held += held
-        tally = counter.tally
-        if tally.rolling is not None:
-            tally.used += used
-            tally.held += held
-        if not counter.is_dirty:
-            counter.is_dirty = True
-            self._dirty.append(counter)
-        if self.is_watched and (used < 0 or held < 0):
-            self.freed.add(tally.key)
+        """Move one counter."""
+        slot = counter.tally.slot
+        self.move((counter,), _only(slot, used), _only(slot, held))
+
+    def move(self, counters: Iterable[Counter], used: Vector, held: Vector) -> None:
+        """Move each of *counters* by what its metric has in these."""
+        dirty = self._dirty
+        for counter in counters:
+            tally = counter.tally
+            more_used, more_held = used[tally.slot], held[tally.slot]
+            if not more_used and not more_held:
+                continue
+            counter.used += more_used
+            counter.held += more_held
+            if tally.rolling is not None:
+                tally.used += more_used
+                tally.held += more_held
+            if not counter.is_dirty:
+                counter.is_dirty = True
+                dirty.append(counter)
+            if self.is_watched and (more_used < 0 or more_held < 0):
+                self.freed.add(tally.key)
+
+    def take(self, lineup: Lineup, used: Vector, held: Vector) -> tuple[Counter, ...] | None:
+        """
+        Move the counters for now of everything in *lineup*.
+
+        Returns:
+            Them; None if the call takes nothing from some, so that these may not be there yet.
+        """
+        now_us = self.transaction.now_us
+        counters = []
+        for tally in lineup.once:
+            slot = tally.slot
+            if used[slot] or held[slot]:
+                counter = tally.current if tally.rolling is None else tally.counter_now(now_us)
+                assert counter is not None
+                counters.append(counter)
+        self.move(counters, used, held)
+        return tuple(counters) if len(counters) == len(lineup.once) else None
 
     def add_everywhere(
         self,
@@ -258,15 +315,13 @@ class Books:
     ) -> None:
         """Move every counter that such a call counts in, where it is still there."""
         for key in scope_keys:
-            for tally in self.scope(key).covering(covered):
-                slot = tally.slot
-                if used[slot] or held[slot]:
-                    counter = tally.counter_at(admitted_us)
-                    if counter is not None:
-                        self.add(counter, used[slot], held[slot])
+            tallies = self.scope(key).covering(covered)
+            found = [tally.counter_at(admitted_us) for tally in tallies]
+            self.move([counter for counter in found if counter is not None], used, held)
 
     def forget(self, scope: ScopeTallies, tally: Tally) -> None:
         """No limit uses this kind any more, so it is not kept up: should one come back, it is summed afresh."""
+        self.generation += 1
         for counter in tally.counters.values():
             self._delete(counter)
         scope.remove(tally)
@@ -298,24 +353,20 @@ class Books:
         """
         transaction = self.transaction
         del self.open[row.id]
-        used_before, held_before = open_vectors(
-            row.held_cost, row.held_input_tokens, row.held_output_tokens, row.images
-        )
         if charged is None:
             charged = Amounts(images=row.images)
-            used_after = NOTHING
+            used, held = voiding_vectors(
+                row.held_cost, row.held_input_tokens, row.held_output_tokens, row.images
+            )
         else:
-            used_after = settled_vector(
-                charged.cost_nano, charged.input_tokens, charged.output_tokens, charged.images
+            used, held = settling_vectors(
+                row.held_cost, row.held_input_tokens, row.held_output_tokens, row.images, charged
             )
             self.roll_up(row, 1, charged, cached_tokens)
-        self.add_everywhere(
-            row.scope_keys,
-            row.covered,
-            row.admitted_at,
-            _minus(used_after, used_before),
-            _minus(NOTHING, held_before),
-        )
+        if row.generation == self.generation:
+            self.move([counter for counter in row.counters if not counter.is_gone], used, held)
+        else:
+            self.add_everywhere(row.scope_keys, row.covered, row.admitted_at, used, held)
         position = transaction.next_position(row.workspace_id)
         self._closes.append(
             (
@@ -327,7 +378,7 @@ class Books:
                 charged.output_tokens,
                 cached_tokens,
                 charged.images,
-                " ".join(sorted(flags | row.flags)),
+                " ".join(sorted(flags | row.flags)) if flags or row.flags else "",
                 outcome.http_status,
                 outcome.error,
                 outcome.first_byte_ms,
@@ -438,17 +489,17 @@ class Books:
                     scope.remove(tally)  # nothing vouches for what was not counted meanwhile
         return scope
 
-    def _miss(
-        self,
-        missing: dict[ScopeKey, dict[LimitKind, Want]] | None,
-        workspace_id: str,
-        limit: LimitInForce,
-        now_us: int,
-    ) -> dict[ScopeKey, dict[LimitKind, Want]]:
-        missing = {} if missing is None else missing
-        scope_key: ScopeKey = (workspace_id, limit.scope.kind, limit.scope.id)
-        missing.setdefault(scope_key, {})[limit.limit.kind] = self._want(limit, now_us)
-        return missing
+    def _is_ready(self, tally: Tally, now_us: int) -> bool:
+        """See to it that *tally* stands as it does now; False: its counter for now has to be summed first."""
+        if tally.rolling is not None:
+            if now_us >= tally.dead_us:
+                for counter in tally.drop_dead(now_us):
+                    self._delete(counter)
+            return True
+        current = tally.current
+        if current is None or not current.start_us <= now_us < current.end_us:
+            tally.current = tally.counter_at(now_us)
+        return tally.current is not None
 
     def _want(self, limit: LimitInForce, now_us: int) -> Want:
         kind, window = limit.limit.kind, limit.limit.window
@@ -471,15 +522,18 @@ def read_open(transaction: Transaction) -> list[OpenRow]:
     found: list[OpenRow] = []
     for (workspace_id,) in cursor.execute("SELECT id FROM workspaces").fetchall():
         for values in cursor.execute(store.OPEN_REQUESTS, (workspace_id,)).fetchall():
-            group, model, aliases = values[9:12]
+            group, model, aliases, *held, images, flags = values[9:]
             covered = (model, aliases_of(aliases), group)
+            unknown: tuple[Counter, ...] = ()
             found.append(
-                OpenRow._make((*values[:9], covered, *values[12:16], frozenset(values[16].split())))
+                OpenRow._make(
+                    (*values[:9], covered, *held, images, frozenset(flags.split()), unknown, 0)
+                )
             )
     return found
 
 
-def _minus(a: Vector, b: Vector) -> Vector:
-    return (
-        a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3], a[4] - b[4], a[5] - b[5], a[6] - b[6]
-    )  # fmt: skip
+def _only(slot: int, amount: int) -> Vector:
+    """*amount* of one metric, nothing of the others."""
+    a, b, c, d, e, f, g = (amount if other == slot else 0 for other in range(len(NOTHING)))
+    return a, b, c, d, e, f, g

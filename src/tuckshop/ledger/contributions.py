@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from tuckshop.domain.reservation import Amounts
 from tuckshop.ledger.arithmetic import NOTHING, Vector
 
 # The columns of `Row`, in its order.
@@ -53,6 +54,26 @@ def open_vectors(
 def settled_vector(cost: int, input_tokens: int, output_tokens: int, images: int) -> Vector:
     """What a settled call used. Nothing of it is held any more."""
     return (cost, 1, input_tokens + output_tokens, input_tokens, output_tokens, images, 0)
+
+
+def settling_vectors(
+    held_cost: int, held_input: int, held_output: int, held_images: int, charged: Amounts
+) -> tuple[Vector, Vector]:
+    """What moves (used, held) when a reservation is settled: from `open_vectors` to `settled_vector`."""
+    inputs, outputs = charged.input_tokens, charged.output_tokens
+    images = charged.images - held_images
+    used = (charged.cost_nano, 0, inputs + outputs, inputs, outputs, images, 0)
+    held = (-held_cost, 0, -held_input - held_output, -held_input, -held_output, 0, -1)
+    return used, held
+
+
+def voiding_vectors(
+    held_cost: int, held_input: int, held_output: int, held_images: int
+) -> tuple[Vector, Vector]:
+    """What moves (used, held) when a reservation is given back: from `open_vectors` to nothing."""
+    used = (0, -1, 0, 0, 0, -held_images, 0)
+    held = (-held_cost, 0, -held_input - held_output, -held_input, -held_output, 0, -1)
+    return used, held
 
 
 def correction_vector(cost: int, input_tokens: int, output_tokens: int) -> Vector:

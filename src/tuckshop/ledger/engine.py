@@ -212,7 +212,7 @@ class Engine:
     ) -> list[LimitState] | Unsummed:
         """How *limits* stand; or what has to be summed before that can be told."""
         self.join(transaction)
-        tallies = self.books.tallies_of(limits, workspace_id, None, come_again=False)
+        tallies = self.books.tallies_of(limits, workspace_id, None)
         if isinstance(tallies, Unsummed):
             return tallies
         self.books.flush()

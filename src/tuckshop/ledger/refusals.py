@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tuckshop.domain.clock import US_PER_SECOND
@@ -19,23 +20,28 @@ NEVER_S: Final = 30 * 86_400.0  # what is told where a limit never renews by its
 HELD_RETRY_S: Final = 2.0  # running calls end soon
 
 
-def reading_of(tally: Tally, now_us: int) -> Reading:
-    """How *tally* stands. It is as `Books.tallies_of` gives it, so `current` is its counter for now."""
-    if tally.rolling is not None:
-        return tally.used, tally.held, tally.resets_at_us(now_us)
-    counter = tally.current
-    assert counter is not None
-    end_us = counter.end_us
-    return counter.used, counter.held, None if end_us == FOREVER else end_us
+def readings_of(tallies: Iterable[Tally], now_us: int) -> tuple[Reading, ...]:
+    """How *tallies* stand. They are as `Books.tallies_of` gives them, so `current` is their counter for now."""
+    readings: list[Reading] = []
+    for tally in tallies:
+        if tally.rolling is not None:
+            readings.append((tally.used, tally.held, tally.resets_at_us(now_us)))
+            continue
+        counter = tally.current
+        assert counter is not None
+        end_us = counter.end_us
+        readings.append((counter.used, counter.held, None if end_us == FOREVER else end_us))
+    return tuple(readings)
 
 
 def state_of(limit: LimitInForce, tally: Tally, now_us: int) -> LimitState:
     """How *limit* stands, which counts in *tally*."""
-    return limit.state(*reading_of(tally, now_us))
+    (reading,) = readings_of((tally,), now_us)
+    return limit.state(*reading)
 
 
 def refusal_of(
-    refuse: Refuse, standings: list[Standing], tallies: list[Tally], now_us: int
+    refuse: Refuse, standings: Sequence[Standing], tallies: Sequence[Tally], now_us: int
 ) -> RefusalError:
     """
     The one refusal that is told, of those that say no.

@@ -14,6 +14,8 @@ from tuckshop.ledger.arithmetic import (
     Wait,
     amounts_at,
     decide,
+    fits_whole,
+    most_of,
     vector_of,
 )
 
@@ -157,7 +159,7 @@ def test_what_is_granted_fits_and_one_token_more_would_not(
     fees: int,
     metric: str,
 ) -> None:
-    """M1: never over a limit; section 3: and never lowered by more than it has to be."""
+    """M1: never over a limit; section 3: and never lowered by more than it has to be. The short cut says the same."""
     text = (
         f"${amount // 10**9}.{amount % 10**9:09}/day" if metric == "money" else f"{amount} {metric}"
     )
@@ -177,6 +179,9 @@ def test_what_is_granted_fits_and_one_token_more_would_not(
     def needed(cap: int) -> int:
         return vector_of(amounts_at(call, cap))[limit.slot]
 
+    whole = most_of(call)
+    if fits_whole(call, vector_of(amounts_at(call, whole)), [(limit.slot, room)]):
+        assert decision == Grant(whole, None, amounts_at(call, whole))
     if isinstance(decision, Grant):
         assert needed(decision.cap) <= room or needed(decision.cap) == 0
         assert call.cap.least <= decision.cap <= min(wanted or 16_384, 16_384)
@@ -186,3 +191,13 @@ def test_what_is_granted_fits_and_one_token_more_would_not(
         assert needed(call.cap.least) > room
         is_used = needed(call.cap.least) > amount - used
         assert isinstance(decision, Refuse) == is_used
+
+
+def test_what_nothing_is_taken_from_is_no_reason_to_look_closer() -> None:
+    call = hold(wanted=100)
+
+    needed = vector_of(amounts_at(call, most_of(call)))
+    rooms = [(SLOT_OF["images"], -1), (SLOT_OF["requests"], 1)]
+
+    assert fits_whole(call, needed, rooms)
+    assert not fits_whole(call, needed, [(SLOT_OF["requests"], 0)])
