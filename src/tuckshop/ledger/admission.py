@@ -31,7 +31,6 @@ from tuckshop.ledger.waiting import WaitingRoom
 
 _CLAMPED: Final[frozenset[Flag]] = frozenset({"clamped"})
 _NO_FLAGS: Final[frozenset[Flag]] = frozenset()
-_PLACE_OF: Final = {"key": 0, "member": 1, "group": 2, "workspace": 3}  # in the scope chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Blocked:
     look_again_us: int | None  # when the first sub-window of one of them leaves
 
 
-Attempt: TypeAlias = Granted | RefusalError | RoughBoundError | Blocked | Unsummed
+Attempt: TypeAlias = Granted | RefusalError | RoughBoundError | Blocked | Unsummed | ValueError
 
 
 class Admission:
@@ -60,6 +59,8 @@ class Admission:
         lineup = self._books.lineup_of(hold)
         if isinstance(lineup, Unsummed):
             return lineup
+        if lineup is None:
+            return ValueError("a hold takes from limits outside of its chain of scopes")
         if not self._room.waiters:
             most = most_of(hold)
             held = amounts_at(hold, most)
@@ -231,9 +232,3 @@ def _blocked(hold: Hold, keys: list[TallyKey], tallies: Sequence[Tally]) -> Bloc
         if t.rolling is not None and t.counters
     ]
     return Blocked(tuple(wanted), limit, tally, min(leaving, default=None))
-
-
-def scopes_match(hold: Hold) -> bool:
-    """Whether every limit of *hold* counts at a scope of its own chain: others it would never be taken from."""
-    chain = scope_chain(hold.workspace_id, hold.key_id, hold.member_id, hold.group_id)
-    return all(chain[_PLACE_OF[limit.scope.kind]][2] == limit.scope.id for limit in hold.limits)

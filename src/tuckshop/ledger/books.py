@@ -155,10 +155,13 @@ class Books:
             scope = self._scopes[key] = self._read_scope(key)
         return scope
 
-    def lineup_of(self, hold: Hold) -> Lineup | Unsummed:
+    def lineup_of(self, hold: Hold) -> Lineup | Unsummed | None:
         """
         The limits that *hold* meets, each with its tally; where that is not a rolling one, `current` is its counter
-        for now. Or what has to be summed first, off the writer.
+        for now.
+
+        Or what has to be summed first, off the writer; or None: a limit counts at a scope outside of the call's own
+        chain, from which it would never be taken.
         """
         limits = hold.limits
         lineup = self._lineups.get(id(limits))
@@ -174,12 +177,14 @@ class Books:
                     break
             else:
                 return lineup
+        chain = scope_chain(hold.workspace_id, hold.key_id, hold.member_id, hold.group_id)
+        if not {(limit.scope.kind, limit.scope.id) for limit in limits} <= {s[1:] for s in chain}:
+            return None
         tallies = self.tallies_of(limits, hold.workspace_id, hold.member_id)
         if isinstance(tallies, Unsummed):
             return tallies
         meeting = meeting_of(hold)
         once = tuple(dict.fromkeys(tallies))
-        chain = scope_chain(hold.workspace_id, hold.key_id, hold.member_id, hold.group_id)
         lineup = self._lineups[id(limits)] = Lineup(
             limits,
             meeting,

@@ -32,7 +32,7 @@ from tuckshop.domain.reservation import (
 )
 from tuckshop.domain.watch import Ended, Unwatched, Watch
 from tuckshop.ledger import recovery, store
-from tuckshop.ledger.admission import Admission, Attempt, Blocked, scopes_match
+from tuckshop.ledger.admission import Admission, Attempt, Blocked
 from tuckshop.ledger.books import Books, OpenRow
 from tuckshop.ledger.closings import ClosingTimes
 from tuckshop.ledger.notes import RefusalNotes
@@ -236,8 +236,6 @@ class Engine:
             return None  # its withdrawal is on the way
         if not self._is_current(hold):
             return StaleDirectoryError()
-        if not scopes_match(hold):
-            return ValueError("a hold takes from limits outside of its chain of scopes")
         waiter = self._room.newcomer(hold, submission, operation.arrived_s)
         answer = self._attempt(waiter)
         if isinstance(answer, RoughBoundError):
