@@ -102,6 +102,7 @@ class Books:
         self._lineups: dict[int, Lineup] = {}  # by the identity of their limits
         self.generation = 1  # of what tallies there are: another one whenever some come or go
         self._spans = SpanMemo()
+        self._latest_us: int | None = None  # up to when counters were kept; None: the rows tell
         self._inserts: list[tuple[object, ...]] = []
         self._closes: list[tuple[object, ...]] = []
         self._dirty: list[Counter] = []
@@ -127,13 +128,28 @@ class Books:
         if not self._is_open_known:
             self.open = {row.id: row for row in read_open(transaction)}
             self._is_open_known = True
+        self.keep_time()
+
+    def keep_time(self) -> None:
+        """
+        See whether the clock was set back, and accepted.
+
+        Sub-windows that had left are back then, and their counters are gone: all are summed afresh when needed.
+        """
+        transaction = self.transaction
+        if self._latest_us is None:
+            self._latest_us = transaction.cursor.execute(store.LATEST_ADMISSION).fetchone()[0]
+        if transaction.now_us < self._latest_us:
+            transaction.cursor.execute(store.DELETE_ROLLING)
+            self.drop_counters()
+        self._latest_us = transaction.now_us
 
     def drop(self) -> None:
         """What was done since the last `flush`, or what it wrote, is undone: read everything again."""
         self.drop_counters()
         self.open = {}
         self._is_open_known = False
-        self._last_counter = None
+        self._last_counter = self._latest_us = None
         self._inserts.clear()
         self._closes.clear()
         self._buckets.clear()

@@ -126,6 +126,7 @@ class Engine:
         answers: list[Answer] = []
         books = self.books
         books.is_watched = bool(self._room.waiters)
+        books.keep_time()  # an admin's change earlier in this transaction may have accepted another
         for submission in submissions:
             operation = submission.operation
             answer: object

@@ -50,6 +50,15 @@ UPDATE_COUNTER: Final = "UPDATE counters SET used = ?, held = ? WHERE rowid = ?"
 
 DELETE_COUNTER: Final = "DELETE FROM counters WHERE rowid = ?"
 
+DELETE_ROLLING: Final = """DELETE FROM counters WHERE "window" LIKE 'rolling:%'"""
+
+# Of the row that came last, in any workspace: when time went on as usual, no row is later.
+LATEST_ADMISSION: Final = """
+SELECT coalesce(max((
+    SELECT admitted_at FROM requests WHERE workspace_id = workspaces.id ORDER BY position DESC LIMIT 1
+)), 0) FROM workspaces
+"""
+
 LAST_COUNTER: Final = "SELECT coalesce(max(rowid), 0) FROM counters"
 
 SCOPE_COUNTERS: Final = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.ledger_kit import Desk, hold, in_force, settlement
@@ -33,7 +33,28 @@ def test_calls_dated_ahead_still_count_in_rolling_windows(tmp_path: Path) -> Non
     assert desk.state(in_force("3 requests/minute")).used == 3
 
 
+def test_sub_windows_that_had_left_are_summed_afresh_when_the_clock_goes_back(
+    tmp_path: Path,
+) -> None:
+    """M8: also where it was set back while the server was down."""
+    desk = Desk(tmp_path)
+    desk.one(hold("3 requests/minute"))
+    desk.clock.wall_us += DAY * 1_000_000
+    desk.one(hold("3 requests/minute"))
+    desk.close()
+    desk.clock.wall_us -= DAY * 1_000_000
+    desk.open()
+
+    assert isinstance(desk.one(hold("3 requests/minute")), Granted)
+
+    assert desk.state(in_force("3 requests/minute")).used == 3
+    assert isinstance(desk.one(hold("3 requests/minute")), RateLimitExceededError)
+    desk.close()
+    assert verify_folder(desk.folder, full=True).differences == []
+
+
 @settings(max_examples=20, deadline=None)
+@example(steps=[(1, 1, False), (DAY, 1, False), (-DAY, 1, False)])
 @given(steps=st.lists(st.tuples(JUMPS, st.integers(0, 3), st.booleans()), min_size=1, max_size=12))
 def test_every_counter_stays_the_sum_of_its_rows(steps: list[tuple[int, int, bool]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
