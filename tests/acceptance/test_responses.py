@@ -556,6 +556,20 @@ def test_images_are_held_at_no_less_than_is_billed(
     assert "overrun" not in server.log.read_text()
 
 
+def test_an_image_is_moderated_for_nothing(server: Server, new_key: NewKey) -> None:
+    key = new_key(each=["$0 total"])
+    shown: Any = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": "https://example.org/x.png"}},
+    ]
+
+    verdict = client_of(server, key).moderations.create(model="omni-moderation-latest", input=shown)
+
+    assert not verdict.results[0].flagged
+    (row,) = rows_of(server, key)
+    assert (row["status"], row["cost_usd"]) == ("settled", 0)
+
+
 def test_a_model_that_takes_no_images_is_refused(server: Server, new_key: NewKey) -> None:
     client = client_of(server, new_key(each=["$1/month"]))
     part: Any = {"type": "image_url", "image_url": {"url": "https://example.org/x.png"}}

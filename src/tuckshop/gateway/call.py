@@ -219,6 +219,8 @@ def bounded(
 
 
 def _image_tokens(facts: BodyFacts, price: ModelPrice) -> int:
+    if price.free:
+        return 0
     total = 0
     for image in facts.images:
         if price.images is None:

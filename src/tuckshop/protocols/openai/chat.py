@@ -104,7 +104,7 @@ def _read_message(message: Any, path: str, images: list[ImageInput]) -> Mapping[
     if isinstance(content, list):
         before = len(images)
         left = [
-            _read_part(part, f"{path}.content[{index}]", images)
+            read_part(part, f"{path}.content[{index}]", images)
             for index, part in enumerate(content)
         ]
         return message if len(images) == before else {**message, "content": left}
@@ -113,7 +113,8 @@ def _read_message(message: Any, path: str, images: list[ImageInput]) -> Mapping[
     return message
 
 
-def _read_part(part: Any, path: str, images: list[ImageInput]) -> Mapping[str, Any]:
+def read_part(part: Any, path: str, images: list[ImageInput]) -> Mapping[str, Any]:
+    """A content *part* without its image, which goes to *images*; one that is neither text nor image is refused."""
     if isinstance(part, dict) and part.get("type") == "image_url":
         check_breakpoint(part, path)
         _refuse_unread(part, path, ("input_audio", "file"))

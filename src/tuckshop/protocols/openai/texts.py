@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tuckshop.protocols.image_size import ImageInput
 from tuckshop.protocols.openai.body import (
     CAP_MAX,
     CHOICES_MAX,
@@ -12,7 +13,7 @@ from tuckshop.protocols.openai.body import (
     BodyFacts,
     wants_usage,
 )
-from tuckshop.protocols.openai.chat import check_text_part
+from tuckshop.protocols.openai.chat import read_part
 from tuckshop.protocols.openai.text import message_bytes
 from tuckshop.protocols.openai.values import count, flag, is_token, wrong
 
@@ -71,15 +72,20 @@ def read_moderation(tree: Mapping[str, Any], model: str, unknown: tuple[str, ...
         entries = [entries]
     if not isinstance(entries, list):
         raise wrong("input", "a string or a list")
+    images: list[ImageInput] = []
+    left: list[Any] = []
     for index, entry in enumerate(entries):
         if isinstance(entry, dict):
-            check_text_part(entry, f"input[{index}]")
-        elif not isinstance(entry, str):
-            raise wrong(f"input[{index}]", "a string or a text part")
+            left.append(read_part(entry, f"input[{index}]", images))
+        elif isinstance(entry, str):
+            left.append(entry)
+        else:
+            raise wrong(f"input[{index}]", "a string or a part")
     return BodyFacts(
         model=model,
-        text_bytes=message_bytes(entries),
+        text_bytes=message_bytes(left),
         messages=len(entries),
+        images=tuple(images),
         unknown_parameters=unknown,
     )
 

@@ -366,13 +366,16 @@ def test_a_moderation_names_no_model_and_gets_the_default_one() -> None:
     assert facts.messages == 2
 
 
-def test_a_moderation_of_images_is_refused() -> None:
-    body = {"input": [{"type": "image_url", "image_url": {"url": "https://x"}}]}
+def test_a_moderation_of_images_is_read_and_one_of_sound_refused() -> None:
+    shown = {"type": "image_url", "image_url": {"url": "https://x"}}
+    heard = {"type": "input_audio", "input_audio": {}}
 
+    facts = understand(MODERATIONS, {"input": ["a", shown]}, pass_unknown=False)
+
+    assert [image.path for image in facts.images] == ["input[1].image_url.url"]
     with pytest.raises(ParameterNotAllowedError) as caught:
-        understand(MODERATIONS, body, pass_unknown=False)
-
-    assert caught.value.param == "input[0].image_url"
+        understand(MODERATIONS, {"input": [heard]}, pass_unknown=False)
+    assert caught.value.param == "input[0].input_audio"
 
 
 @pytest.mark.parametrize("entries", [None, 5, [5], {"a": 1}])
