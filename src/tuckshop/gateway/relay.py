@@ -116,12 +116,20 @@ class Relay:
             self._send_head(head)
 
     def on_data(self, data: bytes) -> None:
-        """A piece of the reply's body."""
-        if self._decoder is None:
+        """A piece of the reply's body. For most of them this is all that is done here, so it calls little."""
+        meter = self._meter
+        if self._decoder is not None:
+            self._decode(self._decoder, data)
+        elif meter is None:
             self._take(data)
-            return
+        else:
+            passed_on = meter.feed(data)
+            if passed_on and not self._is_gone:
+                self._exchange.write(passed_on)
+
+    def _decode(self, decoder: Decoder, data: bytes) -> None:
         try:
-            for piece in self._decoder.feed(data):
+            for piece in decoder.feed(data):
                 self._take(piece)
         except CodingError as error:
             self._break_off(f"a reply that cannot be decoded ({error})")

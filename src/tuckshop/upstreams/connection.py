@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from tuckshop.upstreams.pool import UpstreamPool
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
-_HEEDED: Final = frozenset(
-    {b"content-length", b"transfer-encoding", b"content-encoding", b"keep-alive"}
+# A field that concerns anybody, here or above. All others are neither cut out nor told.
+_FIELD: Final = re.compile(
+    rb"\r\n((?i:content-(?:length|type|encoding)|transfer-encoding|keep-alive|x-request-id|retry-after(?:-ms)?))"
+    rb":[ \t]*([^\r]*)"
 )
 _KEEP_ALIVE: Final = re.compile(rb"timeout\s*=\s*\"?([0-9]{1,6})", re.I)
 
@@ -34,24 +36,18 @@ class _MalformedError(Exception):
 
 def _fields(head: bytes, most: int) -> Headers:
     """
-    The fields of *head*, names in lower case.
+    The fields of *head* that concern anybody, names in lower case.
 
-    The parser has found it sound; it is cut into fields here, because a call of Python per field costs more than all
-    the rest of the reading. A field that goes on in the next line, or a line end of another kind, could be cut in two
+    The parser has found it sound; fields are found here, because a call of Python per field costs more than all the
+    rest of the reading. A field that goes on in the next line, or a line end of another kind, could be cut in two
     ways, so neither is taken.
     """
-    lines = head.split(b"\r\n")
-    if len(lines) - 1 > most:
+    ends = head.count(b"\r\n")
+    if ends > most:
         raise _MalformedError("too many header fields")
-    ends = len(lines) - 1
     if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\n " in head or b"\n\t" in head:
         raise _MalformedError("a field of more than one line")
-    del lines[0]
-    fields: Headers = []
-    for line in lines:
-        name, _, value = line.partition(b":")
-        fields.append((name.lower(), value.strip(b" \t")))
-    return fields
+    return [(name.lower(), value.rstrip(b" \t")) for name, value in _FIELD.findall(head)]
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -81,6 +77,7 @@ class UpstreamConnection(asyncio.Protocol):
         "idle_since",
         "idle_timeout_s",
         "is_closed",
+        "on_body",
         "served",
         "transport",
     )
@@ -89,10 +86,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     def __init__(self, pool: UpstreamPool) -> None:
         self._pool = pool
+        self._pieces: list[bytes] = []  # of the body, brought by the read at hand
+        self.on_body = (
+            self._pieces.append
+        )  # called by the parser, which looks for its callbacks only once
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: UpstreamExchange | None = None
         self._headers: Headers = []
-        self._pieces: list[bytes] = []
         self._unread = b""  # until the head is complete: what came and is not yet part of a field
         self._head_bytes = 0
         self._silent_bytes = 0
@@ -191,12 +191,18 @@ class UpstreamConnection(asyncio.Protocol):
             self._unread += data
         try:
             self._parser.feed_data(data)
-            self._count(len(data))
+            if self._pieces:
+                self._silent_bytes = 0
+            else:
+                self._count(len(data))
         except httptools.HttpParserUpgrade:
             malformed = "it changed the protocol"
         except (httptools.HttpParserError, _MalformedError) as error:
             malformed = str(error.__context__ or error)
-        self._deliver(exchange)
+        if exchange.status:  # as nearly always in a stream
+            self._deliver_body(exchange)
+        else:
+            self._deliver(exchange)
         if malformed and self._exchange is exchange:
             self._fail("protocol", malformed)
 
@@ -219,8 +225,9 @@ class UpstreamConnection(asyncio.Protocol):
     # ── called by the parser ─────────────────────────────────────────────────────────────────────────────────────
 
     def on_message_begin(self) -> None:
-        if self._complete:
+        if self._complete and not self._surplus:
             self._surplus = True
+            self._pieces = self._pieces.copy()  # what comes now is nobody's
 
     def on_headers_complete(self) -> None:
         if self._surplus:
@@ -239,8 +246,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_delimited = status in (204, 304)
         self._headers = headers = _fields(head, self._pool.limits.head_max_fields)
         for name, value in headers:
-            if name in _HEEDED:
-                self._heed(name, value)
+            self._heed(name, value)
         self._unread = b""
         self._status = status
         self._head_complete = True
@@ -264,13 +270,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._is_delimited = True
         elif name == b"keep-alive":
             self._learn_idle_timeout(value)
-        elif value.lower() != b"identity":
+        elif name == b"content-encoding" and value.lower() != b"identity":
             assert self._exchange is not None
             self._exchange.content_coding = value
-
-    def on_body(self, piece: bytes) -> None:
-        if not self._surplus:
-            self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
         if self._is_interim:
@@ -289,13 +291,16 @@ class UpstreamConnection(asyncio.Protocol):
             exchange.receiver.on_head(exchange.status, self._headers)
             if self._exchange is exchange and not self._complete:
                 self.arm()
+        if self._exchange is exchange:
+            self._deliver_body(exchange)
+
+    def _deliver_body(self, exchange: UpstreamExchange) -> None:
         pieces = self._pieces
         if pieces:
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             pieces.clear()
-            if self._exchange is exchange:
-                self._last_at = self._pool.loop.time()
-                exchange.receiver.on_data(data)
+            self._last_at = self._pool.loop.time()
+            exchange.receiver.on_data(data)
         if self._complete and self._exchange is exchange:
             self._end(exchange)
 
@@ -308,9 +313,7 @@ class UpstreamConnection(asyncio.Protocol):
                 raise _MalformedError("the head is too large")
             if self._unread.count(b"\n") > 1 + limits.head_max_fields:
                 raise _MalformedError("too many header fields")
-        elif self._pieces or self._complete:
-            self._silent_bytes = 0
-        else:
+        elif not self._complete:
             self._silent_bytes += size
             if self._silent_bytes > limits.silent_max_bytes:
                 raise _MalformedError("framing without end")

@@ -22,7 +22,7 @@ class Receiver(Protocol):
     """
 
     def on_head(self, status: int, headers: Headers) -> None:
-        """The head of the reply; names in lower case. Interim replies (1xx) are never told."""
+        """The head of the reply; of its fields those that concern anybody. Interim replies (1xx) are never told."""
 
     def on_data(self, data: bytes) -> None:
         """What one read brought of the body: chunks that came together come as one."""

@@ -25,14 +25,14 @@ def pool_for(server: Upstream, **limits: Any) -> UpstreamPool:
 def test_a_connection_is_used_again_and_the_request_is_exact(run: Run) -> None:
     async def scene() -> None:
         async with upstream() as server:
-            server.says("/v1/a", response(b"one", b"X-Id: 7"))
+            server.says("/v1/a", response(b"one", b"X-Request-Id: 7"))
             pool = pool_for(server)
 
             first = await fetch(pool, "/a?b=c", b"body")
             second = await fetch(pool, "/a", method="GET")
 
             assert (first.status, first.body) == (200, b"one")
-            assert (b"x-id", b"7") in first.headers
+            assert (b"x-request-id", b"7") in first.headers
             assert second.body == b"one"
             assert server.connections == 1
             assert (pool.open_connections, pool.idle_connections) == (1, 1)

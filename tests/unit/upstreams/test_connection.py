@@ -133,10 +133,28 @@ def test_a_huge_head_is_a_failure_even_if_it_comes_in_one_read(cut: int) -> None
 def test_a_field_is_told_by_its_name_in_lower_case_and_without_spaces_around_it() -> None:
     told = Told()
 
-    hear(b"HTTP/1.1 200 OK\r\nX-A:  b: c \t\r\nX-Empty:\r\nContent-Length: 0\r\n\r\n", 10**6, told)
+    hear(
+        b"HTTP/1.1 200 OK\r\nX-Request-ID:  b: c \t\r\nRetry-After:\r\nContent-Length: 0\r\n\r\n",
+        10**6,
+        told,
+    )
 
-    fields = [(b"x-a", b"b: c"), (b"x-empty", b""), (b"content-length", b"0")]
+    fields = [(b"x-request-id", b"b: c"), (b"retry-after", b""), (b"content-length", b"0")]
     assert told.events == [("head", 200, fields), ("end",)]
+
+
+def test_only_fields_that_concern_somebody_are_told() -> None:
+    """E4: what an upstream says of the account does not even come as far as the relay."""
+    told = Told()
+
+    hear(
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: content-type: a\r\nX-Retry-After: 1\r\nRetry-After-Ms: 20\r\n"
+        b"OpenAI-Organization: org-a\r\nContent-Length: 0\r\n\r\n",
+        10**6,
+        told,
+    )
+
+    assert told.events[0] == ("head", 200, [(b"retry-after-ms", b"20"), (b"content-length", b"0")])
 
 
 @pytest.mark.parametrize("cut", [1, 10**6])

@@ -65,7 +65,8 @@ class StreamMeter(EventMeter):
         return stream_error(error)
 
     def _is_dull(self, data: bytes) -> bool:
-        if _is_worth_reading(data):
+        # As `_is_worth_reading`, without a call of its own.
+        if _USAGE.search(data) is not None or b'"error"' in data or b"[DONE]" in data:
             return False
         if not self.has_output:
             self.has_output = _OUTPUT.search(data) is not None
@@ -101,5 +102,5 @@ class StreamMeter(EventMeter):
 
 
 def _is_worth_reading(data: bytes) -> bool:
-    """Might *data* state usage, an error or the end? One search each: this runs for every event there is."""
+    """Might *data* state usage, an error or the end? One search each."""
     return _USAGE.search(data) is not None or b'"error"' in data or b"[DONE]" in data
