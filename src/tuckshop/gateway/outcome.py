@@ -130,10 +130,14 @@ def settled_states(granted: Granted, cost_nano: int) -> tuple[LimitState, ...]:
     """
     held_nano, money = granted.held.cost_nano, Metric.MONEY
     states = []
-    for limit, (used, reserved, resets_at_us) in zip(granted.limits, granted.readings, strict=True):
-        if limit.amounts_visible and limit.limit.metric is money:
+    for counted, (used, reserved, resets_at_us) in zip(
+        granted.limits, granted.readings, strict=True
+    ):
+        limit, is_visible = counted.limit, counted.amounts_visible
+        if is_visible and limit.metric is money:
             used, reserved = used + cost_nano, max(0, reserved - held_nano)
-        states.append(limit.state(used, reserved, resets_at_us))
+        # The zone is left out: a header tells how long, not until when.
+        states.append(LimitState(limit, counted.scope, used, reserved, resets_at_us, is_visible))
     return tuple(states)
 
 

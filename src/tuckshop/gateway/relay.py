@@ -30,7 +30,7 @@ from tuckshop.gateway.resolution import RelayTools, Resolution
 from tuckshop.gateway.upstream_errors import verdict_on
 from tuckshop.protocols.openai import errors as wording
 from tuckshop.protocols.openai.events import EventMeter
-from tuckshop.protocols.openai.headers import Headers, answer_headers, ratelimit_headers
+from tuckshop.protocols.openai.headers import Headers, answer_headers, limit_headers
 from tuckshop.protocols.openai.reply import (
     has_output,
     usage_of,
@@ -290,7 +290,7 @@ class Relay:
             status, headers, body = wording.refusal(
                 refusal, now_us=self._tools.clock.now_us(), request_id=request_id
             )
-            headers += ratelimit_headers(self._granted.states, self._granted.at_us)
+            headers += limit_headers(self._granted.states, self._granted.at_us)
             exchange.reply(status, headers, body)
         elif self._meter is not None:
             exchange.end(self._meter.refusal(refusal))

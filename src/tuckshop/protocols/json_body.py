@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
+
+import msgspec
 
 from tuckshop.domain.errors import InvalidRequestBodyError
 
@@ -29,11 +29,26 @@ _QUOTED_NAME_MAX: Final = 64
 _STRING_OR_MARK: Final = re.compile(rb'"(?>[^"\\]++|\\.)*+"?|([,\[{])', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
 class Number:
-    """A number whose spelling Python would change: ``1.50``, ``1E3``, ``-0``. Kept as it was written."""
+    """
+    A number whose spelling would change on its way: ``1.50``, ``1E3``, ``-0``. Kept as it was written.
 
-    text: str
+    No dataclass, because the encoder would write one as an object.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Number) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"Number({self.text!r})"
 
 
 def parse(body: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> Tree:
@@ -81,19 +96,12 @@ def value_marks(body: bytes) -> int:
 
 def dump(tree: Any) -> bytes:
     """*tree*, as `parse` gave it, in JSON of the same meaning: same order, same spelling of numbers."""
-    try:
-        return _ENCODER.encode(tree).encode()
-    except _OddNumberError:
-        return "".join(_pieces(tree)).encode()
+    return _ENCODER.encode(tree)
 
 
-class _OddNumberError(Exception):
-    """A tree holds a `Number`, which the fast encoder cannot write."""
-
-
-def _refuse_number(value: object) -> NoReturn:
+def _spelled(value: object) -> msgspec.Raw:
     if isinstance(value, Number):
-        raise _OddNumberError
+        return msgspec.Raw(value.text.encode())
     raise TypeError(f"{type(value).__name__} is not of a parsed body")
 
 
@@ -123,7 +131,8 @@ def _float(text: str) -> float | Number:
     value = float(text)
     if value in (float("inf"), float("-inf")):
         raise InvalidRequestBodyError(f"the number {text} is too large")
-    return value if repr(value) == text else Number(text)
+    # An exponent is spelled in more ways than one.
+    return value if repr(value) == text and "e" not in text else Number(text)
 
 
 def _constant(name: str) -> NoReturn:
@@ -133,10 +142,7 @@ def _constant(name: str) -> NoReturn:
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_constant
 )
-_ENCODER: Final = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_refuse_number
-)
-_encode_string: Final = json.JSONEncoder(ensure_ascii=False).encode
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=_spelled)
 
 
 def _check_values(body: bytes, max_values: int) -> None:
@@ -179,27 +185,3 @@ def _check_strings(tree: Any) -> None:
             waiting.extend(node.values())
         elif isinstance(node, list):
             waiting.extend(node)
-
-
-def _pieces(node: Any) -> Iterator[str]:
-    """The text of *node*, written by hand: only a tree with a `Number` in it comes here."""
-    if isinstance(node, Number):
-        yield node.text
-    elif isinstance(node, dict):
-        comma = "{"
-        for name, value in node.items():
-            yield comma
-            yield _encode_string(name)
-            yield ":"
-            yield from _pieces(value)
-            comma = ","
-        yield "}" if node else "{}"
-    elif isinstance(node, list):
-        comma = "["
-        for value in node:
-            yield comma
-            yield from _pieces(value)
-            comma = ","
-        yield "]" if node else "[]"
-    else:
-        yield _ENCODER.encode(node)

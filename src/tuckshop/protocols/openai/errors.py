@@ -20,7 +20,7 @@ from tuckshop.domain.errors import (
 )
 from tuckshop.domain.limits import Metric
 from tuckshop.protocols.openai.cleaning import clean_json
-from tuckshop.protocols.openai.headers import Headers, budget_header, ratelimit_headers
+from tuckshop.protocols.openai.headers import Headers, limit_headers
 from tuckshop.protocols.sentences import quoted, sentence
 
 # Longer waits are not honoured by every client library: some would try again at once.
@@ -44,7 +44,7 @@ def refusal(error: RefusalError, *, now_us: int, request_id: str) -> tuple[int, 
         error, InsufficientQuotaError | RateLimitExceededError | RequestExceedsLimitError
     ):
         states = [error.state] if error.state is not None else []
-        headers += ratelimit_headers(states, now_us) + budget_header(states)
+        headers += limit_headers(states, now_us)
     return error.status, headers, _body(error)
 
 

@@ -71,8 +71,7 @@ def answer_headers(
         headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
     if upstream_request_id is not None:
         headers.append((b"x-tuckshop-upstream-request-id", field_value(upstream_request_id)))
-    headers += ratelimit_headers(states, now_us)
-    headers += budget_header(states)
+    headers += limit_headers(states, now_us)
     if cost_usd is not None:
         headers.append((b"x-tuckshop-cost-usd", cost_usd.encode()))
     if output_cap is not None:
@@ -80,18 +79,29 @@ def answer_headers(
     return headers
 
 
-def ratelimit_headers(states: Iterable[LimitState], now_us: int) -> Headers:
-    """`x-ratelimit-*` of the tightest limit on requests and on tokens that the holder may see; of none, nothing."""
+def limit_headers(states: Iterable[LimitState], now_us: int) -> Headers:
+    """
+    How the limits stand that the holder may see; of none, nothing.
+
+    `x-ratelimit-*` tells the tightest on requests and on tokens, the budget the tightest of the holder's own money
+    limits: a group's purse is not the holder's to see.
+    """
     tightest: dict[tuple[bytes, bytes, bytes], tuple[int, int, int | None]] = {}
-    for limit, _, used, reserved, resets_at_us, is_visible, _ in states:
-        fields = _TOLD_IN.get(limit.metric) if is_visible else None
-        if fields is None:
+    budget: int | None = None
+    for limit, scope, used, reserved, resets_at_us, is_visible, _ in states:
+        if not is_visible:
             continue
-        amount = limit.amount
+        amount, metric = limit.amount, limit.metric
         left = max(0, amount - used - reserved)
-        found = tightest.get(fields)
-        if found is None or (left, amount) < found[:2]:
-            tightest[fields] = left, amount, resets_at_us
+        if metric is Metric.MONEY:
+            if (budget is None or left < budget) and scope.kind in _HOLDERS_OWN:
+                budget = left
+            continue
+        fields = _TOLD_IN.get(metric)
+        if fields is not None:
+            found = tightest.get(fields)
+            if found is None or (left, amount) < found[:2]:
+                tightest[fields] = left, amount, resets_at_us
     headers: Headers = []
     for fields in (_REQUEST_FIELDS, _TOKEN_FIELDS):
         if fields in tightest:
@@ -99,20 +109,9 @@ def ratelimit_headers(states: Iterable[LimitState], now_us: int) -> Headers:
             headers += ((fields[0], b"%d" % amount), (fields[1], b"%d" % left))
             if resets_at_us is not None:
                 headers.append((fields[2], go_duration(resets_at_us - now_us).encode()))
+    if budget is not None:
+        headers.append((b"x-tuckshop-budget-remaining-usd", usd_text(budget).encode()))
     return headers
-
-
-def budget_header(states: Iterable[LimitState]) -> Headers:
-    """What is left of the tightest of the holder's own money limits; a group's purse is not the holder's to see."""
-    money = Metric.MONEY
-    left = [
-        state.remaining
-        for state in states
-        if state.limit.metric is money
-        and state.amounts_visible
-        and state.scope.kind in _HOLDERS_OWN
-    ]
-    return [(b"x-tuckshop-budget-remaining-usd", usd_text(min(left)).encode())] if left else []
 
 
 def go_duration(us: int) -> str:

@@ -12,11 +12,10 @@ from tests.unit.protocols.openai.states import DECEMBER_US, NOW_US, state
 from tuckshop.domain.reservation import LimitState
 from tuckshop.protocols.openai.headers import (
     answer_headers,
-    budget_header,
     client_headers,
     field_value,
     go_duration,
-    ratelimit_headers,
+    limit_headers,
     upstream_headers,
 )
 
@@ -52,28 +51,32 @@ def test_the_tightest_limit_that_may_be_seen_is_told() -> None:
         state("$0.20/month", used=1),
     ]
 
-    assert ratelimit_headers(states, NOW_US) == [
+    assert limit_headers(states, NOW_US) == [
         (b"x-ratelimit-limit-requests", b"100"),
         (b"x-ratelimit-remaining-requests", b"8"),
         (b"x-ratelimit-reset-requests", go_duration(DECEMBER_US - NOW_US).encode()),
         (b"x-ratelimit-limit-tokens", b"1600"),
         (b"x-ratelimit-remaining-tokens", b"1000"),
         (b"x-ratelimit-reset-tokens", b"20ms"),
+        (b"x-tuckshop-budget-remaining-usd", b"0.199999999"),
     ]
 
 
 @pytest.mark.parametrize(
     "states",
-    [[], [state("$1/day")], [state("4 concurrent requests")], [state("5 rpm", visible=False)]],
+    [
+        [],
+        [state("$1/day", scope="group")],
+        [state("4 concurrent requests")],
+        [state("5 rpm", visible=False)],
+    ],
 )
 def test_without_such_a_limit_there_is_no_field(states: list[LimitState]) -> None:
-    assert ratelimit_headers(states, NOW_US) == []
+    assert limit_headers(states, NOW_US) == []
 
 
 def test_a_limit_that_never_renews_has_no_reset() -> None:
-    names = [
-        name for name, _ in ratelimit_headers([state("5 requests total", resets_at_us=None)], 0)
-    ]
+    names = [name for name, _ in limit_headers([state("5 requests total", resets_at_us=None)], 0)]
 
     assert names == [b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests"]
 
@@ -86,8 +89,9 @@ def test_the_budget_is_the_tightest_of_the_holders_own() -> None:
         state("5 rpm"),
     ]
 
-    assert budget_header(states) == [(b"x-tuckshop-budget-remaining-usd", b"0.185")]
-    assert budget_header(states[2:]) == []
+    budget = (b"x-tuckshop-budget-remaining-usd", b"0.185")
+    assert budget in limit_headers(states, NOW_US)
+    assert b"x-tuckshop-budget-remaining-usd" not in dict(limit_headers(states[2:], NOW_US))
 
 
 def answer(
