@@ -29,6 +29,10 @@ from tuckshop.protocols.openai.values import count, flag, object_at, objects_at,
 
 CAP_LEAST: Final = 16  # the provider takes no smaller `max_output_tokens`
 
+# Libraries that name items by their id stop doing so when they are told that nothing is stored.
+_BY_ID_ALONE: Final = (
+    "nothing is stored at the provider, so say store: false and send the item itself"
+)
 _KEPT: Final = "what is kept at the provider is not kept apart by holder yet: send the whole input"
 _REFUSED: Final = {
     "access_programs": "it is an entitlement of the account",
@@ -199,6 +203,8 @@ class _Input:
             raise ParameterNotAllowedError(f"{path}.id", _KEPT)  # a reference needs no type
         if not isinstance(kind, str):
             raise wrong(f"{path}.type", "a string")
+        if kind == "item_reference":
+            raise ParameterNotAllowedError(f"{path}.type", _BY_ID_ALONE)
         said = _ITEMS.get(kind)
         if said is None:
             raise ParameterNotAllowedError(
@@ -221,8 +227,8 @@ class _Input:
         if not item.get("encrypted_content") and not item.get("content"):
             raise ParameterNotAllowedError(
                 f"{path}.encrypted_content",
-                "without it the item would be looked up at the provider:"
-                ' ask for it with include: ["reasoning.encrypted_content"]',
+                "without it the item would be looked up at the provider: ask for it with"
+                ' store: false and include: ["reasoning.encrypted_content"]',
             )
         sealed = item.get("encrypted_content")
         if sealed is not None and not isinstance(sealed, str):

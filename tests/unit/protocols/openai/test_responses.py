@@ -152,6 +152,16 @@ def test_what_is_kept_at_the_provider_or_costs_more_is_refused_by_path(
     assert refused(**fields) == path
 
 
+@pytest.mark.parametrize(
+    "item",
+    [{"type": "item_reference", "id": "msg_1"}, {"type": "reasoning", "id": "rs_1", "summary": []}],
+)
+def test_an_item_named_by_its_id_is_told_how_to_be_sent_whole(item: dict[str, Any]) -> None:
+    """Libraries do so by themselves until they are told that nothing is stored."""
+    with pytest.raises(ParameterNotAllowedError, match="store: false"):
+        respond(input=[item])
+
+
 HOSTED = ("web_search", "web_search_preview", "file_search", "code_interpreter", "image_generation", "mcp",
           "computer", "computer_use_preview", "local_shell", "shell", "apply_patch", "tool_search", "namespace",
           "programmatic_tool_calling", "unheard_of")  # fmt: skip
