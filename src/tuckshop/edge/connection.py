@@ -35,14 +35,14 @@ from tuckshop.edge.deadline import Deadline
 from tuckshop.edge.exchange import Exchange
 from tuckshop.edge.floor import Floor
 from tuckshop.edge.forwarded import scheme_of
-from tuckshop.edge.head import RequestHead, check_beginning, parse_head
+from tuckshop.edge.head import RequestHead, parse_head
+from tuckshop.edge.partial_head import PartialHead
 from tuckshop.tasks import spawn
 
 _log: Final = logging.getLogger(__name__)
 
 _HEAD, _BODY, _REPLY, _LINGER, _CLOSING = range(5)
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_END_OF_HEAD: Final = b"\r\n\r\n"
 _REQUESTS_A_TURN: Final = 16
 
 
@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
     """The protocol of an accepted connection. What all connections share is their `Floor`."""
 
     __slots__ = (
+        "_ahead",
         "_body",
         "_charged",
         "_consuming",
@@ -61,11 +62,10 @@ class Connection(asyncio.Protocol):
         "_is_admin",
         "_is_behind",
         "_is_proxied",
+        "_partial",
         "_peer",
-        "_pending",
         "_reading_paused",
         "_refusal",
-        "_scanned",
         "_state",
         "_unsent",
         "_verdict",
@@ -80,8 +80,8 @@ class Connection(asyncio.Protocol):
         self._floor = floor
         self.call_soon = floor.loop.call_soon
         self._state = _HEAD
-        self._pending = bytearray()  # part of a head, or what came ahead of its turn
-        self._scanned = 0  # how much of a partial head was looked at
+        self._partial = PartialHead(max_bytes=floor.limits.head_max_bytes)
+        self._ahead = bytearray()  # what came before its turn
         self._head: RequestHead | None = None  # of the request that is read or answered
         self._has_served = False
         self._verdict: HeadVerdict | None = None
@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._is_admin = False  # the request goes to the ASGI application
         self._consuming = False
-        self._is_behind = False  # `_pending` holds requests whose turn has not come
+        self._is_behind = False  # of what is ahead, a turn was put off
         self._reading_paused = False
         self._deadline = Deadline(floor.loop, self._deadline_reached)
         self._unsent = 0  # of a reply that the client does not read, when last looked at
@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
         else:
             self._allow(self._floor.limits.keepalive_timeout_s)
         if not self._consuming:
-            self._is_behind = bool(self._pending)
+            self._is_behind = bool(self._ahead)
             self._catch_up()
 
     def reply_aborted(self) -> None:
@@ -188,7 +188,7 @@ class Connection(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """At the beginning of shutdown: nothing is under way here, so nothing is waited for."""
-        if self._state == _HEAD and not self._pending:
+        if self._state == _HEAD and not (self._ahead or self._partial.has_begun):
             self._close()
 
     def cut(self) -> None:
@@ -202,7 +202,8 @@ class Connection(asyncio.Protocol):
         """Is a request being read or answered, or a reply not yet sent?"""
         return (
             self._state in (_BODY, _REPLY)
-            or bool(self._pending)
+            or bool(self._ahead)
+            or self._partial.has_begun
             or self.transport.get_write_buffer_size() > 0
         )
 
@@ -235,14 +236,14 @@ class Connection(asyncio.Protocol):
 
     def _keep(self, data: bytes) -> None:
         """What comes ahead of its turn waits; past the bound, in the client's own buffers."""
-        self._pending += data
-        if len(self._pending) > self._floor.limits.pipelined_max_bytes and not self._reading_paused:
+        self._ahead += data
+        if len(self._ahead) > self._floor.limits.pipelined_max_bytes and not self._reading_paused:
             self._reading_paused = True
             self.transport.pause_reading()
 
     def _put_off(self, data: bytes) -> None:
         """*data* has its turn once others had theirs, and once the client has read what it was told."""
-        self._pending += data
+        self._ahead += data
         self._is_behind = True
         if not self._reading_paused:
             self._reading_paused = True
@@ -259,35 +260,19 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
         if self._is_behind:
             self._is_behind = False
-            ahead = bytes(self._pending)
-            self._pending.clear()
+            ahead = bytes(self._ahead)
+            self._ahead.clear()
             self._consume(ahead)
 
     def _take_head(self, data: bytes) -> bytes:
         limits = self._floor.limits
-        pending = self._pending
-        whole = data
-        if pending:
-            pending += data
-            whole = bytes(pending)
-        end = whole.find(_END_OF_HEAD, max(0, self._scanned - 3))
-        if end < 0 or end + 4 > limits.head_max_bytes:
-            if end >= 0 or len(whole) >= limits.head_max_bytes:
-                raise InvalidRequestError(f"a head of more than {limits.head_max_bytes} bytes")
-            check_beginning(whole, start=self._scanned)
-            if not pending:
-                pending += data
-                # The first head's time runs since the accept.
-                if self._has_served:
-                    self._allow(limits.head_timeout_s)
-            self._scanned = len(pending)
+        had_begun = self._partial.has_begun
+        raw, rest = self._partial.feed(data)
+        if raw is None:
+            # The first head's time runs since the accept.
+            if self._has_served and not had_begun:
+                self._allow(limits.head_timeout_s)
             return b""
-        end += 4
-        raw, rest = whole[:end], whole[end:]
-        if pending:
-            raw, rest = bytes(raw), bytes(rest)
-            pending.clear()
-            self._scanned = 0
         head = parse_head(raw, max_fields=limits.head_max_fields)
         head.peer = self._peer
         if self._is_proxied:
@@ -415,7 +400,8 @@ class Connection(asyncio.Protocol):
         """Answer a request that was not read to its end, and read no further one."""
         self.release_body()
         self._body = None
-        self._pending.clear()
+        self._partial.clear()
+        self._ahead.clear()
         status, headers, body = self._floor.refuse(error, self._head)
         lines = [b"HTTP/1.1 %d " % status, *map(b": ".join, headers)]
         if self._head is not None:
@@ -458,7 +444,7 @@ class Connection(asyncio.Protocol):
         if self.is_paused and self._state in (_HEAD, _REPLY):
             self._look_at_a_stalled_client()
         elif self._state == _HEAD:
-            if self._pending:
+            if self._partial.has_begun:
                 self._refuse_and_close(RequestTimeoutError("head"))
             else:
                 self._close()
