@@ -210,3 +210,60 @@ def test_refusals_and_connections_survive_the_front(site: Site) -> None:
     connection.close()
 
     assert statuses == [200 if number % 3 else 401 for number in range(100)]
+
+
+def test_a_client_that_reads_late_gets_all_of_it_and_keeps_nobody_waiting(site: Site) -> None:
+    """E6: what it does not take waits at the provider, not in the front's files or in anybody's way."""
+    connection = site.connect()
+    body = json.dumps(chat("[[tokens:12000]] [[speed:1000000]]", stream=True))
+    headers = {"authorization": f"Bearer {site.key}", "content-type": "application/json"}
+    connection.request("POST", CHAT, body=body, headers=headers)
+    time.sleep(1)
+    for _ in range(5):
+        assert site.ask("POST", CHAT, chat("[[echo:quick]]"), token=site.key)[0] == 200
+    reply = connection.getresponse()
+    said = reply.read()
+    connection.close()
+
+    assert reply.status == 200
+    assert said.endswith(b"data: [DONE]\n\n")
+    assert said.count(b"data: {") >= 12_000
+
+
+def test_a_prompt_that_comes_slowly_is_served(site: Site) -> None:
+    """E1: the body's time is tuckshop's to count, and the front hands on what has come."""
+    body = json.dumps(chat("[[echo:slow]]" + "x" * 2_000)).encode()
+    connection = site.connect()
+    connection.putrequest("POST", CHAT)
+    connection.putheader("authorization", f"Bearer {site.key}")
+    connection.putheader("content-type", "application/json")
+    connection.putheader("content-length", str(len(body)))
+    connection.endheaders()
+    for start in range(0, len(body), 200):
+        connection.send(body[start : start + 200])
+        time.sleep(0.1)
+    reply = connection.getresponse()
+    answer = json.loads(reply.read())
+    connection.close()
+
+    assert reply.status == 200
+    assert answer["choices"][0]["message"]["content"] == "slow"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [f"{FORGED}, 127.0.0.1", f"127.0.0.1, {FORGED}", "unknown", "127.0.0.1, " * 30 + FORGED, ""],
+)
+def test_no_list_of_addresses_that_a_client_sends_hides_where_it_is(
+    site: Site, forged: str
+) -> None:
+    """Only what the front saw itself counts, however long or odd what stands before it."""
+    time.sleep(1.1)  # the log tells such attempts once a second at most
+    before = len(site.server.log.read_text())
+
+    status, _ = site.ask("GET", "/api/v1/me", token="sk-wrong", x_forwarded_for=forged)
+
+    assert status == 401
+    log = site.server.log.read_text()[before:]
+    assert f"the last from {CLIENT}\n" in log
+    assert FORGED not in log
