@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from tuckshop.charge_watch import Sums
 from tuckshop.domain.errors import RefusalError
 from tuckshop.domain.watch import Alarm, Ended
 
@@ -72,6 +73,8 @@ class Metrics:
         self._tokens: Counter[tuple[str, str]] = Counter()  # model, kind
         self._cost: Counter[str] = Counter()
         self._alarms: Counter[str] = Counter(dict.fromkeys(get_args(Alarm), 0))
+        self._dispatched = 0
+        self._charges = Sums()  # but for those dispatched, which the loop counts
         self._batch = _Histogram(BATCH_BOUNDS)
         self._seconds = _Histogram(SECONDS_BOUNDS)
         self._gauges: dict[str, Read] = {}
@@ -81,13 +84,22 @@ class Metrics:
 
     # ── counting ──────────────────────────────────────────────────────────────────────────────────────────────
 
+    def dispatched(self) -> None:
+        """On the loop."""
+        self._dispatched += 1
+
     def refused(self, code: str) -> None:
         """On the loop."""
         self._refusals[code] += 1
 
     def ended(self, calls: Sequence[Ended]) -> None:
         """On the writer's thread."""
+        _, settled, charged, guessed = self._charges
         for call in calls:
+            if call.is_settled and call.model:
+                settled += 1
+                charged += call.cost_nano > 0
+                guessed += call.is_guessed
             status = "none" if call.status is None else str(call.status)
             self._requests[call.endpoint_group, status] += 1
             if call.model and (call.input_tokens or call.output_tokens or call.cost_nano):
@@ -95,6 +107,7 @@ class Metrics:
                 self._tokens[call.model, "cached"] += call.cached_tokens
                 self._tokens[call.model, "output"] += call.output_tokens
                 self._cost[call.model] += call.cost_nano
+        self._charges = Sums(0, settled, charged, guessed)
 
     def committed(self, size: int, seconds: float) -> None:
         """On the writer's thread."""
@@ -111,6 +124,10 @@ class Metrics:
         """Read these gauges, which have to be ones of `GAUGES`, whenever somebody asks."""
         assert reads.keys() <= GAUGES.keys()
         self._gauges.update(reads)
+
+    def charges(self) -> Sums:
+        """What calls were charged so far."""
+        return self._charges._replace(dispatched=self._dispatched)
 
     def page(self) -> bytes:
         """The page. On the loop."""

@@ -20,6 +20,7 @@ from tuckshop.api.app import build_app
 from tuckshop.api.listeners import HoldersOnly, NoDataPlane
 from tuckshop.api.problems import refused
 from tuckshop.bodies.reader import BodyReader
+from tuckshop.charge_watch import ChargeWatch
 from tuckshop.domain.errors import SettingsError, StoreError
 from tuckshop.domain.ids import new_id
 from tuckshop.domain.origins import parse_origin
@@ -64,7 +65,7 @@ from tuckshop.ways_out import Connector, OwnAddresses, credential_of, upstream_s
 _log: Final = logging.getLogger(__name__)
 
 RELEASE_S: Final = 2.0  # how long the ledger may take to send away those who wait
-WATCH_S: Final = 1.0  # how often the server looks whether its ledger gave up
+WATCH_S: Final = 1.0  # how often the server looks after its ledger, and at what calls are charged
 DRAIN_LOOK_S: Final = 0.02
 
 
@@ -81,6 +82,7 @@ class Server:
     counter: TokenCounter
     bodies: BodyReader
     registry: UpstreamRegistry
+    charges: ChargeWatch
     edge: Edge
     admin_edge: Edge | None  # where the admin API has a listener of its own
     url: str  # of the data plane
@@ -287,6 +289,7 @@ async def start(settings: Settings) -> Server:
         counter=counter,
         bodies=bodies,
         registry=registry,
+        charges=ChargeWatch(clock, read=metrics.charges, alarm=metrics.alarm),
         edge=edge,
         admin_edge=admin_edge,
         url=url,
@@ -311,6 +314,7 @@ async def serve(settings: Settings, on_ready: Callable[[str], None] | None = Non
     while not (stop.is_set() or server.writer.must_restart):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), WATCH_S)
+        server.charges.look()
     _log.info("stopping: running calls may end within %g s", settings.drain_seconds)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.hurry.set)

@@ -16,7 +16,7 @@ def told() -> dict[str, tuple[str, frozenset[str]]]:
     """Name → (type, labels) of everything that a server with some use tells."""
     metrics = Metrics()
     metrics.read_gauges(dict.fromkeys(GAUGES, lambda: 0))
-    metrics.ended([Ended("chat", "gpt-4o-mini", 200, 1, 0, 1, 1)])
+    metrics.ended([Ended("chat", "gpt-4o-mini", 200, 1, 0, 1, 1, True, False)])
     metrics.committed(1, 0.1)
     page = metrics.page().decode()
     found = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tuckshop.charge_watch import Sums
 from tuckshop.domain.errors import InvalidApiKeyError
 from tuckshop.domain.watch import Ended, Watch
 from tuckshop.metrics import Metrics
@@ -10,7 +11,7 @@ from tuckshop.metrics import Metrics
 def test_ended_calls_are_summed_by_endpoint_status_and_model() -> None:
     metrics = Metrics()
     watch: Watch = metrics
-    call = Ended("chat", "gpt-4o-mini", 200, 10, 4, 5, 7_000)
+    call = Ended("chat", "gpt-4o-mini", 200, 10, 4, 5, 7_000, True, False)
 
     watch.ended([call, call, call._replace(status=None, endpoint_group="embeddings")])
 
@@ -25,7 +26,12 @@ def test_a_call_that_cost_nothing_makes_no_row_of_its_model() -> None:
     """Else whoever calls with a thousand names makes a thousand rows."""
     metrics = Metrics()
 
-    metrics.ended([Ended("models", "", 200, 0, 0, 0, 0), Ended("chat", "x", 502, 0, 0, 0, 0)])
+    metrics.ended(
+        [
+            Ended("models", "", 200, 0, 0, 0, 0, True, False),
+            Ended("chat", "x", 502, 0, 0, 0, 0, False, False),
+        ]
+    )
 
     assert "model=" not in metrics.page().decode()
 
@@ -66,3 +72,21 @@ def test_gauges_are_read_when_asked_for() -> None:
 
     assert "tuckshop_waiting 7.0" in metrics.page().decode()
     assert "process_resident_memory_bytes" in metrics.page().decode()
+
+
+def test_what_calls_were_charged_is_told_of_those_that_have_a_model_and_were_settled() -> None:
+    metrics = Metrics()
+    call = Ended("chat", "gpt-4o-mini", 200, 10, 4, 5, 7_000, True, False)
+
+    metrics.dispatched()
+    metrics.ended(
+        [
+            call,
+            call._replace(is_guessed=True),
+            call._replace(cost_nano=0),
+            call._replace(is_settled=False, cost_nano=0),
+            call._replace(model="", cost_nano=0),
+        ]
+    )
+
+    assert metrics.charges() == Sums(dispatched=1, settled=3, charged=2, guessed=1)

@@ -7,7 +7,10 @@ from typing import Literal, NamedTuple, Protocol
 
 Alarm = Literal[
     "overrun",  # a call was charged more than was held for it
+    "implausible_usage",  # the upstream told a usage that cannot be
     "unconfirmed",  # a call was charged its bound, because nobody knows what it used
+    "no_charges",  # calls are sent, and none is charged anything
+    "estimated_share",  # too many of a day's calls are charged without usage
     "upstream_auth",  # the upstream refuses our credential
     "upstream_money",  # the account at the upstream is out of money
     "clock",  # nothing is admitted, and why
@@ -29,10 +32,15 @@ class Ended(NamedTuple):
     cached_tokens: int  # among them
     output_tokens: int
     cost_nano: int
+    is_settled: bool  # False: voided
+    is_guessed: bool  # charged otherwise than by a usage that could be relied on
 
 
 class Watch(Protocol):
     """Counts. Every method returns at once, and may be called from the loop or from the writer's thread."""
+
+    def dispatched(self) -> None:
+        """A call that has a price is on its way to the upstream."""
 
     def refused(self, code: str) -> None:
         """A call was refused."""
@@ -49,6 +57,9 @@ class Watch(Protocol):
 
 class Unwatched:
     """A `Watch` that counts nothing."""
+
+    def dispatched(self) -> None:
+        """Nothing."""
 
     def refused(self, code: str) -> None:
         """Nothing."""

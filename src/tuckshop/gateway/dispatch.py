@@ -122,6 +122,8 @@ class Dispatcher:
                 outcome.charge_bound(granted, outcome=fault, flags=frozenset())
             )
             raise
+        if not price.free:
+            self._tools.watch.dispatched()
         self._running.add(relay)
         relay.start(sent)
 

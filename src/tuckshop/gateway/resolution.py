@@ -130,14 +130,22 @@ class Resolution:
         )
         self._resolve(settlement)
         if "unconfirmed" in settlement.flags:
-            _log.warning(
-                "%s: no usable usage (%s): the bound is charged", settlement.request_id, usage
-            )
+            self._note_no_usage(usage)
         elif settlement.charged.cost_nano > self._granted.held.cost_nano:
             _log.error(
                 "%s: the upstream billed more than the bound (overrun)", settlement.request_id
             )
         return settlement.charged.cost_nano
+
+    def _note_no_usage(self, usage: Usage | None) -> None:
+        request_id = self._granted.request_id
+        if usage is None:
+            _log.warning("%s: no usage that can be read: the bound is charged", request_id)
+            return
+        self._tools.watch.alarm("implausible_usage")
+        _log.error(
+            "ALARM: implausible_usage: %s: %s cannot be: the bound is charged", request_id, usage
+        )
 
     def charge_free(self) -> int:
         """Its price is nothing."""

@@ -55,6 +55,7 @@ _log: Final = logging.getLogger(__name__)
 
 WAITING_MAX: Final = 10_000
 _NOTHING: Final = Amounts()
+_GUESSED: Final = frozenset({"unconfirmed", "estimated"})
 
 
 class Engine:
@@ -317,6 +318,8 @@ class Engine:
                 cached_tokens,
                 charged.output_tokens,
                 charged.cost_nano,
+                isinstance(resolution, Settlement),
+                not _GUESSED.isdisjoint(resolution.flags),
             )
         )
 
