@@ -14,25 +14,31 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.acceptance.conftest import key_of_new_member
-from tests.support.oracle import BilledCall, billed_nano_usd, by_client_id, read_bill
+from tests.support.caller import (
+    BILLED_ERROR,
+    CHAT,
+    MODEL,
+    Answer,
+    Caller,
+    alarms,
+    assert_books_hold,
+    assert_bound,
+    assert_exact,
+    assert_void,
+    nano,
+    new_caller,
+    rows_of,
+    until,
+)
 from tests.support.processes import Mock, Server, call, start_mock, start_server
-from tuckshop.ledger.verify import verify_folder
 
-MODEL = "gpt-4o-mini"
-CHAT = "/v1/chat/completions"
 GAP_S = 1  # the upstream may be silent for so long
 WHOLE_S = 5  # and a call may take so long in all
-BILLED_ERROR = (
-    "500-billed"  # the one fault that the table lets go unrecorded until the daily comparison
-)
 
 
 @pytest.fixture(scope="module")
@@ -57,182 +63,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, mock: Mock) -> Iterator[Ser
     assert server.stop() == 0, server.log.read_text()
 
 
-def assert_books_hold(server: Server, mock: Mock) -> None:
-    """The checker that ends every fault test: M5, M8, M16, nothing left open."""
-    billed = billed_nano_usd(mock.bill)
-    for row in rows_of(server):
-        recorded, at_provider = nano(row["cost_usd"]), billed.pop(row["id"], 0)
-        assert row["status"] != "reserved", row
-        if row["tag"] == BILLED_ERROR:
-            continue
-        assert recorded >= at_provider, row
-        if not {"unconfirmed", "estimated"} & set(row["flags"]):
-            assert recorded == at_provider, row
-    assert billed == {}, "the provider billed calls that have no row"
-    report = verify_folder(server.data)
-    assert [str(difference) for difference in report.differences] == []
-
-
-@dataclass
-class Caller:
-    """A member with one key."""
-
-    server: Server
-    mock: Mock
-    key: str
-    member: str
-
-    def ask(
-        self, text: str = "Hi", *, path: str = CHAT, tag: str | None = None, **fields: Any
-    ) -> Answer:
-        """One call, read to its end or its break."""
-        link, reply = self._send(text, path=path, tag=tag, **fields)
-        try:
-            body = reply.read()
-        except (http.client.HTTPException, OSError):
-            body = b""
-        finally:
-            link.close()
-        return Answer(reply.status, dict(reply.getheaders()), body)
-
-    def start(self, text: str, **fields: Any) -> tuple[http.client.HTTPConnection, bytes]:
-        """A stream of which only the first line is read."""
-        link, reply = self._send(text, stream=True, **fields)
-        return link, reply.readline()
-
-    def _send(
-        self, text: str, *, path: str = CHAT, tag: str | None = None, **fields: Any
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        url = urlsplit(self.server.url)
-        link = http.client.HTTPConnection(url.hostname or "", url.port, timeout=20)
-        body = {"model": MODEL, **fields}
-        if path == CHAT:
-            body |= {"messages": [{"role": "user", "content": text}], "max_tokens": 100} | fields
-        else:
-            body["input"] = text
-        headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
-        if tag is not None:
-            headers["x-tuckshop-tag"] = tag
-        link.request("POST", path, json.dumps(body), headers)
-        return link, link.getresponse()
-
-    def row(self, within_s: float = 10) -> dict[str, Any]:
-        """The row of the call made last, once it has ended."""
-        return self.rows(1, within_s)[0]
-
-    def rows(self, count: int, within_s: float = 10) -> list[dict[str, Any]]:
-        """All *count* rows, newest first, once all have ended."""
-        deadline = time.monotonic() + within_s
-        while True:
-            rows = rows_of(self.server, member=self.member)
-            if len(rows) == count and all(row["status"] != "reserved" for row in rows):
-                return rows
-            assert time.monotonic() < deadline, rows
-            time.sleep(0.02)
-
-    def billed(self, row: dict[str, Any]) -> BilledCall | None:
-        """What the provider billed for that call; None: it knows of none."""
-        (*calls,) = by_client_id(read_bill(self.mock.bill)).get(row["id"], [])
-        assert len(calls) <= 1, "one call of ours, one of theirs (M13)"
-        return calls[0] if calls else None
-
-    def limits(self) -> dict[str, tuple[int, int]]:
-        """(used, held) of each limit, in nano-USD or counts."""
-        found = self.server.made("GET", f"/members/{self.member}")["in_force"]
-        return {
-            one["limit"]: (nano(one["used"]), nano(one["reserved"]))
-            if one["limit"].startswith("$")
-            else (one["used"], one["reserved"])
-            for one in found
-        }
-
-    def spent(self) -> int:
-        """What the budget says was used; nothing is held any more."""
-        used, held = self.limits()["$1/month"]
-        assert held == 0
-        return used
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def code(self) -> Any:
-        """The code of a refusal, or of the error event that ended a stream."""
-        text = self.body
-        if text.startswith(b"data: "):
-            text = text.rstrip().rpartition(b"data: ")[2]
-        return json.loads(text)["error"]["code"]
-
-
-def nano(usd: float) -> int:
-    return round(usd * 1e9)
-
-
-def rows_of(server: Server, member: str | None = None) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    query = "limit=200" + (f"&member={member}" if member else "")
-    cursor = ""
-    while True:
-        page = server.made("GET", f"/requests?{query}{cursor}")
-        found += page["data"]
-        if page["next_cursor"] is None:
-            return found
-        cursor = f"&cursor={page['next_cursor']}"
-
-
 @pytest.fixture
 def caller(server: Server, mock: Mock, request: pytest.FixtureRequest) -> Caller:
     return new_caller(server, mock)
-
-
-_numbers = iter(range(10**6))
-
-
-def new_caller(server: Server, mock: Mock, **group: Any) -> Caller:
-    name = f"outcome-{next(_numbers)}"
-    each = ["$1/month", "9 concurrent requests", "50 requests/minute"]
-    key = key_of_new_member(server, name, **({"each": each} | group))
-    (member,) = server.made("GET", f"/groups/{name}/members")["data"]
-    return Caller(server, mock, key, member["id"])
-
-
-def assert_exact(caller: Caller, *flags: str) -> dict[str, Any]:
-    """Charged what the provider billed, to the nano-dollar."""
-    row = caller.row()
-    billed = caller.billed(row)
-    assert billed is not None
-    assert (row["status"], sorted(row["flags"])) == ("settled", sorted(flags))
-    assert nano(row["cost_usd"]) == billed.cost_nano_usd > 0
-    assert (row["input_tokens"], row["output_tokens"]) == (
-        billed.input_tokens,
-        billed.output_tokens,
-    )
-    assert caller.spent() == billed.cost_nano_usd
-    return row
-
-
-def assert_void(caller: Caller, http_status: int, error: str) -> None:
-    """Nothing charged, nothing held, nothing counted."""
-    row = caller.row()
-    assert (row["status"], row["flags"], row["cost_usd"]) == ("voided", [], 0)
-    assert (row["http_status"], row["error"]) == (http_status, error)
-    assert set(caller.limits().values()) == {(0, 0)}
-
-
-def assert_bound(caller: Caller, *flags: str) -> dict[str, Any]:
-    """Charged all that was held, and said so."""
-    row = caller.row()
-    assert (row["status"], sorted(row["flags"])) == ("settled", sorted(["unconfirmed", *flags]))
-    billed = caller.billed(row)
-    assert row["output_tokens"] == 100
-    assert nano(row["cost_usd"]) >= (billed.cost_nano_usd if billed else 0)
-    assert nano(row["cost_usd"]) == 150 * row["input_tokens"] + 600 * 100
-    assert caller.spent() == nano(row["cost_usd"])
-    return row
 
 
 STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
@@ -391,7 +224,7 @@ def test_an_error_that_was_billed_after_all_is_left_to_the_comparison(caller: Ca
         ("504", 504, "upstream_timeout"),
         ("reset-before-head", 502, "upstream_unavailable"),
         ("refuse-after-headers", 502, "upstream_unavailable"),
-        ("redirect", 502, "upstream_unavailable"),
+        ("400-page", 502, "upstream_unavailable"),
     ],
 )
 def test_a_page_of_a_gateway_or_a_reset_costs_the_bound(
@@ -442,6 +275,17 @@ def test_usage_that_cannot_be_costs_the_bound_and_is_no_credit(
     assert_bound(caller)
 
 
+@pytest.mark.parametrize("fault", ["usage-zero", "usage-huge"])
+def test_usage_that_cannot_be_raises_an_alarm(caller: Caller, fault: str) -> None:
+    before = alarms(caller.server, "implausible_usage")
+
+    caller.ask(f"Hi [[fault:{fault}]]")
+
+    assert_bound(caller)
+    assert alarms(caller.server, "implausible_usage") == before + 1
+    assert f"ALARM: implausible_usage: {caller.row()['id']}" in caller.server.log.read_text()
+
+
 # ── our own deadline ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -452,6 +296,16 @@ def test_a_slow_upstream_is_read_on_and_charged_its_usage(caller: Caller) -> Non
     assert rows_of(caller.server, member=caller.member)[0]["status"] == "reserved"
     assert caller.limits()["9 concurrent requests"] == (0, 1)
     assert assert_exact(caller)["http_status"] == 504
+
+
+def test_usage_that_comes_after_our_own_deadline_is_charged(caller: Caller) -> None:
+    """The client's stream has ended with an error; the upstream goes on, and tells at last what it made."""
+    answer = caller.ask("Hi [[fault:hang-mid-stream]]", stream=True)
+
+    assert (answer.status, answer.code) == (200, "upstream_timeout")
+    assert caller.limits()["9 concurrent requests"] == (0, 1)
+    call("POST", caller.mock.url.removesuffix("/v1") + "/_mock/release")
+    assert_exact(caller)
 
 
 @pytest.mark.parametrize("fault", ["hang", "hang-mid-stream"])
@@ -485,7 +339,7 @@ def test_a_client_that_left_is_charged_what_was_used(caller: Caller, stream: boo
         ]
         body = json.dumps({"model": MODEL, "messages": messages, "max_tokens": 100})
         link.request("POST", CHAT, body, {"authorization": f"Bearer {caller.key}"})
-        _until(lambda: caller.mock.requests()[-1]["body"]["messages"] == messages)
+        until(lambda: caller.mock.requests()[-1]["body"]["messages"] == messages)
     link.close()
 
     time.sleep(0.1)
@@ -501,7 +355,7 @@ def test_with_cancel_the_upstream_is_cut_off_at_once(server: Server, mock: Mock)
 
     row = assert_bound(caller, "client_left")
     assert time.monotonic() - left_s < 1
-    _until(lambda: (billed := caller.billed(row)) is not None and billed.ended == "left")
+    until(lambda: (billed := caller.billed(row)) is not None and billed.ended == "left")
     billed = caller.billed(row)
     assert billed is not None
     assert billed.output_tokens < 90
@@ -520,6 +374,41 @@ def test_without_a_place_to_drain_it_is_as_with_cancel(server: Server, mock: Moc
     flags = sorted(sorted(row["flags"]) for row in rows)
     assert flags == [["client_left"], ["client_left", "unconfirmed"]]
     assert caller.spent() == sum(nano(row["cost_usd"]) for row in rows)
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory, mock: Mock) -> Iterator[Server]:
+    """A server with one place for all that are read on without a client, and for two seconds only."""
+    server = start_server(
+        tmp_path_factory.mktemp("narrow"),
+        mock.url,
+        TUCKSHOP_EDGE_DRAINED_MAX="1",
+        TUCKSHOP_EDGE_DRAINED_TIMEOUT_S="2",
+    )
+    yield server
+    assert server.stop() == 0, server.log.read_text()
+
+
+def test_the_places_to_drain_are_for_all_members_together(narrow: Server, mock: Mock) -> None:
+    first, second = new_caller(narrow, mock), new_caller(narrow, mock)
+    for caller in (first, second):
+        caller.start("Hi [[tokens:30]] [[speed:30]]")[0].close()
+        time.sleep(0.2)
+
+    assert_exact(first, "client_left")
+    assert_bound(second, "client_left")
+
+
+def test_a_drain_is_read_on_for_so_long_and_no_longer(narrow: Server, mock: Mock) -> None:
+    caller = new_caller(narrow, mock)
+    link, _ = caller.start("Hi [[tokens:99]] [[speed:15]]")
+    left_s = time.monotonic()
+    link.close()
+
+    row = assert_bound(caller, "client_left")
+    assert 1.5 < time.monotonic() - left_s < 4
+    assert row["error"] == "drained for too long"
+    until(lambda: (billed := caller.billed(row)) is not None and billed.ended == "left")
 
 
 def test_a_client_that_leaves_while_it_waits_owes_nothing(server: Server, mock: Mock) -> None:
@@ -544,29 +433,31 @@ def test_a_client_that_leaves_while_it_waits_owes_nothing(server: Server, mock: 
 
 
 @pytest.mark.parametrize(
-    ("verb", "code"),
-    [("pause", "key_paused"), ("revoke", "key_revoked"), ("archive", "key_archived")],
+    ("what", "verb", "code"),
+    [
+        ("keys", "pause", "key_paused"),
+        ("keys", "revoke", "key_revoked"),
+        ("keys", "archive", "key_archived"),
+        ("members", "pause", "member_paused"),
+        ("groups", "pause", "group_paused"),
+    ],
 )
 def test_a_key_that_is_stopped_ends_the_stream_and_pays_for_all_of_it(
-    caller: Caller, verb: str, code: str
+    caller: Caller, what: str, verb: str, code: str
 ) -> None:
-    key_id = caller.server.made("GET", f"/members/{caller.member}/keys")["data"][0]["id"]
+    """K3: within a second, whether the key itself is stopped, its member or its group; then as *drain*."""
+    (key,) = caller.server.made("GET", f"/members/{caller.member}/keys")["data"]
+    member = caller.server.made("GET", f"/members/{caller.member}")
+    stopped = {"keys": key["id"], "members": caller.member, "groups": member["group"]}[what]
     answers: list[Answer] = []
     thread = threading.Thread(target=lambda: answers.append(caller.ask(SLOW, stream=True)))
     thread.start()
-    _until(lambda: caller.limits()["9 concurrent requests"] == (0, 1))
+    until(lambda: caller.limits()["9 concurrent requests"] == (0, 1))
     time.sleep(0.2)
-    caller.server.made("POST", f"/keys/{key_id}/{verb}")
+    caller.server.made("POST", f"/{what}/{stopped}/{verb}")
     stopped_s = time.monotonic()
     thread.join()
 
     assert time.monotonic() - stopped_s < 1
     assert (answers[0].status, answers[0].code) == (200, code)
     assert_exact(caller)
-
-
-def _until(condition: Any, within_s: float = 5) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -201,6 +201,14 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "huge-reply": Fault("sends 16 MiB of answer, in one event", Script(padding_bytes=16 << 20)),
     "huge-event": Fault("sends 2 MiB of answer, in one event", Script(padding_bytes=2 << 20)),
     "gzip": Fault("sends the reply with content-encoding: gzip, asked or not", Script(gzip=True)),
+    "gzip-bomb": Fault(
+        "sends 64 MiB of answer as some 64 KiB of gzip",
+        Script(gzip=True, padding_bytes=64 << 20),
+    ),
+    "unknown-coding": Fault(
+        "says that the reply is coded as `br`, which it is not",
+        Script(extra_headers=(("content-encoding", "br"),)),
+    ),
     "until-close": Fault(
         "sends neither length nor chunks; the end of the connection is the end",
         Script(framing="until-close"),
@@ -223,6 +231,19 @@ FAULTS: Final[Mapping[str, Fault]] = {
             "invalid_request_error",
             "context_length_exceeded",
         ),
+    ),
+    "400-organisation": Fault(
+        "answers 400 invalid_value, with the organisation in its text",
+        _error(
+            400,
+            f"Invalid value: organization {ORGANISATION} has no access to it in project proj_TUCKSHOPmock.",
+            "invalid_request_error",
+            "invalid_value",
+        ),
+    ),
+    "400-page": Fault(
+        "answers 400 with a gateway's HTML page; the answer is billed",
+        _page(400, b"400 Bad Request"),
     ),
     "401": Fault(
         "answers 401 invalid_api_key, with pieces of a key and an organisation in its text",
