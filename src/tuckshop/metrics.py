@@ -36,6 +36,7 @@ GAUGES: Final[Mapping[str, str]] = {
     "tuckshop_writer_queue": "submissions that the writer has not taken yet",
     "tuckshop_buffered_body_bytes": "request bodies in memory",
     "tuckshop_disk_free_bytes": "space left where the ledger lies",
+    "tuckshop_tasks": "tasks of the event loop that have not ended",
     "tuckshop_upstream_connections": "connections to upstreams that stand, idle ones too",
     "tuckshop_upstream_idle_connections": "those of them that wait to be used again",
     "tuckshop_upstream_dialling": "connections to upstreams being made",

@@ -259,6 +259,7 @@ async def start(settings: Settings) -> Server:
                 "tuckshop_writer_queue": lambda: writer.waiting,
                 "tuckshop_buffered_body_bytes": lambda: edge.buffered_bytes,
                 "tuckshop_disk_free_bytes": database.free_bytes,
+                "tuckshop_tasks": lambda: len(asyncio.all_tasks(loop)),
                 "tuckshop_upstream_connections": lambda: sum(
                     pool.open_connections for pool in registry.pools
                 ),

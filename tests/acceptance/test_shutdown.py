@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import signal
 import time
 from collections.abc import Iterator
@@ -14,14 +13,13 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import key_of_new_member
-from tests.acceptance.test_race import assert_verified, nano, until_open
-from tests.support.http import parsed, post, request_bytes
+from tests.acceptance.test_race import assert_verified, until_open
+from tests.support.http import post, request_bytes
 from tests.support.oracle import billed_nano_usd
 from tests.support.positions import Row, rows_of
 from tests.support.processes import Mock, Server, call, start_mock, start_server
 
 CHAT = "/v1/chat/completions"
-CANCELS = 2000
 
 
 def body(text: str, *, stream: bool = True) -> dict[str, Any]:
@@ -192,97 +190,3 @@ def test_one_who_leaves_while_waiting_leaves_no_trace(tmp_path: Path, mock: Mock
     finally:
         assert server.stop() == 0
     check_rows(server, mock)
-
-
-async def leave_at_random(server: Server, key: str, rng: random.Random) -> str:
-    """One call whose client goes at some moment; how far it came."""
-    text = rng.choice(
-        (
-            "[[tokens:3]]",
-            "[[tokens:40]] [[speed:400]]",
-            "[[tokens:20]] [[first-token-ms:40]]",
-            "[[fault:429]]",
-            "[[fault:reset-mid-stream]]",
-        )
-    )
-    raw = request_bytes(server.url, CHAT, key, body(text, stream=rng.random() < 0.6))
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.split(":")[-1]))
-    try:
-        if rng.random() < 0.15:
-            writer.write(raw[: rng.randrange(1, len(raw))])
-            await asyncio.sleep(rng.uniform(0, 0.02))
-            return "in the request"
-        writer.write(raw)
-        try:
-            async with asyncio.timeout(rng.choice((0, 0.002, 0.01, 0.05, 0.1, 5))):
-                got = await (reader.read(-1) if rng.random() < 0.7 else reader.read(200))
-        except TimeoutError:
-            return "before the reply"
-        return "after the reply" if parsed(got).complete else "in the reply"
-    except OSError:
-        return "broken"
-    finally:
-        if rng.random() < 0.5:
-            writer.transport.abort()
-        else:
-            writer.close()
-
-
-def until_nothing_is_held(server: Server, mock: Mock, key: str) -> list[float]:
-    """What the key's limits hold once calls without clients were read to their end."""
-    deadline = time.monotonic() + 10
-    while True:
-        limits = call("GET", f"{server.url}/api/v1/me", token=key)[1]["limits"]
-        held = [limit["reserved"] for limit in limits]
-        if not (any(held) or mock.state()["open"]) or time.monotonic() > deadline:
-            return held
-        time.sleep(0.1)
-
-
-@pytest.mark.parametrize("on_disconnect", ["drain", "cancel"])
-def test_thousands_of_random_cancels_leave_nothing_behind(
-    tmp_path: Path, mock: Mock, on_disconnect: str
-) -> None:
-    seed = random.randrange(2**32)
-    print(f"seed {seed}")
-    rng = random.Random(seed)
-    server = start_server(tmp_path, mock.url)
-    key = key_of_new_member(
-        server,
-        "leaving",
-        each=["$100 total", "60 concurrent requests"],
-        patience_s=1,
-        on_disconnect=on_disconnect,
-    )
-
-    async def run() -> dict[str, int]:
-        ways: dict[str, int] = {}
-
-        async def worker(own: random.Random) -> None:
-            for _ in range(CANCELS // 2 // 50):
-                way = await leave_at_random(server, key, own)
-                ways[way] = ways.get(way, 0) + 1
-
-        await asyncio.gather(*(worker(random.Random(rng.randrange(2**32))) for _ in range(50)))
-        return ways
-
-    try:
-        print(asyncio.run(run()))
-        assert until_nothing_is_held(server, mock, key) == [0, 0]
-        replies = [
-            asyncio.run(post(server.url, CHAT, key, body("[[echo:still here]]", stream=False)))
-            for _ in range(3)
-        ]
-        assert [r.json["choices"][0]["message"]["content"] for r in replies] == ["still here"] * 3
-        assert mock.state()["open"] == 0
-        # The caller of `state` is one; what else stands is idle in the pool and goes with it.
-        assert mock.state()["connections"] - 1 <= 100
-        # The last settlement may still be on its way into the file, which is read past the server.
-        assert until_nothing_is_held(server, mock, key) == [0, 0]
-        rows = check_rows(server, mock)
-        (money, _) = call("GET", f"{server.url}/api/v1/me", token=key)[1]["limits"]
-        assert nano(money["used"]) == sum(row.cost or 0 for row in rows)
-        assert "Traceback" not in server.log.read_text()
-    finally:
-        assert server.stop() == 0
-    assert mock.state()["connections"] == 1
