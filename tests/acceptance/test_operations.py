@@ -88,17 +88,7 @@ def test_a_backup_comes_back_on_another_machine(folder: Path, mock: Mock) -> Non
 
 def test_a_clock_that_was_wrong_is_accepted_by_command(folder: Path, mock: Mock) -> None:
     """Section 6, around restarts: two days ahead, then right again."""
-    faketime = shutil.which("faketime")
-    if faketime is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("faketime is missing: apt-get install faketime")
-        pytest.skip("NOT TESTED: restarts under a false clock; apt-get install faketime")
-    ahead = start_server(
-        folder,
-        mock.url,
-        command=(faketime, "-f", "+2d", str(COMMAND), "serve"),
-        DONT_FAKE_MONOTONIC="1",
-    )
+    ahead = start_at(folder, mock, "+2d")
     key = key_of_new_member(ahead, "swa", each=["$1/month"])
     say_hello(ahead, key)
     _stop_child(ahead)
@@ -123,6 +113,43 @@ def test_a_clock_that_was_wrong_is_accepted_by_command(folder: Path, mock: Mock)
     say_hello(again, key)
     assert again.stop() == 0
     assert "All agrees" in tuckshop(again.data, "verify").stderr
+
+
+def test_a_start_after_a_month_finds_new_windows_and_says_that_time_has_passed(
+    folder: Path, mock: Mock
+) -> None:
+    """Section 6: at a start a later time is accepted and logged; what was closed before stays closed."""
+    first = start_server(folder, mock.url)
+    key = key_of_new_member(first, "swa", each=["1 requests/month", "2 requests total"])
+    say_hello(first, key)
+    with pytest.raises(openai.RateLimitError):
+        say_hello(first, key)
+    assert first.stop() == 0
+
+    later = start_at(folder, mock, "+40d")
+    say_hello(later, key)
+    with pytest.raises(openai.RateLimitError):
+        say_hello(later, key)
+    month, total = later.made("GET", "/members?group=swa")["data"][0]["in_force"]
+    assert (month["used"], total["used"]) == (1, 2)
+    assert "clock: " in later.log.read_text()
+    _stop_child(later)
+    assert "All agrees" in tuckshop(later.data, "verify").stderr
+
+
+def start_at(folder: Path, mock: Mock, offset: str) -> Server:
+    """A server whose wall clock is *offset* from the right one."""
+    faketime = shutil.which("faketime")
+    if faketime is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("faketime is missing: apt-get install faketime")
+        pytest.skip("NOT TESTED: restarts under a false clock; apt-get install faketime")
+    return start_server(
+        folder,
+        mock.url,
+        command=(faketime, "-f", offset, str(COMMAND), "serve"),
+        DONT_FAKE_MONOTONIC="1",
+    )
 
 
 def _stop_child(server: Server) -> None:

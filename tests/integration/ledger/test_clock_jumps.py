@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.fake_clock import FakeClock
 from tests.support.ledger_kit import Desk, hold, in_force, settlement
 from tuckshop.domain.errors import RateLimitExceededError
 from tuckshop.domain.reservation import Amounts, Granted
+from tuckshop.domain.windows import ZoneHistory
 from tuckshop.ledger.verify import verify_folder
 
 LIMITS = ("3 requests/minute", "$1/day", "$5/month", "1000000 tokens/2 hours")
@@ -51,6 +56,39 @@ def test_sub_windows_that_had_left_are_summed_afresh_when_the_clock_goes_back(
     assert isinstance(desk.one(hold("3 requests/minute")), RateLimitExceededError)
     desk.close()
     assert verify_folder(desk.folder, full=True).differences == []
+
+
+@pytest.mark.parametrize(
+    ("midnight", "hours"),
+    [("2026-10-25", 25), ("2027-03-28", 23), ("2026-11-24", 24)],
+    ids=["clocks set back", "clocks set forward", "a usual day"],
+)
+def test_a_day_in_a_zone_that_changes_its_hour_lasts_to_the_next_midnight_there(
+    tmp_path: Path, midnight: str, hours: int
+) -> None:
+    """Whatever is restarted in between, no window is opened twice and none is left out."""
+    zone = ZoneInfo("Europe/Berlin")
+    begins = datetime.fromisoformat(midnight).replace(tzinfo=zone).timestamp()
+    limit = in_force("2 requests/day", zone=ZoneHistory.of("Europe/Berlin"))
+    desk = Desk(tmp_path, clock=FakeClock(round((begins - 1) * 1_000_000)))
+    assert isinstance(desk.one(hold(limit)), Granted)  # the day before
+
+    desk.clock.advance(1)
+    assert [type(a) for a in desk.do(hold(limit), hold(limit), hold(limit))] == [
+        Granted,
+        Granted,
+        RateLimitExceededError,
+    ]
+    for hour in range(1, hours + 1):
+        desk.reopen()
+        desk.clock.advance(HOUR - 1)
+        assert isinstance(desk.one(hold(limit)), RateLimitExceededError), hour
+        assert desk.state(limit).resets_at_us == round((begins + hours * HOUR) * 1_000_000)
+        desk.clock.advance(1)
+    assert isinstance(desk.one(hold(limit)), Granted)
+    assert desk.state(limit).used == 1
+    desk.close()
+    assert [str(d) for d in verify_folder(tmp_path, full=True).differences] == []
 
 
 @settings(max_examples=20, deadline=None)

@@ -494,6 +494,13 @@ def test_a_long_reader_cannot_keep_the_log_growing(
                     break
 
             assert "interrupted" in await reading
+            log = database.path.with_name(f"{database.path.name}-wal")
+            longest = log.stat().st_size
+            for i in range(200):
+                await ask(writer, Note(f"m{i}"))
+            assert log.stat().st_size <= longest, (
+                "without the reader it begins from its start again"
+            )
 
     asyncio.run(main())
 
