@@ -377,20 +377,23 @@ def test_without_a_place_to_drain_it_is_as_with_cancel(server: Server, mock: Moc
 
 
 @pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory, mock: Mock) -> Iterator[Server]:
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Mock]]:
     """A server with one place for all that are read on without a client, and for two seconds only."""
+    mock = start_mock(tmp_path_factory.mktemp("narrow-upstream"))
     server = start_server(
         tmp_path_factory.mktemp("narrow"),
         mock.url,
         TUCKSHOP_EDGE_DRAINED_MAX="1",
         TUCKSHOP_EDGE_DRAINED_TIMEOUT_S="2",
     )
-    yield server
+    yield server, mock
+    assert_books_hold(server, mock)
     assert server.stop() == 0, server.log.read_text()
+    mock.stop()
 
 
-def test_the_places_to_drain_are_for_all_members_together(narrow: Server, mock: Mock) -> None:
-    first, second = new_caller(narrow, mock), new_caller(narrow, mock)
+def test_the_places_to_drain_are_for_all_members_together(narrow: tuple[Server, Mock]) -> None:
+    first, second = new_caller(*narrow), new_caller(*narrow)
     for caller in (first, second):
         caller.start("Hi [[tokens:30]] [[speed:30]]")[0].close()
         time.sleep(0.2)
@@ -399,8 +402,8 @@ def test_the_places_to_drain_are_for_all_members_together(narrow: Server, mock: 
     assert_bound(second, "client_left")
 
 
-def test_a_drain_is_read_on_for_so_long_and_no_longer(narrow: Server, mock: Mock) -> None:
-    caller = new_caller(narrow, mock)
+def test_a_drain_is_read_on_for_so_long_and_no_longer(narrow: tuple[Server, Mock]) -> None:
+    caller = new_caller(*narrow)
     link, _ = caller.start("Hi [[tokens:99]] [[speed:15]]")
     left_s = time.monotonic()
     link.close()
