@@ -51,7 +51,8 @@ class Mock:
             self.process.stdout.close()
 
 
-def start_mock(folder: Path, *options: str) -> Mock:
+def start_mock(folder: Path, *options: str, credential: str | None = CREDENTIAL) -> Mock:
+    """One that lets in *credential* alone; None: any."""
     folder.mkdir(parents=True, exist_ok=True)
     bill, record = folder / "bill.jsonl", folder / "record.jsonl"
     bill.touch()
@@ -59,7 +60,8 @@ def start_mock(folder: Path, *options: str) -> Mock:
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "tuckshop.mock_upstream", "--port", "0"),
-            *("--bill", str(bill), "--record", str(record), "--credential", CREDENTIAL),
+            *("--bill", str(bill), "--record", str(record)),
+            *(("--credential", credential) if credential is not None else ()),
             *options,
         ],
         stdout=subprocess.PIPE,
