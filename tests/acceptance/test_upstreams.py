@@ -7,7 +7,7 @@ import random
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,13 @@ def stream(
     assert reason is not None, "the stream broke off"
 
 
+def until(is_so: Callable[[], bool], within_s: float = 30) -> None:
+    deadline = time.monotonic() + within_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def sent(mock: Mock) -> list[tuple[str, str]]:
     """(our id of the call, the credential it came with), in order."""
     fields = [{name.lower(): value for name, value in line["headers"]} for line in mock.requests()]
@@ -136,7 +143,7 @@ def test_a_leaked_key_is_replaced_under_load_and_no_call_fails(server: Server, f
     threads = [threading.Thread(target=load) for _ in range(8)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    until(lambda: len(bearers(first)) >= len(threads))
     for secret in (NEW + "x", NEW + "y", NEW):
         tuckshop(server, "upstream", "edit", "openai", "--credential", stdin=secret)
     replaced.set()
@@ -219,12 +226,12 @@ def test_a_call_that_waits_goes_by_the_upstream_that_there_is_when_it_is_admitte
 ) -> None:
     """D6: nobody is admitted for an upstream that is no longer so."""
     key = key_of_new_member(server, "swa", each=["$10/month", "1 concurrent request"])
-    running = stream(server, key, tokens=400)
+    running = stream(server, key, tokens=1_000)
     next(running)
     answers: list[Any] = []
     waiting = threading.Thread(target=lambda: answers.append(ask(server, key)))
     waiting.start()
-    time.sleep(0.5)
+    until(lambda: "\ntuckshop_waiting 1.0" in str(call("GET", f"{server.url}/metrics")[1]))
 
     server.made("PATCH", "/upstreams/openai", {"base_url": second.url, "credential": NEW})
     assert list(running)
@@ -277,6 +284,31 @@ def test_a_credential_is_nowhere_to_be_found(server: Server, second: Mock, tmp_p
     tuckshop(again, "upstream", "edit", "second", "--credential", stdin=NEW)
     ask(again, key, f"second/{MODEL}")
     assert again.stop() == 0
+
+
+def test_a_refused_credential_opens_the_circuit_and_its_replacement_closes_it(
+    tmp_path: Path,
+) -> None:
+    """Section 10: calls that must fail are not sent; nothing is charged for them (M15)."""
+    strict = start_mock(tmp_path / "strict", credential=NEW)
+    server = start_server(tmp_path / "server", strict.url)  # with another credential
+    key = key_of_new_member(server, "swa", each=["$10/month"])
+    for _ in range(8):
+        with pytest.raises(openai.InternalServerError) as refused:
+            ask(server, key)
+        assert refused.value.status_code == 502
+        assert refused.value.response.headers["x-should-retry"] == "false"
+
+    assert len(strict.requests()) == 5
+    assert server.made("GET", "/upstreams/openai")["state"] == "refused"
+    tuckshop(server, "upstream", "edit", "openai", "--credential", stdin=NEW)
+    ask(server, key)
+
+    assert server.made("GET", "/upstreams/openai")["state"] == "ready"
+    charged = [row["cost_usd"] for row in rows(server) if row["cost_usd"]]
+    assert len(charged) == 1
+    assert server.stop() == 0
+    strict.stop()
 
 
 def test_a_kill_in_the_middle_of_a_replacement_leaves_the_old_or_the_new_key(

@@ -244,8 +244,10 @@ def _hint(one: Json) -> str:
     if one["credential_source"] is None:
         return "none"
     hint = f"…{one['last4']}" if one["last4"] else "given"
-    if one["state"] != "ready":
+    if one["state"] == "no_credential":
         return f"{hint} (does not open)"
+    if one["state"] == "refused":
+        return f"{hint} (refused)"
     return f"{hint} (settings)" if one["credential_source"] == "setting" else hint
 
 

@@ -143,7 +143,11 @@ class Admission:
         price = course.price
         tokens, cap = bounded(facts, price, policy=policy, endpoint=endpoint, saved=saved or 0)
         upstream = self._upstreams.get(course.upstream)
-        if upstream is None or upstream.credential is None:
+        if (
+            upstream is None
+            or upstream.credential is None
+            or not upstream.circuit.lets_through(self._clock.monotonic_s())
+        ):
             raise UpstreamUnavailableError(retryable=False)
         self._pin(price)
         return Call(

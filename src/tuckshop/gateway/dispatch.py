@@ -27,7 +27,7 @@ class Dispatcher:
     """Sends calls to their upstreams, and knows those that are there."""
 
     def __init__(self, upstreams: Upstreams, manners: UpstreamManners, tools: RelayTools) -> None:
-        """*tools*: without a credential, which is the upstream's."""
+        """*tools*: without credential and circuit, which are the upstream's."""
         self._upstreams = upstreams
         self._manners = manners
         self._tools = tools
@@ -130,7 +130,9 @@ class Dispatcher:
     def _tools_for(self, upstream: Upstream) -> RelayTools:
         known, tools = self._tools_of.get(upstream.name, (None, self._tools))
         if known is not upstream:
-            tools = replace(self._tools, credential=upstream.credential or "")
+            tools = replace(
+                self._tools, credential=upstream.credential or "", circuit=upstream.circuit
+            )
             self._tools_of[upstream.name] = upstream, tools
         return tools
 

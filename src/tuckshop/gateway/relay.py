@@ -27,7 +27,7 @@ from tuckshop.gateway.call import Call
 from tuckshop.gateway.coding import CodingError, Decoder, decoder_for
 from tuckshop.gateway.reply_head import JSON, ReplyHead
 from tuckshop.gateway.resolution import RelayTools, Resolution
-from tuckshop.gateway.upstream_errors import verdict_on
+from tuckshop.gateway.upstream_errors import note_on, verdict_on
 from tuckshop.protocols.openai import errors as wording
 from tuckshop.protocols.openai.events import EventMeter
 from tuckshop.protocols.openai.headers import Headers, answer_headers, limit_headers
@@ -98,6 +98,8 @@ class Relay:
         self._exchange.release_body()  # an upstream that answers has read it, or never will
         head = self._head = ReplyHead(status, headers)
         self._resolution.reply_began(head)
+        if status < 400:
+            self._tools.circuit.answered()
         assert self._upstream is not None
         coding = self._upstream.content_coding
         if coding is not None:
@@ -347,7 +349,10 @@ class Relay:
 
     def _end_of_error(self, head: ReplyHead) -> None:
         body = bytes(self._body) if self._length <= ERROR_MAX_BYTES else b""
-        refusal, is_unbilled, error = verdict_on(head, body, self._tools.watch)
+        upstream = self.call.upstream
+        verdict = verdict_on(head, body, upstream=upstream, watch=self._tools.watch)
+        refusal, is_unbilled, refuses_us, error = verdict
+        note_on(self._tools.circuit, upstream, refuses_us, self._tools.clock.monotonic_s())
         answered = refusal.status if refusal else head.status
         if is_unbilled:
             self._resolution.void(error, http_status=answered)

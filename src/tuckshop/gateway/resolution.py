@@ -23,6 +23,7 @@ from tuckshop.pricing.cost import Usage
 from tuckshop.pricing.prices import PriceList
 from tuckshop.protocols.openai.events import EventMeter
 from tuckshop.protocols.openai.reply import ReplyLimits
+from tuckshop.upstreams.circuit import Circuit
 
 _log: Final = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class RelayTools:
     reply_limits: ReplyLimits
     watch: Watch = field(default_factory=Unwatched)
     credential: str = ""  # of the upstream; taken out of what it says when it fails
+    circuit: Circuit = field(default_factory=Circuit)  # to the upstream
 
 
 class Resolution:

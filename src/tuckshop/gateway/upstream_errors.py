@@ -18,6 +18,7 @@ from tuckshop.domain.errors import (
 from tuckshop.domain.watch import Watch
 from tuckshop.gateway import outcome
 from tuckshop.gateway.reply_head import ReplyHead
+from tuckshop.upstreams.circuit import PAUSE_S, REFUSALS_MIN, Circuit
 
 _log: Final = logging.getLogger(__name__)
 
@@ -27,31 +28,50 @@ class Verdict(NamedTuple):
 
     refusal: RefusalError | None  # None: the upstream's own words are relayed
     is_unbilled: bool  # proof enough to give the hold back (M10)
+    refuses_us: bool  # whoever calls: our credential, or our account's empty purse
     error: str  # for the log
 
 
-def verdict_on(head: ReplyHead, body: bytes, watch: Watch) -> Verdict:
-    """The verdict on an answer that is no success."""
+def verdict_on(head: ReplyHead, body: bytes, *, upstream: str, watch: Watch) -> Verdict:
+    """The verdict on an answer of the *upstream* of this name that is no success."""
     status = head.status
     told = outcome.provider_error(body)
-    refusal = _refusal_for(head, told, watch)
+    is_broke = status == 429 and told is not None and outcome.is_out_of_money(*told)
+    if is_broke:
+        watch.alarm("upstream_money")
+        _log.error("the account at the upstream %s is out of money", upstream)
+    elif status in (401, 403):
+        watch.alarm("upstream_auth")
+        _log.error("the upstream %s refuses our credential (%d)", upstream, status)
+    refusal = _refusal_for(head, told, is_broke=is_broke)
+    # A 403 may be about one model only.
+    refuses_us = is_broke or status == 401
     if told is not None and status >= 400:
-        return Verdict(refusal, True, told[0] or told[1] or f"http_{status}")
+        return Verdict(refusal, True, refuses_us, told[0] or told[1] or f"http_{status}")
     # 401 and 403, whoever says so: nobody was let in.
-    return Verdict(refusal, status in (401, 403), f"http_{status}")
+    return Verdict(refusal, status in (401, 403), refuses_us, f"http_{status}")
+
+
+def note_on(circuit: Circuit, upstream: str, refuses_us: bool, now_s: float) -> None:
+    """Tell the circuit to *upstream* of an error, and the log when that opens it."""
+    if not refuses_us:
+        circuit.answered()
+    elif circuit.refused(now_s):
+        _log.error(
+            "the upstream %s refused us %d times in a row: until it is tried again, every %g s, its calls are refused"
+            " here; `tuckshop upstream edit %s --credential` gives it another credential",
+            upstream,
+            REFUSALS_MIN,
+            PAUSE_S,
+            upstream,
+        )
 
 
 def _refusal_for(
-    head: ReplyHead, told: tuple[str | None, str | None] | None, watch: Watch
+    head: ReplyHead, told: tuple[str | None, str | None] | None, *, is_broke: bool
 ) -> RefusalError | None:
     status = head.status
-    if status in (401, 403):
-        watch.alarm("upstream_auth")
-        _log.error("the upstream refuses our credential (%d): no call can be served", status)
-        return UpstreamUnavailableError(retryable=False)
-    if status == 429 and told is not None and outcome.is_out_of_money(*told):
-        watch.alarm("upstream_money")
-        _log.error("the account at the upstream is out of money: no call can be served")
+    if is_broke or status in (401, 403):
         return UpstreamUnavailableError(retryable=False)
     if status in (429, 503, 529):
         return UpstreamOverloadedError(

@@ -461,7 +461,7 @@ class UpstreamShape(Shown, frozen=True, kw_only=True):
     limits: list[str] = []
     credential_source: CredentialSource | None
     last4: str | None
-    state: Literal["ready", "no_credential"]
+    state: Literal["ready", "no_credential", "refused"]
 
 
 class UpstreamPage(Shown, frozen=True, kw_only=True):

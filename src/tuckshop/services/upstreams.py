@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from msgspec import UNSET
 from sqlalchemy import delete, insert, select
@@ -36,7 +36,7 @@ from tuckshop.storage.sealing import Sealer, credential_place
 from tuckshop.upstreams.addresses import AddressGuard
 from tuckshop.upstreams.base_url import BaseUrl, parse_base_url
 from tuckshop.upstreams.probe import Probe, probe
-from tuckshop.upstreams.registry import UpstreamRegistry
+from tuckshop.upstreams.registry import Upstream, UpstreamRegistry
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 CREDENTIAL_MAX_CHARS: Final = 4_096
@@ -193,6 +193,8 @@ class Upstreams:
         live = self._registry.get(record.name)
         assert live is not None, "the registry follows the directory"
         found = await probe(live)
+        if found.result == "ok":
+            live.circuit.answered()
         return UpstreamTest(
             upstream=record.name,
             result=found.result,
@@ -260,7 +262,7 @@ class Upstreams:
             models=None if record.models is None else list(record.models),
             credential_source=record.credential_source,
             last4=record.last4,
-            state="ready" if live is not None and live.credential else "no_credential",
+            state=_state_of(live),
         )
 
 
@@ -335,6 +337,12 @@ def told(found: Probe, record: UpstreamRecord) -> str:
             return f"{where} does not answer in time: is a firewall in between?"
         case "broken":
             return f"{where} breaks off, or does not answer as HTTP: look at scheme and port."
+
+
+def _state_of(live: Upstream | None) -> Literal["ready", "no_credential", "refused"]:
+    if live is None or live.credential is None:
+        return "no_credential"
+    return "refused" if live.circuit.is_open else "ready"
 
 
 def _moves(before: Mapping[str, Any], after: Mapping[str, object]) -> bool:

@@ -16,6 +16,7 @@ from tuckshop.domain.globs import matches
 from tuckshop.domain.records import Reach, UpstreamProfile, UpstreamRecord
 from tuckshop.storage.sealing import SealError
 from tuckshop.upstreams.base_url import BaseUrl, parse_base_url
+from tuckshop.upstreams.circuit import Circuit
 from tuckshop.upstreams.pool import UpstreamPool
 
 _log: Final = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Upstream:
     models: tuple[str, ...] | None
     pool: UpstreamPool
     credential: str | None = field(repr=False)  # None: it cannot be called
+    circuit: Circuit = field(default_factory=Circuit)
 
     def serves(self, model: str) -> bool:
         """Is *model*, by its exact id, for this upstream?"""

@@ -1,0 +1,48 @@
+"""
+The circuit to an upstream: open while it refuses our credential or has no money, so that no call is sent for nothing.
+
+One refusal proves little (a gateway's own page, a model that the account may not use); several in a row, with no other
+answer in between, do. An open circuit lets a call through now and then, to find out whether it may close. A new
+credential comes with a new circuit.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+REFUSALS_MIN: Final = 5  # in a row
+PAUSE_S: Final = 10.0  # between calls that try an open circuit
+
+
+class Circuit:
+    """Closed at first."""
+
+    __slots__ = ("_refusals", "_try_at_s")
+
+    def __init__(self) -> None:
+        self._refusals = 0  # in a row
+        self._try_at_s = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Do calls end here?"""
+        return self._refusals >= REFUSALS_MIN
+
+    def lets_through(self, now_s: float) -> bool:
+        """May a call go out?"""
+        if self._refusals < REFUSALS_MIN:
+            return True
+        if now_s < self._try_at_s:
+            return False
+        self._try_at_s = now_s + PAUSE_S
+        return True
+
+    def answered(self) -> None:
+        """The upstream answered, and did not refuse us."""
+        self._refusals = 0
+
+    def refused(self, now_s: float) -> bool:
+        """It refused us. Has that opened the circuit just now?"""
+        self._refusals += 1
+        self._try_at_s = now_s + PAUSE_S
+        return self._refusals == REFUSALS_MIN
