@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,9 +16,12 @@ from tuckshop.domain.reservation import Granted
 from tuckshop.ledger.backup import back_up
 from tuckshop.ledger.restore import acknowledge_gap, restore
 from tuckshop.ledger.verify import verify_folder
-from tuckshop.storage.sqlite import APPLICATION_ID
+from tuckshop.storage.database import prepare
+from tuckshop.storage.migrations import upgrade
+from tuckshop.storage.sqlite import APPLICATION_ID, WriterConnection
 
 FIRST = Path(__file__).parents[2] / "data" / "first_ledger.sql"
+SURVIVED, DIED = 0, 9
 LAST_US = 1_795_590_000_000_000  # of its last call
 
 
@@ -58,3 +63,48 @@ def test_a_file_of_the_first_ledger_can_be_restored(old: Path, tmp_path: Path) -
     check(new.parent)
     _, report = back_up(new, tmp_path / "b.db", clock)
     assert report.differences == []
+
+
+def migrate_until(folder: Path, last: int) -> int:
+    """In a process of its own: migrate, and end like a power cut before statement number *last* of it."""
+    child = os.fork()
+    if child == 0:
+        seen = 0
+        to_head = upgrade.to_head
+
+        def traced(driver: WriterConnection) -> None:
+            driver.set_trace_callback(count)
+            to_head(driver)
+
+        def count(statement: str) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == last:
+                os._exit(DIED)
+
+        upgrade.to_head = traced
+        try:
+            prepare(folder).close()
+        except BaseException:  # noqa: BLE001 - the child must not go on as the test
+            os._exit(1)
+        os._exit(SURVIVED)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def test_a_start_that_dies_while_it_migrates_is_made_good_by_the_next(
+    old: Path, tmp_path: Path
+) -> None:
+    last = 0
+    while True:
+        last += 1
+        folder = tmp_path / f"at{last}"
+        shutil.copytree(old.parent, folder)
+        status = migrate_until(folder, last)
+        assert status in (DIED, SURVIVED)
+
+        check(folder)
+
+        if status == SURVIVED:
+            break
+    assert last > 3, "a migration of several statements"
