@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Mapping
 from enum import IntEnum
@@ -11,6 +12,9 @@ from sqlalchemy import exc
 
 from tuckshop.domain.errors import ServerBusyError
 from tuckshop.storage.sqlite import DamagedError
+
+WAIT_S: Final = (4.0, 8.0)
+LATCH_WAIT_S: Final = (45.0, 60.0)  # some clients do not believe in more than a minute
 
 
 class Trouble(IntEnum):
@@ -35,8 +39,14 @@ class Trouble(IntEnum):
 
 
 def refusal(trouble: Trouble) -> ServerBusyError:
-    """What those are told who must be refused: nothing of the machine's own business."""
-    return ServerBusyError(_TOLD[trouble], retry_after_s=60 if trouble.is_latch else 5)
+    """
+    What those are told who must be refused: nothing of the machine's own business.
+
+    Each is asked to wait for another while, so that they do not all come back at once (D7).
+    """
+    least_s, most_s = LATCH_WAIT_S if trouble.is_latch else WAIT_S
+    wait_s = least_s + (most_s - least_s) * secrets.randbelow(1_001) / 1_000
+    return ServerBusyError(_TOLD[trouble], retry_after_s=wait_s)
 
 
 def trouble_of(error: BaseException) -> Trouble | None:
