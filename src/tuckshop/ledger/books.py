@@ -43,7 +43,9 @@ from tuckshop.storage.transaction import Transaction
 
 _log: Final = logging.getLogger(__name__)
 
-SCOPES_MAX: Final = 10_000  # in memory; beyond it all are dropped and read again as they are needed
+# In memory; beyond it all are dropped and read again as they are needed. One with six limits takes 4 kB, and to tell
+# how limits stand, as an import of members does, reads the scopes of people who may not call for days.
+SCOPES_MAX: Final = 4_000
 LINEUPS_MAX: Final = 2_500  # likewise
 BUCKET_US: Final = 15 * 60 * 1_000_000
 BucketKey = tuple[str, int, str, str, str, str, str]
