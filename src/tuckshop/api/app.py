@@ -145,7 +145,7 @@ class _Endpoint:
         )
 
     async def _call(self, route: Route, request: Request) -> object:
-        actor, holder = self._access.check(request, route.role, self._services.clock.now_us())
+        actor, holder = self._access.check(request, route.role, self._services.clock)
         query = query_of(request, route.query or NoQuery)
         body: object = None
         media_type = JSON_TYPE
