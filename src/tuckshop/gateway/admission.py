@@ -146,7 +146,7 @@ class Admission:
         if (
             upstream is None
             or upstream.credential is None
-            or not upstream.circuit.lets_through(self._clock.monotonic_s())
+            or not upstream.circuit.may_let_through(self._clock.monotonic_s())
         ):
             raise UpstreamUnavailableError(retryable=False)
         self._pin(price)

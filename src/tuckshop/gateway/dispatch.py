@@ -89,7 +89,16 @@ class Dispatcher:
         exchange: Exchange,
         began_s: float,
     ) -> None:
-        """Send *body*; from here on a `Relay` has the call, and nothing awaits it."""
+        """
+        Send *body*; from here on a `Relay` has the call, and nothing awaits it.
+
+        Raises:
+            UpstreamUnavailableError: Another call was sent just now to find out whether the upstream still refuses us.
+                The hold is given back.
+        """
+        if not upstream.circuit.lets_through(self._tools.clock.monotonic_s()):
+            self.give_back(call, "upstream_refuses")
+            raise UpstreamUnavailableError(retryable=False)
         manners, price, facts = self._manners, call.price, call.facts
         assert upstream.credential is not None
         assert price is not None

@@ -367,6 +367,8 @@ class Relay:
     def _finish(self) -> None:
         assert self._resolution.is_reached
         self._done = True
+        if self._head is None:
+            self._tools.circuit.unanswered()
         if self._is_drained:
             self._tools.drains.leave(self.call.holder.member.id)
         if self._drain_timer is not None:

@@ -2,8 +2,9 @@
 The circuit to an upstream: open while it refuses our credential or has no money, so that no call is sent for nothing.
 
 One refusal proves little (a gateway's own page, a model that the account may not use); several in a row, with no other
-answer in between, do. An open circuit lets a call through now and then, to find out whether it may close. A new
-credential comes with a new circuit.
+answer in between, do. An open circuit lets a call through now and then, to find out whether it may close. Such a turn
+is taken by a call that is sent, and given back by one that is given up without an answer: else whoever has no money, or
+always leaves, could take them all and keep the circuit open for everybody. A new credential comes with a new circuit.
 """
 
 from __future__ import annotations
@@ -28,14 +29,20 @@ class Circuit:
         """Do calls end here?"""
         return self._refusals >= REFUSALS_MIN
 
+    def may_let_through(self, now_s: float) -> bool:
+        """Might a call go out, once its hold is taken?"""
+        return self._refusals < REFUSALS_MIN or now_s >= self._try_at_s
+
     def lets_through(self, now_s: float) -> bool:
-        """May a call go out?"""
-        if self._refusals < REFUSALS_MIN:
-            return True
-        if now_s < self._try_at_s:
+        """May this call go out, now? Where the circuit is open, it takes the turn."""
+        if not self.may_let_through(now_s):
             return False
         self._try_at_s = now_s + PAUSE_S
         return True
+
+    def unanswered(self) -> None:
+        """A call that went out ended before the upstream answered: it is another's turn."""
+        self._try_at_s = 0.0
 
     def answered(self) -> None:
         """The upstream answered, and did not refuse us."""

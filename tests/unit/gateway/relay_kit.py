@@ -22,6 +22,7 @@ from tuckshop.pricing.prices import PriceList
 from tuckshop.protocols.openai.facts import understand
 from tuckshop.protocols.openai.reply import ReplyLimits
 from tuckshop.protocols.openai.table import route
+from tuckshop.upstreams.circuit import Circuit
 from tuckshop.upstreams.failure import UpstreamFailure
 
 UTC = ZoneHistory.of("UTC")
@@ -221,6 +222,7 @@ class Counter:
         self.drains = drains or Drains(DrainLimits())
         self.exchange = FakeExchange()
         self.upstream = FakeUpstream()
+        self.circuit = Circuit()
         self.done = 0
         self.relay = Relay(
             call=call,
@@ -235,6 +237,7 @@ class Counter:
                 loop=cast("Any", self.loop),
                 reply_limits=REPLY_LIMITS,
                 credential="sk-real-0123456789",
+                circuit=self.circuit,
             ),
             on_done=self._on_done,
         )

@@ -18,6 +18,7 @@ from tests.unit.gateway.relay_kit import (
     FakeUpstream,
     holder,
 )
+from tuckshop.domain.errors import ServerBusyError
 from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import Granted, Hold, RefusedRow, Settlement, Void
 from tuckshop.gateway.drains import DrainLimits
@@ -33,6 +34,7 @@ from tuckshop.protocols.openai.facts import read_body
 from tuckshop.protocols.openai.long_texts import LongText
 from tuckshop.protocols.openai.outgoing import Rewriting, rewrite
 from tuckshop.protocols.openai.reply import ReplyLimits
+from tuckshop.upstreams.circuit import PAUSE_S, REFUSALS_MIN
 from tuckshop.upstreams.registry import Upstream
 
 
@@ -275,3 +277,30 @@ def test_a_server_whose_own_maximum_is_unknown_is_told_the_cap_that_is_held(
 
     (sent,) = door.pool.sent
     assert {name: value for name, value in sent.items() if name.startswith("max_")} == expected
+
+
+def test_who_has_no_money_takes_no_turn_at_an_upstream_that_refused_us(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Section 10: else whoever calls all the time for nothing would keep everybody out for good."""
+    door = Door()
+    circuit = door.upstreams.all[0].circuit
+    for _ in range(REFUSALS_MIN):
+        circuit.refused(FakeClock().monotonic_s() - 2 * PAUSE_S)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(door.ledger, "reserve", _refuse)
+        door.handle()
+    assert door.pool.sent == []
+
+    door.handle()
+    assert len(door.pool.sent) == 1
+
+    door.exchange = FakeExchange()
+    door.handle()
+    assert len(door.pool.sent) == 1
+    assert door.exchange.status == 502
+
+
+async def _refuse(hold: Hold) -> Granted:
+    raise ServerBusyError("it has no money")

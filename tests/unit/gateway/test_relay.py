@@ -26,6 +26,7 @@ from tests.unit.gateway.relay_kit import (
 from tuckshop.domain.errors import KeyPausedError
 from tuckshop.domain.reservation import Void
 from tuckshop.gateway.drains import DrainLimits, Drains
+from tuckshop.upstreams.circuit import REFUSALS_MIN
 
 STRIPPED = STREAM.replace(USAGE_CHUNK, b"")
 
@@ -202,6 +203,19 @@ def test_a_client_that_leaves_before_anything_was_sent_owes_nothing() -> None:
     assert counter.upstream.was_aborted
     assert isinstance(counter.resolution, Void)  # M10
     assert counter.resolution.flags == {"client_left"}
+
+
+def test_who_leaves_before_the_answer_gives_the_turn_at_an_open_circuit_back() -> None:
+    """Section 10: whoever always leaves keeps nobody out."""
+    counter = Counter()
+    for _ in range(REFUSALS_MIN):
+        counter.circuit.refused(0.0)
+    assert counter.circuit.lets_through(100.0)
+
+    counter.upstream.request_bytes_written = False
+    counter.exchange.leave()
+
+    assert counter.circuit.lets_through(100.0)
 
 
 @pytest.mark.parametrize("limits", [DrainLimits(all=1), DrainLimits(per_member=1)])

@@ -32,6 +32,20 @@ def test_an_open_one_lets_a_call_through_now_and_then() -> None:
     assert not circuit.lets_through(100.0 + PAUSE_S + 0.1)  # one at a time
 
 
+def test_asking_takes_no_turn_and_a_call_without_an_answer_gives_it_back() -> None:
+    """Section 10: whoever has no money, or leaves at once, keeps nobody out."""
+    circuit = opened()
+    now_s = 100.0 + PAUSE_S
+
+    assert circuit.may_let_through(now_s)
+    assert circuit.lets_through(now_s)
+    assert not circuit.may_let_through(now_s)
+
+    circuit.unanswered()
+
+    assert circuit.lets_through(now_s)
+
+
 def test_it_closes_with_the_first_answer_and_stays_open_with_another_refusal() -> None:
     circuit = opened()
     assert circuit.lets_through(200.0)
