@@ -565,6 +565,28 @@ def test_the_books_are_closed_once_a_day(desk: Desk) -> None:
     assert verify(desk.session.driver).differences == []
 
 
+@pytest.mark.parametrize("admitted_after", [True, False])
+def test_a_sub_window_that_leaves_at_the_very_closing_leaves_no_counter_behind(
+    desk: Desk, admitted_after: bool
+) -> None:
+    """M8. Found by the million: whoever held something there is resolved when the counter is gone."""
+    midnight_s = 1_874_793_600
+    desk.clock.advance(midnight_s - 52 - desk.clock.now_us() / 1_000_000)
+    limits = ("15 requests/minute", "12000 tokens/minute")
+    first = desk.one(hold(*limits))
+    desk.one(hold(*limits))
+
+    desk.clock.advance(
+        61
+    )  # over midnight, to the first instant at which its sub-window no longer counts
+    if admitted_after:
+        assert isinstance(desk.one(hold(*limits)), Granted)
+    desk.one(void(first.request_id))
+
+    for full in (True, False):
+        assert [str(d) for d in verify(desk.session.driver, full=full).differences] == []
+
+
 def test_a_replay_from_a_closing_minds_resets_that_came_after_it(desk: Desk) -> None:
     """M8."""
     limit = in_force("$1/month")
