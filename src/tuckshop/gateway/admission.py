@@ -13,6 +13,7 @@ from typing import Final
 
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import (
+    ParameterNotAllowedError,
     RoughBoundError,
     ServerBusyError,
     StaleDirectoryError,
@@ -149,6 +150,9 @@ class Admission:
             or not upstream.circuit.may_let_through(self._clock.monotonic_s())
         ):
             raise UpstreamUnavailableError(retryable=False)
+        if upstream.profile == "compatible" and facts.cap_wanted == 0:
+            # To Ollama it is no cap at all.
+            raise ParameterNotAllowedError("max_tokens", "0 means no limit to some servers: send 1")
         self._pin(price)
         return Call(
             request_id=arrival.request_id,

@@ -12,6 +12,7 @@ import pytest
 from tests.support.fake_clock import FakeClock
 from tests.unit.gateway.relay_kit import (
     CHAT,
+    COMPLETIONS,
     PRICES,
     FakeExchange,
     FakeLedger,
@@ -36,6 +37,8 @@ from tuckshop.protocols.openai.outgoing import Rewriting, rewrite
 from tuckshop.protocols.openai.reply import ReplyLimits
 from tuckshop.upstreams.circuit import PAUSE_S, REFUSALS_MIN
 from tuckshop.upstreams.registry import Upstream
+
+MESSAGES: Any = {"messages": [{"role": "user", "content": "Hi"}]}
 
 
 class GrantingLedger(FakeLedger):
@@ -146,10 +149,10 @@ class Door:
     def find(self, digest: bytes, now_us: int) -> Holder | None:
         return self.holder
 
-    def handle(self, **body: Any) -> None:
-        asyncio.run(self._handle(**body))
+    def handle(self, endpoint: Any = CHAT, **body: Any) -> None:
+        asyncio.run(self._handle(endpoint, **body))
 
-    async def _handle(self, **body: Any) -> None:
+    async def _handle(self, endpoint: Endpoint = CHAT, **body: Any) -> None:
         gateway = Gateway(
             directory=self,
             ledger=self.ledger,
@@ -171,10 +174,10 @@ class Door:
         assert self.holder is not None
         exchange = cast("Any", self.exchange)
         exchange.context = Arrival(
-            request_id="req_1", digest=b"d" * 32, holder=self.holder, endpoint=CHAT, tag=None
+            request_id="req_1", digest=b"d" * 32, holder=self.holder, endpoint=endpoint, tag=None
         )
         exchange.body = json.dumps(
-            {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}], **body}
+            {"model": "gpt-4o-mini", **({} if "prompt" in body else MESSAGES), **body}
         ).encode()
         exchange.client_left = False
         await gateway.handle(exchange)
@@ -304,3 +307,16 @@ def test_who_has_no_money_takes_no_turn_at_an_upstream_that_refused_us(
 
 async def _refuse(hold: Hold) -> Granted:
     raise ServerBusyError("it has no money")
+
+
+@pytest.mark.parametrize(("profile", "status"), [("compatible", 400), ("openai", 0)])
+def test_no_tokens_at_all_is_a_wish_that_a_compatible_server_is_not_asked(
+    profile: str, status: int
+) -> None:
+    """M5: to some of them 0 is no cap, and nothing would be held for what they say."""
+    door = Door(profile=profile)
+
+    door.handle(COMPLETIONS, model="gpt-3.5-turbo-instruct", prompt="Hi", max_tokens=0)
+
+    assert len(door.pool.sent) == (status == 0)
+    assert door.exchange.status == status

@@ -78,6 +78,11 @@ def understand(
         unknown = tuple(name for name in tree if name not in endpoint.parameters)
     if unknown and not pass_unknown:
         raise unknown_parameter(unknown[0])
+    for name in unknown:
+        known = name.casefold()
+        if known in endpoint.parameters:
+            # Servers written in Go do: what was checked would not be what is obeyed (K9).
+            raise ParameterNotAllowedError(name, f"some servers would read it as `{known}`")
     facts = _READERS[endpoint.name](tree, model, unknown)
     if len(facts.images) > IMAGES_MAX:
         raise InvalidRequestBodyError(f"it has more than {IMAGES_MAX:,} images")

@@ -193,6 +193,17 @@ def test_what_a_template_may_write_out_counts_as_json(hidden: dict[str, Any]) ->
     assert facts.text_bytes - plain.text_bytes >= len(json.dumps(value))
 
 
+@pytest.mark.parametrize(
+    "name", ["Model", "MAX_TOKENS", "max_to\u212aens", "me\u017f\u017fages", "N"]
+)
+def test_a_name_that_differs_from_a_known_one_by_case_is_never_passed(name: str) -> None:
+    """K9, M12: a server written in Go would obey it in place of what was checked."""
+    with pytest.raises(ParameterNotAllowedError) as refused:
+        chat(**{name: "gpt-4o"})
+
+    assert refused.value.param == name
+
+
 def test_fields_that_are_passed_unknown_count_as_input() -> None:
     documents = [{"title": "t", "text": "x" * 1000}]
 
