@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -172,6 +173,77 @@ def test_no_body_and_no_reply_holds_up_the_loop(
     )
     assert {name: replies[name].status for name in served} == dict.fromkeys(served, 200)
     assert {reply.status for reply in replies.values()} <= {200, 400, 413, 429}
+
+
+EVENTS: dict[str, bytes] = {
+    "empty lines": b"\n\n",
+    "empty lines of the old kind": b"\r\r",
+    "comments": b":\n\n",
+    "events of nothing": b"data:\n\n",
+    "errors": b'data:{"error":{}}\n\n',
+    "usage again and again": b'data:{"usage":{"prompt_tokens":1,"completion_tokens":1}}\n\n',
+}
+
+
+@contextmanager
+def upstream_sending(events: list[bytes], size: int) -> Iterator[str]:
+    """An upstream that answers each call by *size* bytes of the next of *events*, all at once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for event in events:
+                sock, _ = listener.accept()
+                with sock:
+                    asked = b""
+                    while b"\r\n\r\n" not in asked or not asked.endswith(b"}"):
+                        asked += sock.recv(65_536)
+                    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+                    sock.sendall(head + b'data: {"x":1}\n\n')
+                    sock.sendall(event * (size // len(event)))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        thread.join()
+
+
+def test_no_stream_of_tiny_events_holds_up_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 8: an upstream that sends a quarter of a megabyte of next to nothing per read; all of it gets through."""
+    size = 600_000
+    took: dict[str, Slowest] = {}
+    replies: dict[str, Reply] = {}
+
+    async def scene(url: str) -> None:
+        environ = {
+            "TUCKSHOP_DATA": str(tmp_path / "data"),
+            "TUCKSHOP_PORT": "0",
+            "TUCKSHOP_ADMIN_TOKEN": ADMIN_TOKEN,
+            "OPENAI_API_KEY": CREDENTIAL,
+            "OPENAI_BASE_URL": url,
+        }
+        running = await app.start(load_settings(environ, tmp_path).settings)
+        stand_in = Server(cast_none(), running.url, tmp_path / "data", tmp_path / "log")
+        key = await asyncio.to_thread(key_of_new_member, stand_in, "big")
+        try:
+            for name in EVENTS:
+                with monkeypatch.context() as patch, timed_callbacks(patch) as slowest:
+                    call = request(key, chat('"a"', ',"stream":true'))
+                    replies[name] = await asyncio.to_thread(talk, running.edge.port, call)
+                took[name] = slowest
+        finally:
+            await running.close()
+
+    with upstream_sending(list(EVENTS.values()), size) as url:
+        asyncio.run(scene(url))
+
+    told = {name: f"{s.seconds * 1000:.1f} ms {s.what[:90]}" for name, s in took.items()}
+    print(json.dumps(told, indent=1))
+    assert {name: told[name] for name, s in took.items() if s.seconds > MOST_S} == {}
+    assert {reply.status for reply in replies.values()} == {200}
+    for name in ("empty lines", "empty lines of the old kind", "comments", "events of nothing"):
+        assert replies[name].body.count(EVENTS[name]) >= size // len(EVENTS[name]) - 1
 
 
 def cast_none() -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 PIECE_BYTES: Final = 64 << 10
-READ_MAX_BYTES: Final = 16 << 20  # that one read of the upstream may grow to
+TURN_MAX_BYTES: Final = 4 << 20  # that what is taken in one turn may grow to, 256 times of it
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS  # told apart by their first bytes
 
 
@@ -46,7 +46,7 @@ class Decoder:
                 raise CodingError(str(error)) from error
             data = self._inflate.unconsumed_tail
             grown += len(piece)
-            if grown > READ_MAX_BYTES:
+            if grown > TURN_MAX_BYTES:
                 raise CodingError("it grows too much")
             if piece:
                 yield piece

@@ -4,6 +4,9 @@ One connection to an upstream: a request out, its reply in, then idle until the 
 What an upstream sends is untrusted input. A reply that is interrupted, malformed, longer than it says, or answered
 before the request was sent whole closes its connection, and so does anything that comes unasked: a reply can never
 reach someone else (section 8). Within one read, chunks are put together, so that a piece costs one call.
+
+One read brings up to a quarter of a megabyte, which as events of two bytes is a quarter of a second's work. So what is
+more than a turn's worth is taken in turns of the loop, and nothing more is read meanwhile.
 """
 
 from __future__ import annotations
@@ -11,49 +14,29 @@ from __future__ import annotations
 import asyncio
 import re
 import select
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 
 from tuckshop.upstreams.exchange import Headers, UpstreamExchange
 from tuckshop.upstreams.failure import FailureKind, UpstreamFailure
+from tuckshop.upstreams.reply_fields import MalformedReplyError, reply_fields
 
 if TYPE_CHECKING:
     from tuckshop.upstreams.pool import UpstreamPool
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
-# A field that concerns anybody, here or above. All others are neither cut out nor told.
-_FIELD: Final = re.compile(
-    rb"\r\n((?i:content-(?:length|type|encoding)|transfer-encoding|keep-alive|x-request-id|retry-after(?:-ms)?))"
-    rb":[ \t]*([^\r]*)"
-)
+TURN_BYTES: Final = 16_384  # taken in one turn of the loop
 _KEEP_ALIVE: Final = re.compile(rb"timeout\s*=\s*\"?([0-9]{1,6})", re.I)
-
-
-class _MalformedError(Exception):
-    """Raised within the parser's callbacks."""
-
-
-def _fields(head: bytes, most: int) -> Headers:
-    """
-    The fields of *head* that concern anybody, names in lower case.
-
-    The parser has found it sound; fields are found here, because a call of Python per field costs more than all the
-    rest of the reading. A field that goes on in the next line, or a line end of another kind, could be cut in two
-    ways, so neither is taken.
-    """
-    ends = head.count(b"\r\n")
-    if ends > most:
-        raise _MalformedError("too many header fields")
-    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\n " in head or b"\n\t" in head:
-        raise _MalformedError("a field of more than one line")
-    return [(name.lower(), value.rstrip(b" \t")) for name, value in _FIELD.findall(head)]
 
 
 class UpstreamConnection(asyncio.Protocol):
     """The protocol of a connection that a pool has made."""
 
     __slots__ = (
+        "_ahead",
         "_complete",
         "_exchange",
         "_head_bytes",
@@ -64,6 +47,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_is_interim",
         "_keeps_alive",
         "_last_at",
+        "_later",
         "_parser",
         "_pieces",
         "_poll",
@@ -73,6 +57,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_status",
         "_surplus",
         "_timer",
+        "_turn_comes",
         "_unread",
         "idle_since",
         "idle_timeout_s",
@@ -92,6 +77,9 @@ class UpstreamConnection(asyncio.Protocol):
         )  # called by the parser, which looks for its callbacks only once
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: UpstreamExchange | None = None
+        self._ahead = bytearray()  # what was read before its turn
+        self._later: list[Callable[[], object]] = []  # what the transport told after that
+        self._turn_comes = False
         self._headers: Headers = []
         self._unread = b""  # until the head is complete: what came and is not yet part of a field
         self._head_bytes = 0
@@ -164,10 +152,13 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if self._reading_paused and not self.is_closed:
+        if self._reading_paused and (self._ahead or not self.is_closed):
             self._reading_paused = False
             self._last_at = self._pool.loop.time()
-            self.transport.resume_reading()
+            if self._ahead:
+                self._await_turn()
+            else:
+                self.transport.resume_reading()
             self.arm()
 
     # ── called by the transport ──────────────────────────────────────────────────────────────────────────────────
@@ -181,6 +172,44 @@ class UpstreamConnection(asyncio.Protocol):
             self._poll.register(sock.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
 
     def data_received(self, data: bytes) -> None:
+        if len(data) > TURN_BYTES or self._ahead:
+            self._take_in_turns(data)
+        else:
+            self._take(data)
+
+    def _take_in_turns(self, data: bytes) -> None:
+        is_first = not self._ahead
+        self._ahead += data
+        if is_first:
+            self.transport.pause_reading()
+            self._next_turn()
+
+    def _await_turn(self) -> None:
+        if not self._turn_comes:
+            self._turn_comes = True
+            self._pool.loop.call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        """Take some of what is ahead, unless the client has to catch up first; then others have their turn."""
+        self._turn_comes = False
+        if self._reading_paused or not self._ahead:
+            return
+        data = bytes(self._ahead[:TURN_BYTES])
+        del self._ahead[:TURN_BYTES]
+        self._take(data)
+        if self._ahead:
+            self._await_turn()
+            return
+        self._hear_the_rest()
+        if not (self._reading_paused or self.is_closed or self.transport.is_closing()):
+            self.transport.resume_reading()
+
+    def _hear_the_rest(self) -> None:
+        later, self._later = self._later, []
+        for told in later:
+            told()
+
+    def _take(self, data: bytes) -> None:
         exchange = self._exchange
         if exchange is None:
             if not self.is_closed:
@@ -197,7 +226,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._count(len(data))
         except httptools.HttpParserUpgrade:
             malformed = "it changed the protocol"
-        except (httptools.HttpParserError, _MalformedError) as error:
+        except (httptools.HttpParserError, MalformedReplyError) as error:
             malformed = str(error.__context__ or error)
         if exchange.status:  # as nearly always in a stream
             self._deliver_body(exchange)
@@ -207,6 +236,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail("protocol", malformed)
 
     def eof_received(self) -> bool:
+        if self._ahead:
+            self._later.append(self.eof_received)
+            return False
         exchange = self._exchange
         if exchange is not None and self._head_complete and not self._is_delimited:
             self._keeps_alive = False
@@ -215,10 +247,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = True
+        self._pool.forget(self)
+        if self._ahead:
+            self._later.append(partial(self.connection_lost, exc))
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._pool.forget(self)
         if self._exchange is not None:
             self._fail("reset", str(exc) if exc is not None else "closed before the reply ended")
 
@@ -235,16 +270,16 @@ class UpstreamConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         # Asked once per connection: the parser makes a text for it.
         if self.served == 1 and self._parser.get_http_version() not in ("1.1", "1.0"):
-            raise _MalformedError("neither HTTP/1.1 nor 1.0")
+            raise MalformedReplyError("neither HTTP/1.1 nor 1.0")
         head = self._take_head()
         if status < 200:
             self._interim += 1
             if status < 100 or status == 101 or self._interim > self._pool.limits.interim_max:
-                raise _MalformedError(f"status {status} cannot be")
+                raise MalformedReplyError(f"status {status} cannot be")
             self._is_interim = True
             return
         self._is_delimited = status in (204, 304)
-        self._headers = headers = _fields(head, self._pool.limits.head_max_fields)
+        self._headers = headers = reply_fields(head, self._pool.limits.head_max_fields)
         for name, value in headers:
             self._heed(name, value)
         self._unread = b""
@@ -255,9 +290,9 @@ class UpstreamConnection(asyncio.Protocol):
         """The head that the parser has just come to the end of, out of what is not yet read."""
         head, end, self._unread = self._unread.partition(_END_OF_HEAD)
         if not end or not head.startswith(b"HTTP/"):
-            raise _MalformedError("a head that ends or begins in another way")
+            raise MalformedReplyError("a head that ends or begins in another way")
         if len(head) > self._pool.limits.head_max_bytes:
-            raise _MalformedError("the head is too large")
+            raise MalformedReplyError("the head is too large")
         return head
 
     def _heed(self, name: bytes, value: bytes) -> None:
@@ -266,7 +301,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._is_delimited = True
         elif name == b"transfer-encoding":
             if value.lower() != b"chunked":
-                raise _MalformedError("a transfer coding that is not chunked")
+                raise MalformedReplyError("a transfer coding that is not chunked")
             self._is_delimited = True
         elif name == b"keep-alive":
             self._learn_idle_timeout(value)
@@ -310,13 +345,13 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._head_complete:
             self._head_bytes += size
             if self._head_bytes > limits.head_max_bytes:
-                raise _MalformedError("the head is too large")
+                raise MalformedReplyError("the head is too large")
             if self._unread.count(b"\n") > 1 + limits.head_max_fields:
-                raise _MalformedError("too many header fields")
+                raise MalformedReplyError("too many header fields")
         elif not self._complete:
             self._silent_bytes += size
             if self._silent_bytes > limits.silent_max_bytes:
-                raise _MalformedError("framing without end")
+                raise MalformedReplyError("framing without end")
 
     def _end(self, exchange: UpstreamExchange) -> None:
         self._exchange = None
@@ -324,6 +359,7 @@ class UpstreamConnection(asyncio.Protocol):
         may_stay = (
             self._keeps_alive
             and not self._surplus
+            and not self._ahead
             and not self.transport.is_closing()
             and not self.transport.get_write_buffer_size()
         )
@@ -344,10 +380,12 @@ class UpstreamConnection(asyncio.Protocol):
         exchange.fail(UpstreamFailure(kind, exchange.request_bytes_written, detail))
 
     def _cut(self) -> None:
+        self._ahead.clear()
         if not self.is_closed:
             self.is_closed = True
             self._pool.forget(self)
             self.transport.abort()
+        self._hear_the_rest()
 
     def _learn_idle_timeout(self, value: bytes) -> None:
         match = _KEEP_ALIVE.search(value)

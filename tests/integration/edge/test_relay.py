@@ -48,7 +48,8 @@ def test_a_slow_reader_holds_its_source_back(run: Run) -> None:
 
                 rest = await reader.read()
                 assert rest.endswith(b"0\r\n\r\n")
-                assert rest.count(b"%06d" % (TOTAL // 60_000 - 1)) >= 9_999
+                # A few stand across two chunks.
+                assert rest.count(b"%06d" % (TOTAL // 60_000 - 1)) >= 9_990
                 writer.close()
             await pool.close()
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.edge.fakes import FakeLoop, FakeTransport
-from tuckshop.upstreams.connection import UpstreamConnection
+from tuckshop.upstreams.connection import TURN_BYTES, UpstreamConnection
 from tuckshop.upstreams.exchange import Headers, UpstreamExchange
 from tuckshop.upstreams.failure import TimeoutKind, UpstreamFailure
 from tuckshop.upstreams.limits import UpstreamLimits
@@ -88,6 +88,7 @@ def hear(reply: bytes, cut: int, told: Told) -> tuple[FakePool, FakeTransport]:
     for start in range(0, len(reply), cut):
         if transport.is_open:
             connection.data_received(reply[start : start + cut])
+            pool.loop.pass_time(0)
     if not pool.idle:
         if transport.is_open:
             connection.eof_received()
@@ -213,3 +214,91 @@ def test_rubbish_ends_in_one_end_and_poisons_nobody(
     assert len(ends) == 1
     assert told.events[-1] == ends[0]
     assert not pool.idle or (transport.is_open and ends[0] == ("end",))
+
+
+def body_in_turns(end: bytes = b"") -> tuple[FakePool, FakeTransport, UpstreamConnection, Told]:
+    """A connection that has read all of a reply of five turns at once."""
+    pool, transport = FakePool(), FakeTransport()
+    transport.is_closing = lambda: not transport.is_open  # type: ignore[attr-defined]
+    connection = UpstreamConnection(cast(UpstreamPool, pool))
+    connection.connection_made(cast(asyncio.Transport, _Socketless(transport)))
+    told = Told(abort_at="")
+    exchange = told.exchange = UpstreamExchange(told, deadline_at=2000.0, gap_timeout_s=60.0)
+    connection.begin(exchange, b"GET / HTTP/1.1\r\n\r\n")
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (5 * TURN_BYTES)
+    connection.data_received(head + b"x" * 5 * TURN_BYTES + end)
+    return pool, transport, connection, told
+
+
+def test_what_one_read_brings_is_taken_in_turns() -> None:
+    """Section 8: no more than a turn's worth at once, in order, and nothing is read meanwhile."""
+    pool, transport, _, told = body_in_turns()
+    assert 0 < len(told.body) <= TURN_BYTES
+    assert not transport.reading
+    assert not pool.idle
+    pool.loop.pass_time(0)
+    assert told.body == b"x" * 5 * TURN_BYTES
+    assert told.events[-1] == ("end",)
+    assert transport.reading
+    assert pool.idle
+
+
+def test_the_end_of_the_connection_waits_for_what_came_before_it() -> None:
+    """M5: a reply that came whole is whole, although its connection ended before it was taken."""
+    for close in (False, True):
+        pool, transport, connection, told = body_in_turns()
+        transport.is_open = False
+        if close:
+            connection.eof_received()
+        connection.connection_lost(None)
+        pool.loop.pass_time(0)
+        assert told.events[-1] == ("end",)
+        assert len(told.body) == 5 * TURN_BYTES
+        assert not pool.idle
+        assert all(timer.cancelled for timer in pool.loop.timers)
+
+
+def test_what_is_ahead_is_never_another_calls() -> None:
+    """Section 8: bytes behind a reply, not looked at yet, close its connection all the same."""
+    pool, transport, _, told = body_in_turns(end=b"HTTP/1.1 200 OK\r\n\r\n" + b"y" * TURN_BYTES)
+    pool.loop.pass_time(0)
+    assert told.events[-1] == ("end",)
+    assert told.body == b"x" * 5 * TURN_BYTES
+    assert transport.was_aborted
+    assert not pool.idle
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_turns_wait_for_the_client(is_lost: bool) -> None:
+    """E6: while the client is to catch up nothing more is taken; afterwards all of it is, once."""
+    pool, _, connection, told = body_in_turns()
+    exchange = told.exchange
+    assert exchange is not None
+    exchange.pause()
+    before = len(told.body)
+    pool.loop.pass_time(1)
+    assert len(told.body) == before
+    if is_lost:
+        connection.connection_lost(None)
+    for _ in range(3):
+        exchange.resume()
+        exchange.pause()
+    exchange.resume()
+    pool.loop.pass_time(0)
+    assert told.body == b"x" * 5 * TURN_BYTES
+    assert told.events[-1] == ("end",)
+
+
+def test_giving_up_ends_the_turns() -> None:
+    """M9: an exchange that was aborted hears nothing more, and its connection leaves no timer."""
+    pool, transport, connection, told = body_in_turns()
+    exchange = told.exchange
+    assert exchange is not None
+    exchange.pause()
+    connection.connection_lost(None)
+    before = len(told.body)
+    exchange.abort()
+    pool.loop.pass_time(1)
+    assert len(told.body) == before
+    assert all(timer.cancelled for timer in pool.loop.timers)
+    assert not transport.was_aborted  # it is closed already
