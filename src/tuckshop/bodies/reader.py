@@ -12,8 +12,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-import msgspec
-
 from tuckshop.bodies import worker
 from tuckshop.bodies.job import Answer, Job, Task, to_answer, to_bytes
 from tuckshop.domain.clock import Clock
@@ -131,11 +129,7 @@ async def _receive(answers: asyncio.StreamReader) -> Answer:
     size = int(await answers.readline())
     if size > ANSWER_MAX_BYTES:
         raise ValueError("it says too much")
-    raw = await answers.readexactly(size)
-    try:
-        return to_answer(raw)
-    except msgspec.DecodeError as error:
-        raise ValueError("it says what is no answer") from error
+    return to_answer(await answers.readexactly(size))
 
 
 def _busy() -> ServerBusyError:

@@ -35,7 +35,7 @@ from tuckshop.edge.deadline import Deadline
 from tuckshop.edge.exchange import Exchange
 from tuckshop.edge.floor import Floor
 from tuckshop.edge.forwarded import scheme_of
-from tuckshop.edge.head import RequestHead, parse_head
+from tuckshop.edge.head import HeadReader, RequestHead
 from tuckshop.edge.partial_head import PartialHead
 from tuckshop.tasks import spawn
 
@@ -51,7 +51,6 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_ahead",
-        "_asker",
         "_body",
         "_charged",
         "_consuming",
@@ -60,6 +59,7 @@ class Connection(asyncio.Protocol):
         "_floor",
         "_has_served",
         "_head",
+        "_heads",
         "_is_admin",
         "_is_behind",
         "_is_proxied",
@@ -82,14 +82,14 @@ class Connection(asyncio.Protocol):
         self.call_soon = floor.loop.call_soon
         self._state = _HEAD
         self._partial = PartialHead(max_bytes=floor.limits.head_max_bytes)
+        self._heads = HeadReader(max_fields=floor.limits.head_max_fields)
         self._ahead = bytearray()  # what came before its turn
         self._head: RequestHead | None = None  # of the request that is read or answered
         self._has_served = False
         self._verdict: HeadVerdict | None = None
         self._refusal: RefusalError | None = None  # answered once the body is read and dropped
         self._body: IncomingBody | None = None
-        self._charged = 0  # bytes of this connection in `floor.bodies`
-        self._asker = ""  # whose they are
+        self._charged = 0  # bytes of this connection in `floor.buffered_bytes`
         self._exchange: Exchange | None = None
         self._is_admin = False  # the request goes to the ASGI application
         self._consuming = False
@@ -162,9 +162,8 @@ class Connection(asyncio.Protocol):
 
     def release_body(self) -> None:
         """Give back what this connection's body holds of the memory for bodies."""
-        if self._charged:
-            self._floor.bodies.give_back(self._asker, self._charged)
-            self._charged = 0
+        self._floor.buffered_bytes -= self._charged
+        self._charged = 0
 
     def reply_ended(self) -> None:
         """The reply is complete: next request, or close."""
@@ -276,7 +275,7 @@ class Connection(asyncio.Protocol):
             if self._has_served and not had_begun:
                 self._allow(limits.head_timeout_s)
             return b""
-        head = parse_head(raw, max_fields=limits.head_max_fields)
+        head = self._heads.read(raw)
         head.peer = self._peer
         if self._is_proxied:
             head.peer = self._floor.trusted_proxies.client_of(head.headers, self._peer)
@@ -289,7 +288,6 @@ class Connection(asyncio.Protocol):
         self._head = head
         verdict, refusal = self._judge(head)
         self._verdict = verdict
-        self._asker = verdict.asker
         has_body = head.chunked or head.content_length > 0
         if refusal is not None:
             may_discard = (
@@ -350,9 +348,11 @@ class Connection(asyncio.Protocol):
         return rest
 
     def _charge(self, size: int) -> None:
-        before = self._charged
+        floor = self._floor
         self._charged += size
-        self._floor.bodies.take(self._asker, before=before, size=size)
+        floor.buffered_bytes += size
+        if floor.buffered_bytes > floor.limits.buffered_bodies_max_bytes:
+            raise ServerBusyError("too many large bodies are being received")
 
     # ── answering ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import RefusalError
 from tuckshop.edge.app import App
-from tuckshop.edge.body_memory import BodyMemory
 from tuckshop.edge.forwarded import TrustedProxies
 from tuckshop.edge.head import Headers, RequestHead
 from tuckshop.edge.limits import EdgeLimits
@@ -30,7 +29,7 @@ class Floor:
         connections: The open ones.
         trusted_proxies: Whose forwarding fields are believed.
         in_flight: Requests that are being served.
-        bodies: Request bodies in memory.
+        buffered_bytes: Request bodies in memory.
         tasks: What serves them, where it is a task.
         is_draining: No connection takes another request.
     """
@@ -54,7 +53,7 @@ class Floor:
         self.trusted_proxies = trusted_proxies or TrustedProxies()
         self.connections: set[Connection] = set()
         self.in_flight = 0
-        self.bodies = BodyMemory(limits.buffered_bodies_max_bytes)
+        self.buffered_bytes = 0
         self.tasks: set[asyncio.Task[Any]] = set()
         self.is_draining = False
         self._asgi_exact = frozenset(asgi_paths)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import httptools
 
@@ -23,6 +23,7 @@ _REQUEST_LINE: Final = re.compile(rb"([A-Z][A-Z-]{0,19}) (/[!\"$-~]*) HTTP/1\.([
 _LINE_START: Final = re.compile(rb"[A-Z][A-Z-]{0,19} \S+ HTTP/1\.[01]\r\n")
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _LENGTH: Final = re.compile(rb"[0-9]{1,15}")
+_LENGTH_FIELD: Final = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]{1,15})[ \t]*\r\n")
 # A line feed without its carriage return, or a character that no head may hold.
 _STRAY: Final = re.compile(rb"(?:^|[^\r])\n|\r[^\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -48,6 +49,7 @@ class RequestHead:
         "expects_continue",
         "headers",
         "keep_alive",
+        "learned",
         "method",
         "path",
         "peer",
@@ -71,6 +73,26 @@ class RequestHead:
         self.chunked = False
         self.keep_alive = True
         self.expects_continue = False
+        self.learned: Any = None  # whatever the application makes of these fields, for `again`
+
+    def again(self) -> RequestHead:
+        """The head of another request that says the same."""
+        head = RequestHead(self.method, self.path, self.query, self.headers)
+        head.version_minor = self.version_minor
+        head.content_length = self.content_length
+        head.content_coding = self.content_coding
+        head.chunked = self.chunked
+        head.keep_alive = self.keep_alive
+        head.expects_continue = self.expects_continue
+        head.learned = self.learned
+        return head
+
+    def state_length(self, length: bytes) -> None:
+        """Its body is of another *length*."""
+        self.content_length = int(length)
+        self.headers = [
+            (name, length if name == b"content-length" else value) for name, value in self.headers
+        ]
 
     def header(self, name: bytes) -> bytes | None:
         """The value of the first field called *name* (lower case), or None."""
@@ -78,6 +100,39 @@ class RequestHead:
             if key == name:
                 return value
         return None
+
+
+class HeadReader:
+    """
+    Reads the heads of one connection.
+
+    A client says much the same in each: one that differs from the last in nothing but how long its body is says that.
+    """
+
+    __slots__ = ("_after", "_before", "_last", "_length", "_max_fields")
+
+    def __init__(self, *, max_fields: int) -> None:
+        self._max_fields = max_fields
+        self._last: RequestHead | None = None
+        # Around the digits of its length; where it states none, the whole of it, nothing, and nothing.
+        self._before = self._length = self._after = b""
+
+    def read(self, raw: bytes) -> RequestHead:
+        """As `parse_head`, of which it raises what it raises."""
+        last = self._last
+        if last is not None and raw.startswith(self._before) and raw.endswith(self._after):
+            length = raw[len(self._before) : len(raw) - len(self._after)]
+            if _LENGTH.fullmatch(length) if self._after else not length:
+                head = self._last = last.again()
+                if length != self._length:
+                    self._length = length
+                    head.state_length(length)
+                return head
+        head = self._last = parse_head(raw, max_fields=self._max_fields)
+        stated = _LENGTH_FIELD.search(raw)
+        start, end = stated.span(1) if stated is not None else (len(raw), len(raw))
+        self._before, self._length, self._after = raw[:start], raw[start:end], raw[end:]
+        return head
 
 
 class _Collector:

@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import KeyPausedError, RefusalError, ServerBusyError
@@ -47,6 +47,14 @@ from tuckshop.protocols.openai.reply import ReplyLimits
 from tuckshop.protocols.openai.table import route
 
 _log: Final = logging.getLogger(__name__)
+
+
+class _Known(NamedTuple):
+    """What a head says, whoever holds its key by now."""
+
+    digest: bytes
+    endpoint: Endpoint
+    tag: str | None
 
 
 class Gateway:
@@ -114,19 +122,23 @@ class Gateway:
     def admit_head(self, head: RequestHead) -> HeadVerdict:
         """Who calls which endpoint; raises the refusal, before any of the body is read."""
         now_us = self._clock.now_us()
-        digest = digest_of(secret_of(head.headers))
+        known: _Known | None = head.learned  # of the last request, which said the same
+        digest = digest_of(secret_of(head.headers)) if known is None else known.digest
         holder = may_call(self._directory.find(digest, now_us), now_us)
         self._flood.pass_through(holder.key.id, self._clock.monotonic_s())
-        endpoint = route(head.method, head.path)
+        if known is None:
+            endpoint, tag = route(head.method, head.path), tag_of(head.headers)
+            known = head.learned = _Known(digest, endpoint, tag)
+        endpoint = known.endpoint
         arrival = Arrival(
             request_id=new_id("req", now_us),
             digest=digest,
             holder=holder,
             endpoint=endpoint,
-            tag=tag_of(head.headers),
+            tag=known.tag,
         )
         most = self._body_max_bytes.get(endpoint.group, self._body_max_bytes[""])
-        return HeadVerdict(max_body=most, context=arrival, asker=holder.member.id)
+        return HeadVerdict(max_body=most, context=arrival)
 
     def refuse(self, error: RefusalError, head: RequestHead | None) -> tuple[int, Headers, bytes]:
         """Word a refusal of the edge, or one that `admit_head` raised; a known key gets its row."""

@@ -33,10 +33,9 @@ from tuckshop.domain.reservation import (
 from tuckshop.domain.watch import Ended, Unwatched, Watch
 from tuckshop.ledger import recovery, store
 from tuckshop.ledger.admission import Admission, Attempt, Blocked
-from tuckshop.ledger.books import Books
+from tuckshop.ledger.books import Books, OpenRow
 from tuckshop.ledger.closings import ClosingTimes
 from tuckshop.ledger.notes import RefusalNotes
-from tuckshop.ledger.open_rows import OpenRow
 from tuckshop.ledger.operations import (
     PinPrice,
     ReleaseAll,
@@ -127,7 +126,7 @@ class Engine:
         """Do these, in order."""
         answers: list[Answer] = []
         books = self.books
-        books.counters.is_watched = bool(self._room.waiters)
+        books.is_watched = bool(self._room.waiters)
         books.keep_time()  # an admin's change earlier in this transaction may have accepted another
         for submission in submissions:
             operation = submission.operation
@@ -135,7 +134,7 @@ class Engine:
             if isinstance(operation, Reserve):
                 answer = self._reserve(operation, submission)
                 if answer is None:
-                    books.counters.is_watched = True
+                    books.is_watched = True
                     continue
             elif isinstance(operation, Settlement):
                 answer = self._settle(operation)
@@ -144,7 +143,7 @@ class Engine:
             else:
                 answer = self._do(operation, answers)
             answers.append((submission, answer))
-        if books.counters.freed:
+        if books.freed:
             self._wake(answers)
         books.flush()
         return answers
@@ -153,13 +152,13 @@ class Engine:
         """Answer those who waited and can go on, or waited too long."""
         answers: list[Answer] = []
         if self._room.waiters:
-            self.books.counters.is_watched = True
+            self.books.is_watched = True
             self._send_back_stale(answers)
             self._look_after_due(answers)
             self._wake(answers)
         else:
             self._versions.clear()
-            self.books.counters.freed.clear()
+            self.books.freed.clear()
         self._notes.write_due(self.books.transaction, self._clock.monotonic_s())
         self.books.flush()
         return answers
@@ -179,7 +178,7 @@ class Engine:
     def rolled_back(self) -> None:
         """Nothing of it happened."""
         self.books.drop()
-        self.books.counters.freed.clear()
+        self.books.freed.clear()
         self._room.undo()
         self._notes.undo()
         self._closings.undo()
@@ -227,7 +226,7 @@ class Engine:
     def join(self, transaction: Transaction) -> None:
         """Take part in a change: if it is rolled back alone, what memory says of counters is dropped."""
         transaction.on_undo(self.books.drop_counters)
-        self.books.counters.is_watched = bool(self._room.waiters)
+        self.books.is_watched = bool(self._room.waiters)
 
     # ── operations ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -372,9 +371,7 @@ class Engine:
             self.books.flush()
             summer = catch_up(transaction.cursor, operation.summed)
             if summer is not None:
-                self.books.counters.install(
-                    operation.summed.unsummed.scope_key, summer, is_stored=True
-                )
+                self.books.install(operation.summed.unsummed.scope_key, summer, is_stored=True)
         elif isinstance(operation, WriteNotes):
             self._notes.write(transaction)
         elif isinstance(operation, ReleaseAll):
@@ -418,7 +415,7 @@ class Engine:
 
     def _leave(self, waiter: Waiter) -> None:
         """*waiter* goes; those behind it may have their turn."""
-        self.books.counters.freed.update(waiter.keys)
+        self.books.freed.update(waiter.keys)
         self._room.leave(waiter)
 
     def _retry(self, waiter: Waiter) -> object | None:
@@ -438,7 +435,7 @@ class Engine:
 
     def _wake(self, answers: list[Answer]) -> None:
         """Give everybody their turn for whom room was made."""
-        freed = self.books.counters.freed
+        freed = self.books.freed
         while freed:
             key = freed.pop()
             while (waiter := self._room.first(key)) is not None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tuckshop.domain.errors import InvalidRequestError
-from tuckshop.edge.head import RequestHead, check_beginning, parse_head
+from tuckshop.edge.head import HeadReader, RequestHead, check_beginning, parse_head
 
 GET = b"GET /v1/models HTTP/1.1\r\nHost: shop.test\r\n"
 
@@ -192,3 +196,50 @@ def test_a_beginning_that_cannot_become_a_head_is_refused_at_once(beginning: byt
         drip()
     with pytest.raises(InvalidRequestError):
         check_beginning(beginning, start=0)
+
+
+FIELDS = st.sampled_from(
+    [
+        b"Host: a", b"Host: b", b"Content-Length: 1", b"content-length:  12 ", b"Content-Length: 0",
+        b"Content-Length: 012", b"Content-Length: 12",
+        b"X-Content-Length: 7", b"X: content-length: 7", b"Authorization: Bearer a", b"Transfer-Encoding: chunked",
+        b"Connection: close", b"Content-Length: 1234567890123456", b"Content-Length:", b"Expect: 100-continue",
+    ]
+)  # fmt: skip
+HEADS = st.builds(
+    lambda line, fields: b"\r\n".join([line, *fields, b"", b""]),
+    st.sampled_from([b"POST /a HTTP/1.1", b"GET /a HTTP/1.1", b"GET /a HTTP/1.0"]),
+    st.lists(FIELDS, max_size=3).map(lambda fields: [b"Host: a", *fields]),
+)
+
+
+def said(read: Callable[[bytes], RequestHead], raw: bytes) -> object:
+    try:
+        head = read(raw)
+    except InvalidRequestError as error:
+        return str(error)
+    assert head.learned is None
+    return [getattr(head, name) for name in RequestHead.__slots__]
+
+
+@given(st.lists(HEADS, max_size=12))
+def test_what_a_connection_said_before_changes_nothing(heads: list[bytes]) -> None:
+    """E2: a head that is like the last one is read as it would be alone."""
+    reader = HeadReader(max_fields=100)
+
+    assert [said(reader.read, raw) for raw in heads] == [said(parse, raw) for raw in heads]
+
+
+@pytest.mark.parametrize("length", [b"1", b"77", b"012"])
+def test_a_head_that_differs_in_its_length_alone_keeps_what_was_learned(length: bytes) -> None:
+    """E2: only the length is another; anything else is read anew."""
+    reader = HeadReader(max_fields=100)
+    raw = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 77\r\nX-Key: 1\r\n\r\n"
+    reader.read(raw).learned = "who"
+
+    again = reader.read(raw.replace(b"77", length))
+    other = reader.read(raw.replace(b"X-Key: 1", b"X-Key: 2"))
+
+    assert (again.learned, again.content_length) == ("who", int(length))
+    assert again.header(b"content-length") == length
+    assert other.learned is None
