@@ -142,7 +142,14 @@ class Admission:
             raise unknown_parameter(facts.unknown_parameters[0])
         course = self._entitlements.course(entitlement, endpoint, facts.model)
         price = course.price
-        tokens, cap = bounded(facts, price, policy=policy, endpoint=endpoint, saved=saved or 0)
+        tokens, cap = bounded(
+            facts,
+            price,
+            policy=policy,
+            endpoint=endpoint,
+            saved=saved or 0,
+            is_listed=course.is_listed,
+        )
         upstream = self._upstreams.get(course.upstream)
         if (
             upstream is None

@@ -107,6 +107,9 @@ class Course:
     limits: tuple[LimitInForce, ...]
     terms: HoldTerms | None  # None: they depend on how long the input is
     counting: Counting | None = None  # None: exact counts cannot be had, or would not matter
+    is_listed: bool = (
+        True  # the upstream's model is surely the one of the price list, window and all
+    )
 
     def terms_for(self, input_tokens: int) -> HoldTerms:
         """What a hold with so much input is computed with."""
@@ -120,14 +123,14 @@ def course_of(
     policy: Policy,
     prices: PriceList,
     upstream: str,
-    may_count: bool = True,
+    is_listed: bool = True,
 ) -> Course:
     """
     The course of calls to *endpoint* that ask for the model *asked*.
 
     Args:
         upstream: The name of the one that serves it.
-        may_count: Whether the upstream's models are those whose vocabularies are known.
+        is_listed: Whether the upstream's models are those of the price list, windows, vocabularies and all.
     Raises:
         ModelNotAllowedError, ModelNotFoundError, ParameterNotAllowedError: As `priced_model`; or the model is of
             another family than the endpoint.
@@ -147,7 +150,8 @@ def course_of(
         upstream=upstream,
         limits=limits,
         terms=terms,
-        counting=counting_of(price) if may_count and matters else None,
+        counting=counting_of(price) if is_listed and matters else None,
+        is_listed=is_listed,
     )
 
 
@@ -184,13 +188,20 @@ def priced_model(asked: str, *, policy: Policy, prices: PriceList, upstream: str
 
 
 def bounded(
-    facts: BodyFacts, price: ModelPrice, *, policy: Policy, endpoint: Endpoint, saved: int = 0
+    facts: BodyFacts,
+    price: ModelPrice,
+    *,
+    policy: Policy,
+    endpoint: Endpoint,
+    saved: int = 0,
+    is_listed: bool = True,
 ) -> tuple[int, CapWish]:
     """
     (the most input tokens, the cap the call would like) of a body.
 
     Args:
         saved: Of its bytes, by counting exactly.
+        is_listed: Whether the model takes in no more than the price list says.
     Raises:
         ParameterNotAllowedError: It has an image that the model does not take, or of which nobody knows the cost.
     """
@@ -202,7 +213,7 @@ def bounded(
         token_ids=facts.token_ids,
         image_tokens=_image_tokens(facts, price),
         prompts=facts.prompts,
-        price=price,
+        price=price if is_listed else None,
     )
     if price.free or endpoint.free:
         tokens = 0  # nothing of a free call is billed, tokens neither

@@ -77,7 +77,7 @@ class Entitlements:
             prices=self._prices,
             upstream=upstream.name if upstream is not None else DEFAULT_UPSTREAM,
             # A compatible server may run any model under any name.
-            may_count=upstream is not None and upstream.profile == "openai",
+            is_listed=upstream is not None and upstream.profile == "openai",
         )
         self.check_served(course.price, named)
         return course

@@ -157,24 +157,25 @@ def is_plausible(
     """
     Can these numbers be? No credit is ever given on numbers that cannot.
 
-    More than was held is plausible (an overrun, charged and logged); more than the model's window per input or choice,
-    no input at all where text was sent, or no output where some was seen, is not.
+    More than was held is plausible (an overrun, charged and logged), up to the model's window per input or choice; no
+    input at all where text was sent, or no output where some was seen, is not. What was held is always plausible: of a
+    compatible upstream's models no window is known, so more than one may have been held.
     """
     if not usage.is_consistent or (saw_output and granted.cap and not usage.output_tokens):
         return False
     if granted.held.input_tokens and not usage.input_tokens:
         return False
+    held = granted.held
+    if not _fits(usage.input_tokens, takes_in(price, prompts), held.input_tokens):
+        return False
     if not granted.cap:
-        return not usage.output_tokens and _fits(usage.input_tokens, takes_in(price, prompts))
-    choices = granted.held.output_tokens // granted.cap
-    window = takes_in(price)
-    return _fits(usage.input_tokens, takes_in(price, prompts)) and _fits(
-        usage.output_tokens // choices, window
-    )
+        return not usage.output_tokens
+    choices = held.output_tokens // granted.cap
+    return _fits(usage.output_tokens // choices, takes_in(price), granted.cap)
 
 
-def _fits(tokens: int, most: int | None) -> bool:
-    return most is None or tokens <= most
+def _fits(tokens: int, most: int | None, held: int) -> bool:
+    return most is None or tokens <= max(most, held)
 
 
 class _Error(msgspec.Struct):

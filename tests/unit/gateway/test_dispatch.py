@@ -320,3 +320,17 @@ def test_no_tokens_at_all_is_a_wish_that_a_compatible_server_is_not_asked(
 
     assert len(door.pool.sent) == (status == 0)
     assert door.exchange.status == status
+
+
+@pytest.mark.parametrize(("profile", "at_most"), [("compatible", 1 << 20), ("openai", 128_000)])
+def test_the_window_of_the_price_list_bounds_the_providers_own_models_alone(
+    profile: str, at_most: int
+) -> None:
+    """M5: a compatible server may run a model with a wider one under the same name, and bill all that it read."""
+    door = Door(profile=profile)
+    sent = 200_000
+
+    door.handle(messages=[{"role": "user", "content": "x" * sent}])
+
+    assert door.ledger.granted is not None
+    assert min(sent, at_most) <= door.ledger.granted.held.input_tokens <= at_most

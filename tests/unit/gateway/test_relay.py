@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.unit.gateway.relay_kit import (
     COST,
     DONE,
+    PRICES,
     SSE,
     STREAM,
     USAGE,
@@ -26,6 +28,8 @@ from tests.unit.gateway.relay_kit import (
 from tuckshop.domain.errors import KeyPausedError
 from tuckshop.domain.reservation import Void
 from tuckshop.gateway.drains import DrainLimits, Drains
+from tuckshop.gateway.outcome import is_plausible
+from tuckshop.pricing.cost import Usage
 from tuckshop.upstreams.circuit import REFUSALS_MIN
 
 STRIPPED = STREAM.replace(USAGE_CHUNK, b"")
@@ -413,6 +417,21 @@ def test_text_of_a_completion_is_output_unless_it_may_be_the_prompt_again(
         assert counter.settled.charged.cost_nano == 9 * 1500
     else:
         assert counter.is_bound
+
+
+def test_what_was_held_is_plausible_though_it_is_more_than_the_window_of_the_price_list() -> None:
+    """M5: of a compatible upstream's models no window is known; what nobody could have held is still no usage."""
+    counter = Counter()
+    price = PRICES.find("gpt-4o-mini")
+    assert price is not None
+    held = replace(counter.granted.held, input_tokens=900_000)
+    granted = replace(counter.granted, held=held)
+
+    def may_be(tokens: int) -> bool:
+        return is_plausible(Usage(input_tokens=tokens, output_tokens=9), price, granted)
+
+    assert may_be(900_000)
+    assert not may_be(900_001)
 
 
 @pytest.mark.parametrize("is_stream", [True, False])
