@@ -173,6 +173,46 @@ def test_those_who_wait_are_served_in_order(run: Run) -> None:
     run(body)
 
 
+def test_the_next_call_finds_what_the_one_before_it_left(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A settlement need not be committed at once; yet a client's next call never meets its last one's hold."""
+    monkeypatch.setattr("tuckshop.storage.work_queue.RIDE_S", 3600.0)
+
+    async def body(ledger: Ledger, _: Writer, __: Path) -> None:
+        limits = [in_force("1 concurrent requests"), in_force("20 requests/day")]
+        for number in range(20):
+            granted = await ledger.reserve(hold(*limits, patience_s=0))
+            assert [(s.used, s.reserved) for s in granted.states] == [(0, 1), (number + 1, 0)]
+            if number < 19:
+                ledger.settle(settlement(granted.request_id, Amounts(cost_nano=1)))
+            else:
+                ledger.void(void(granted.request_id))
+
+        assert [(s.used, s.reserved) for s in await ledger.states(limits)] == [(0, 0), (19, 0)]
+
+    run(body)
+
+
+def test_who_waits_for_room_has_it_as_soon_as_a_call_ends(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuckshop.storage.work_queue.RIDE_S", 3600.0)
+
+    async def body(ledger: Ledger, _: Writer, __: Path) -> None:
+        running = await ledger.reserve(hold("1 concurrent requests"))
+        others = [
+            asyncio.ensure_future(ledger.reserve(hold("1 concurrent requests", patience_s=3600)))
+            for _ in range(5)
+        ]
+        await ledger.flush()
+        for other in others:
+            ledger.settle(settlement(running.request_id, Amounts(cost_nano=1)))
+            running = await other
+
+    run(body)
+
+
 def test_patience_ends_with_a_refusal_that_says_who_holds(run: Run) -> None:
     async def body(ledger: Ledger, _: Writer, __: Path) -> None:
         await ledger.reserve(hold("1 concurrent requests"))

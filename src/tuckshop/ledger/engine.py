@@ -199,6 +199,10 @@ class Engine:
         times = [at for at in (self._room.next_wake_s(), self._notes.due_s) if at is not None]
         return min(times, default=None)
 
+    def is_waited_for(self) -> bool:
+        """Whether some call waits for room."""
+        return bool(self._room.waiters)
+
     def abandon(self) -> Sequence[Submission]:
         """Hand back everybody who waits."""
         return [waiter.submission for waiter in self._room.clear()]

@@ -94,11 +94,11 @@ class Ledger:
 
     def settle(self, settlement: Settlement) -> None:
         """Replace what is held by what was used; committed soon. Repeating it changes nothing (M6)."""
-        self._hand_over(settlement)
+        self._hand_over(settlement, may_ride=True)
 
     def void(self, void: Void) -> None:
         """Give all of it back; committed soon. Repeating it changes nothing (M6)."""
-        self._hand_over(void)
+        self._hand_over(void, may_ride=True)
 
     async def resolved(self, resolution: Settlement | Void) -> Resolved | None:
         """
@@ -160,7 +160,7 @@ class Ledger:
 
     def refuse(self, row: RefusedRow) -> None:
         """Note a refusal of a known key; repeats within a second share one row."""
-        self._hand_over(row, kept=False)
+        self._hand_over(row, kept=False, may_ride=True)
 
     def pin_price(self, price_id: str, content: str) -> None:
         """Keep the price that a hold is computed with (M11). Before the `reserve` that names it."""
@@ -238,9 +238,11 @@ class Ledger:
     def _new_future(self) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().create_future()
 
-    def _hand_over(self, operation: Operation, *, kept: bool = True) -> None:
+    def _hand_over(
+        self, operation: Operation, *, kept: bool = True, may_ride: bool = False
+    ) -> None:
         try:
-            self._writer.submit(operation, kept=kept)
+            self._writer.submit(operation, kept=kept, may_ride=may_ride)
         except ServerBusyError as error:
             # A refusal's row may be lost. A resolution that comes after the end is charged at its bound by the next
             # start (R1), so money is not.

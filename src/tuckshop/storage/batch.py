@@ -73,5 +73,8 @@ class BatchHandler(Protocol):
     def wake_at_s(self) -> float | None:
         """When (monotonic seconds) `apply` should be called though nothing arrives; None: never."""
 
+    def is_waited_for(self) -> bool:
+        """Whether something is parked, for which what comes may make room. May be asked from any thread."""
+
     def abandon(self) -> Sequence[Submission]:
         """Nothing can be admitted now: hand back everything that is parked, to be refused."""

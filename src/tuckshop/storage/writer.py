@@ -117,7 +117,12 @@ class Writer:
         self._refuse_leftovers()
 
     def submit(
-        self, operation: object, *, future: asyncio.Future[Any] | None = None, kept: bool = False
+        self,
+        operation: object,
+        *,
+        future: asyncio.Future[Any] | None = None,
+        kept: bool = False,
+        may_ride: bool = False,
     ) -> Submission:
         """
         Hand a ledger operation over and return at once.
@@ -125,6 +130,7 @@ class Writer:
         Args:
             future: Gets the answer after the commit that holds it, on the future's own loop.
             kept: It settles or gives back, so it is taken even when nothing is admitted, and tried until written.
+            may_ride: It need not be written before something else is, or `RIDE_S` has passed, or somebody is parked.
         Raises:
             ServerBusyError: Not `kept`, and nothing can be admitted now or too many wait; or the writer is closed.
         """
@@ -134,9 +140,14 @@ class Writer:
         if not kept:
             self._check_room(self._inside.trouble)
         submission = Submission(operation, future, kept)
-        self._queue.put_soon(
-            submission, asyncio.get_running_loop() if future is None else future.get_loop()
-        )
+        loop = asyncio.get_running_loop() if future is None else future.get_loop()
+        if not may_ride:
+            self._queue.put_soon(submission, loop)
+            return submission
+        self._queue.put_to_ride(submission, loop)
+        # First put, then asked; the thread parks first and looks at the queue then. So one of the two sees the other.
+        if self._handler.is_waited_for():
+            self._queue.hurry()
         return submission
 
     async def transact(self, work: Callable[[Transaction], T]) -> T:

@@ -186,6 +186,8 @@ class WriterThread:
         batch: list[Work] = []
         admin_jobs = 0
         pause_s = self._pause_s()
+        if self._handler is not None and self._handler.is_waited_for():
+            self._queue.hurry()
         while len(batch) < BATCH_MAX and admin_jobs < ADMIN_JOBS_MAX:
             item = self._queue.take(pause_s)
             if item is None:

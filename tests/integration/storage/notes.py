@@ -134,6 +134,9 @@ class Notes:
     def wake_at_s(self) -> float | None:
         return min((parked.operation.until_s for parked in self.parked), default=None)
 
+    def is_waited_for(self) -> bool:
+        return bool(self.parked)
+
     def abandon(self) -> Sequence[Submission]:
         parked, self.parked = self.parked, []
         return parked

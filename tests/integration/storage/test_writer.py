@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tests.integration.storage.notes import (
 )
 from tuckshop.domain.errors import NotFoundError, ServerBusyError, StoreError
 from tuckshop.storage import schema
+from tuckshop.storage.batch import Answer, Submission
 from tuckshop.storage.database import prepare
 from tuckshop.storage.transaction import Transaction
 from tuckshop.storage.writer import Writer
@@ -265,6 +266,95 @@ def test_a_mistake_in_one_operation_is_its_own(tmp_path: Path) -> None:
             assert texts_in(database.path) == ["a", "b"]
             assert handler.texts == ["a", "b"], "memory was put back"
             assert writer.trouble is None
+
+    asyncio.run(main())
+
+
+@pytest.fixture
+def for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What rides is not taken by itself, however long a test takes."""
+    monkeypatch.setattr("tuckshop.storage.work_queue.RIDE_S", 3600.0)
+
+
+def ride(writer: Writer, operation: object) -> None:
+    writer.submit(operation, kept=True, may_ride=True)
+
+
+def test_what_may_ride_shares_the_commit_of_what_comes_next(tmp_path: Path, for_ever: None) -> None:
+    handler = Notes()
+
+    async def main() -> None:
+        async with writing(tmp_path, ManualClock(), handler) as (writer, _):
+            for number in range(1, 4):
+                handler.batches.clear()
+                ride(writer, Note(f"rides {number}"))
+                await asyncio.sleep(0)
+                assert await ask(writer, Note(f"waited for {number}")) == 2 * number
+
+                assert handler.batches == [2]
+                assert handler.texts[-2:] == [f"rides {number}", f"waited for {number}"]
+
+    asyncio.run(main())
+
+
+def test_what_may_ride_is_written_before_a_flush_a_change_and_the_end(
+    tmp_path: Path, for_ever: None
+) -> None:
+    async def main() -> None:
+        async with writing(tmp_path, ManualClock(), Notes()) as (writer, database):
+            ride(writer, Note("flushed"))
+            await writer.flush()
+            assert texts_in(database.path) == ["flushed"]
+
+            ride(writer, Note("before a change"))
+            found = await writer.transact(
+                lambda t: t.cursor.execute("SELECT count(*) FROM prices").fetchone()
+            )
+            assert found == (2,)
+
+            ride(writer, Note("at the end"))
+        assert texts_in(database.path) == ["flushed", "before a change", "at the end"]
+
+    asyncio.run(main())
+
+
+def test_what_may_ride_comes_at_once_when_somebody_is_parked(
+    tmp_path: Path, for_ever: None
+) -> None:
+    async def main() -> None:
+        async with writing(tmp_path, ManualClock(), Notes()) as (writer, _):
+            waiting = ask(writer, Wait("for room"))
+            await writer.flush()
+
+            ride(writer, Release())
+
+            assert await asyncio.wait_for(waiting, 10) >= 1
+
+    asyncio.run(main())
+
+
+def test_what_may_ride_comes_at_once_when_somebody_is_parked_just_then(
+    tmp_path: Path, for_ever: None
+) -> None:
+    """It was put while nobody was parked yet, and too late for the batch that parks somebody."""
+    inside, gate = threading.Event(), threading.Event()
+
+    class Slow(Notes):
+        def apply(self, submissions: Sequence[Submission]) -> Iterable[Answer]:
+            if any(isinstance(submission.operation, Wait) for submission in submissions):
+                inside.set()
+                assert gate.wait(10)
+            return super().apply(submissions)
+
+    async def main() -> None:
+        async with writing(tmp_path, ManualClock(), Slow()) as (writer, _):
+            waiting = ask(writer, Wait("for room"))
+            await asyncio.to_thread(inside.wait, 10)
+
+            ride(writer, Release())
+            gate.set()
+
+            assert await asyncio.wait_for(waiting, 10) >= 1
 
     asyncio.run(main())
 
