@@ -13,7 +13,7 @@ NODE := tests/acceptance/node
 # Client libraries in environments of their own: those on the newest openai package, and those still on its version 2.
 CLIENTS := clients clients-openai-2
 
-.PHONY: help setup run test test-clients check fix bench soak lock test-packages
+.PHONY: help setup run test test-clients check fix bench bench-rivals soak lock test-packages
 
 help:
 	@echo "make run     set up, then start: the demo, or the real thing if OPENAI_API_KEY is set"
@@ -22,7 +22,8 @@ help:
 	@echo "make setup   the environment with all tools"
 	@echo "make check   format, lint, types, layers, quick tests"
 	@echo "make fix     format, and mend what can be mended by machine"
-	@echo "make bench   speed beside nginx (installs nginx and wrk with apt where it may)"
+	@echo "make bench   speed beside nginx, and the figures of the docs (installs nginx and wrk with apt where it may)"
+	@echo "make bench-rivals  LiteLLM and Portkey on the same upstream (installs them into .rivals/)"
 	@echo "make soak    the long races and kills: 200 kills, a million reservations; tells what it counted"
 	@echo "make lock    resolve requirements/*.in anew"
 
@@ -88,6 +89,9 @@ fix: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+bench-rivals: setup
+	$(BIN)/python -m bench --only rivals
 
 soak: setup
 	$(BIN)/pytest -q -s -m soak tests/acceptance tests/integration

@@ -37,12 +37,20 @@ LIMITS = (
     ("group", "100000000 requests/day"),
     ("workspace", "$100000/month"),
 )
+MORE_LIMITS = tuple(
+    (kind, f"1000000000 {metric}/{minutes} minutes")
+    for minutes in (2, 5, 10, 30)
+    for metric in ("requests", "tokens")
+    for kind in ("key", "member", "group")
+)
 
 
-def holds_of(count: int, members: int) -> list[Hold]:
-    """Calls of *members*, in turn, each against eight limits."""
+def holds_of(count: int, members: int, limits_each: int = 8) -> list[Hold]:
+    """Calls of *members*, in turn, each against so many limits; beyond eight on windows of other lengths."""
+    chosen = (*LIMITS, *MORE_LIMITS)[:limits_each]
+    assert len(chosen) == limits_each
     people = [Person(f"key_{number}", f"mem_{number}") for number in range(members)]
-    limits = {p: tuple(in_force(text, kind, p) for kind, text in LIMITS) for p in people}
+    limits = {p: tuple(in_force(text, kind, p) for kind, text in chosen) for p in people}
     calls = {p: hold(*limits[p], person=p) for p in people}
     # As a policy does it: call after call gets the very same tuple of limits.
     return [

@@ -6,7 +6,10 @@ import argparse
 import asyncio
 import json
 from functools import partial
+from typing import Final
 from urllib.parse import urlsplit
+
+LONGEST_S: Final = 240.0
 
 
 class Stream(asyncio.Protocol):
@@ -37,7 +40,7 @@ def _given(stream: Stream) -> Stream:
 
 
 async def run(
-    url: str, keys: list[str], *, streams: int, tokens: int, speed: int
+    url: str, keys: list[str], headers: list[str], *, streams: int, tokens: int, speed: int
 ) -> dict[str, int]:
     """Open *streams*, read all to their end."""
     parts = urlsplit(url)
@@ -47,18 +50,20 @@ async def run(
     }).encode()  # fmt: skip
     loop = asyncio.get_running_loop()
     made: list[Stream] = []
+    more = "".join(f"{header}\r\n" for header in headers)
     for n in range(streams):
         head = (
             f"POST {parts.path}/chat/completions HTTP/1.1\r\nhost: {parts.netloc}\r\nconnection: close\r\n"
             f"authorization: Bearer {keys[n % len(keys)]}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n\r\n"
+            f"content-length: {len(body)}\r\n{more}\r\n"
         ).encode()
         stream = Stream(head + body)
         await loop.create_connection(
             partial(_given, stream), parts.hostname or "", parts.port or 80
         )
         made.append(stream)
-    await asyncio.gather(*(stream.ended for stream in made))
+    async with asyncio.timeout(LONGEST_S):
+        await asyncio.gather(*(stream.ended for stream in made))
     failed = sum(not stream.head.startswith(b"HTTP/1.1 200") for stream in made)
     return {"events": sum(stream.events for stream in made), "failed": failed}
 
@@ -70,13 +75,19 @@ def main() -> None:
     parser.add_argument("keys", help="a file with one key per line")
     for name in ("--streams", "--tokens", "--speed"):
         parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--header", action="append", default=[])
     options = parser.parse_args()
     with open(options.keys, encoding="ascii") as file:
         keys = file.read().split()
-    found = asyncio.run(
-        run(options.url, keys, streams=options.streams, tokens=options.tokens, speed=options.speed)
+    found = run(
+        options.url,
+        keys,
+        options.header,
+        streams=options.streams,
+        tokens=options.tokens,
+        speed=options.speed,
     )
-    print(json.dumps(found))
+    print(json.dumps(asyncio.run(found)))
 
 
 if __name__ == "__main__":

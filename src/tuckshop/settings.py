@@ -73,7 +73,7 @@ class EdgeSettings:
     waiting_max: int = 10_000
     """Calls that wait for held amounts; further ones get 503."""
     buffered_bodies_max_bytes: int = 268_435_456
-    """All request bodies in memory together; beyond it 503."""
+    """All request bodies in memory together; beyond it 503. One member's large ones may be half of it."""
     stall_timeout_s: float = 60.0
     """A client that reads nothing for this long is cut off."""
     upstream_connect_timeout_s: float = 5.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -229,6 +230,44 @@ def held_calls(server: Server, key: str, count: int) -> Iterator[list[socket.soc
     finally:
         for sock in socks:
             sock.close()
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "a student's"])
+def test_who_sends_large_bodies_slowly_shuts_nobody_out(
+    folder: Path, mock: Mock, whose: str
+) -> None:
+    """E7: with a key, and on the admin side without one; others' small bodies and a large one find room."""
+    mib = 1 << 20
+    server = start_server(
+        folder, mock.url, TUCKSHOP_EDGE_BUFFERED_BODIES_MAX_BYTES=str(4 * mib)
+    )  # fmt: skip
+    try:
+        hog, other = key_of_new_member(server, "hog"), key_of_new_member(server, "other")
+        path = CHAT if whose == "a student's" else "/api/v1/groups"
+        socks = [connect(server) for _ in range(8)]
+        try:
+            for sock in socks:
+                sock.sendall(head("POST", path, hog, mib - 4_096))
+                sock.sendall(b" " * (mib - 4_097))
+            assert _soon(lambda: _buffered(server) >= mib)
+
+            for text in ("Hello", "Hello " * 50_000):
+                body = chat(text, model="gpt-4.1-nano", max_tokens=16)
+                assert talk(server, head("POST", CHAT, other, len(body)) + body).status == 200
+            assert server.admin("PATCH", "/groups/other", {"title": "x"})[0] == 200
+        finally:
+            for sock in socks:
+                sock.close()
+        assert _soon(lambda: _buffered(server) == 0)
+    finally:
+        assert server.stop() == 0
+
+
+def _buffered(server: Server) -> int:
+    page = str(call("GET", f"{server.url}/metrics")[1])
+    found = re.search(r"^tuckshop_buffered_body_bytes (\S+)", page, re.MULTILINE)
+    assert found is not None
+    return int(float(found[1]))
 
 
 def test_calls_in_flight_have_their_number_and_running_ones_go_on(folder: Path, mock: Mock) -> None:

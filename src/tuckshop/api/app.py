@@ -20,7 +20,7 @@ from tuckshop.api.routing import JSON_TYPE, Call, Route
 from tuckshop.api.tables import wanted
 from tuckshop.domain.errors import TuckshopError
 from tuckshop.services.assembly import Services
-from tuckshop.services.shapes import Sent, Shown
+from tuckshop.services.shapes.parts import Sent, Shown
 
 _log: Final = logging.getLogger(__name__)
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -145,7 +145,7 @@ class _Endpoint:
         )
 
     async def _call(self, route: Route, request: Request) -> object:
-        actor, holder = self._access.check(request, route.role, self._services.clock.now_us())
+        actor, holder = self._access.check(request, route.role, self._services.clock)
         query = query_of(request, route.query or NoQuery)
         body: object = None
         media_type = JSON_TYPE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from math import ceil
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ from tuckshop.domain.errors import (
     InvalidFieldError,
     InvalidFieldsError,
     NotFoundError,
+    RateLimitExceededError,
     RefusalError,
     ServerBusyError,
     TuckshopError,
@@ -114,6 +116,12 @@ def of_error(error: TuckshopError) -> Response:
                 401,
                 f"No: {error.reason}. Send a key as Authorization: Bearer KEY.",
                 headers={"www-authenticate": "Bearer"},
+            )
+        case RateLimitExceededError():
+            return respond(
+                429,
+                "This key asks too often: wait a little.",
+                headers={"retry-after": str(max(1, ceil(error.retry_after_s)))},
             )
         case RefusalError():
             return respond(error.status, f"{type(error).__doc__}")

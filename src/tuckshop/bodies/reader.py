@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from tuckshop.bodies import worker
 from tuckshop.bodies.job import Answer, Job, Task, to_answer, to_bytes
 from tuckshop.domain.clock import Clock
@@ -129,7 +131,11 @@ async def _receive(answers: asyncio.StreamReader) -> Answer:
     size = int(await answers.readline())
     if size > ANSWER_MAX_BYTES:
         raise ValueError("it says too much")
-    return to_answer(await answers.readexactly(size))
+    raw = await answers.readexactly(size)
+    try:
+        return to_answer(raw)
+    except msgspec.DecodeError as error:
+        raise ValueError("it says what is no answer") from error
 
 
 def _busy() -> ServerBusyError:

@@ -37,7 +37,8 @@ from tuckshop.protocols.openai.table import ENDPOINTS, GROUPS
 from tuckshop.services.assembly import Services, assemble
 from tuckshop.services.opening import open_directory
 from tuckshop.services.roster import RosterLine
-from tuckshop.services.shapes import NewGroup, NewMember
+from tuckshop.services.shapes.groups import NewGroup
+from tuckshop.services.shapes.members import NewMember
 from tuckshop.storage.database import prepare
 from tuckshop.storage.sealing import KEY_BYTES, Sealer
 from tuckshop.storage.writer import Writer

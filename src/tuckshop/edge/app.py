@@ -20,6 +20,7 @@ class HeadVerdict(msgspec.Struct, frozen=True):
     max_body: int  # bytes; more is 413, by Content-Length before any of it is read
     refusal: RefusalError | None = None  # answered without handing the request on
     context: Any = None  # handed on as `exchange.context`: the route, the key
+    asker: str = ""  # whose body it is; "": anybody's, such as those of the admin side
 
 
 class App(Protocol):

@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_ahead",
+        "_asker",
         "_body",
         "_charged",
         "_consuming",
@@ -89,7 +90,8 @@ class Connection(asyncio.Protocol):
         self._verdict: HeadVerdict | None = None
         self._refusal: RefusalError | None = None  # answered once the body is read and dropped
         self._body: IncomingBody | None = None
-        self._charged = 0  # bytes of this connection in `floor.buffered_bytes`
+        self._charged = 0  # bytes of this connection in `floor.bodies`
+        self._asker = ""  # whose they are
         self._exchange: Exchange | None = None
         self._is_admin = False  # the request goes to the ASGI application
         self._consuming = False
@@ -162,8 +164,9 @@ class Connection(asyncio.Protocol):
 
     def release_body(self) -> None:
         """Give back what this connection's body holds of the memory for bodies."""
-        self._floor.buffered_bytes -= self._charged
-        self._charged = 0
+        if self._charged:
+            self._floor.bodies.give_back(self._asker, self._charged)
+            self._charged = 0
 
     def reply_ended(self) -> None:
         """The reply is complete: next request, or close."""
@@ -288,6 +291,7 @@ class Connection(asyncio.Protocol):
         self._head = head
         verdict, refusal = self._judge(head)
         self._verdict = verdict
+        self._asker = verdict.asker
         has_body = head.chunked or head.content_length > 0
         if refusal is not None:
             may_discard = (
@@ -348,11 +352,9 @@ class Connection(asyncio.Protocol):
         return rest
 
     def _charge(self, size: int) -> None:
-        floor = self._floor
+        before = self._charged
         self._charged += size
-        floor.buffered_bytes += size
-        if floor.buffered_bytes > floor.limits.buffered_bodies_max_bytes:
-            raise ServerBusyError("too many large bodies are being received")
+        self._floor.bodies.take(self._asker, before=before, size=size)
 
     # ── answering ────────────────────────────────────────────────────────────────────────────────────────────────
 

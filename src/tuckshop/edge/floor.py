@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import RefusalError
 from tuckshop.edge.app import App
+from tuckshop.edge.body_memory import BodyMemory
 from tuckshop.edge.forwarded import TrustedProxies
 from tuckshop.edge.head import Headers, RequestHead
 from tuckshop.edge.limits import EdgeLimits
@@ -29,7 +30,7 @@ class Floor:
         connections: The open ones.
         trusted_proxies: Whose forwarding fields are believed.
         in_flight: Requests that are being served.
-        buffered_bytes: Request bodies in memory.
+        bodies: Request bodies in memory.
         tasks: What serves them, where it is a task.
         is_draining: No connection takes another request.
     """
@@ -53,7 +54,7 @@ class Floor:
         self.trusted_proxies = trusted_proxies or TrustedProxies()
         self.connections: set[Connection] = set()
         self.in_flight = 0
-        self.buffered_bytes = 0
+        self.bodies = BodyMemory(limits.buffered_bodies_max_bytes)
         self.tasks: set[asyncio.Task[Any]] = set()
         self.is_draining = False
         self._asgi_exact = frozenset(asgi_paths)

@@ -91,7 +91,7 @@ class Edge:
     @property
     def buffered_bytes(self) -> int:
         """Request bodies in memory, all together."""
-        return self._floor.buffered_bytes if self._floor is not None else 0
+        return self._floor.bodies.held if self._floor is not None else 0
 
     def stop_accepting(self) -> None:
         """No new connection, no further request on an open one; what is under way goes on."""

@@ -138,7 +138,7 @@ class Gateway:
             tag=known.tag,
         )
         most = self._body_max_bytes.get(endpoint.group, self._body_max_bytes[""])
-        return HeadVerdict(max_body=most, context=arrival)
+        return HeadVerdict(max_body=most, context=arrival, asker=holder.member.id)
 
     def refuse(self, error: RefusalError, head: RequestHead | None) -> tuple[int, Headers, bytes]:
         """Word a refusal of the edge, or one that `admit_head` raised; a known key gets its row."""

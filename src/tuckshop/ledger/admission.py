@@ -21,9 +21,10 @@ from tuckshop.ledger.arithmetic import (
     takes_from,
     vector_of,
 )
-from tuckshop.ledger.books import Books, OpenRow, scope_chain
+from tuckshop.ledger.books import Books
 from tuckshop.ledger.contributions import open_vectors
 from tuckshop.ledger.lineup import Lineup
+from tuckshop.ledger.open_rows import OpenRow, scope_chain
 from tuckshop.ledger.refusals import HELD_RETRY_S, readings_of, refusal_of, state_of
 from tuckshop.ledger.sums import Unsummed
 from tuckshop.ledger.tallies import Tally, TallyKey
@@ -133,7 +134,7 @@ class Admission:
         held = grant.held
         position = transaction.next_position(hold.workspace_id)
         covered = lineup.meeting[-1]
-        counters = books.take(
+        counters = books.counters.take(
             lineup,
             *open_vectors(held.cost_nano, held.input_tokens, held.output_tokens, held.images),
         )
@@ -159,7 +160,7 @@ class Admission:
                 held.images,
                 flags,
                 counters or (),
-                0 if counters is None else books.generation,
+                0 if counters is None else books.counters.generation,
             ),
             (
                 hold.workspace_id,
@@ -202,10 +203,10 @@ class Admission:
         """This call counts in kinds that no limit of its policy uses (any more): they are not kept up."""
         workspace_id, group_id, member_id, key_id, covered = lineup.meeting
         for key in scope_chain(workspace_id, key_id, member_id, group_id):
-            scope = self._books.scope(key)
+            scope = self._books.counters.scope(key)
             for tally in scope.covering(covered):
                 if tally not in lineup.once:
-                    self._books.forget(scope, tally)
+                    self._books.counters.forget(scope, tally)
 
 
 def _rooms(lineup: Lineup) -> list[tuple[int, int]]:

@@ -8,9 +8,9 @@ from tuckshop.domain.ids import new_id
 from tuckshop.domain.reservation import Amounts
 from tuckshop.ledger import store
 from tuckshop.ledger.arithmetic import NOTHING
-from tuckshop.ledger.books import OpenRow, scope_chain
 from tuckshop.ledger.contributions import ROW_COLUMNS, Row, correction_vector, counts_after
 from tuckshop.ledger.engine import Engine
+from tuckshop.ledger.open_rows import OpenRow, scope_chain
 from tuckshop.ledger.operations import Correction
 from tuckshop.ledger.sums import last_reset, resets_of
 from tuckshop.ledger.tallies import aliases_of
@@ -101,12 +101,12 @@ def _move(
     covered = (row.model, aliases_of(row.model_aliases), row.endpoint_group)
     for key in scope_chain(workspace_id, row.key_id, row.member_id, row.group_id):
         resets = resets_of(books.transaction.cursor, key)
-        for tally in books.scope(key).covering(covered):
+        for tally in books.counters.scope(key).covering(covered):
             counter = tally.counter_at(row.admitted_at)
             if counter is None or not vector[tally.slot]:
                 continue
             if counts_after(row, last_reset(tally.kind.window, counter.end_us, resets)):
-                books.add(counter, vector[tally.slot], 0)
+                books.counters.add(counter, vector[tally.slot], 0)
     books.roll_up(
         OpenRow(
             workspace_id,

@@ -33,9 +33,10 @@ from tuckshop.domain.reservation import (
 from tuckshop.domain.watch import Ended, Unwatched, Watch
 from tuckshop.ledger import recovery, store
 from tuckshop.ledger.admission import Admission, Attempt, Blocked
-from tuckshop.ledger.books import Books, OpenRow
+from tuckshop.ledger.books import Books
 from tuckshop.ledger.closings import ClosingTimes
 from tuckshop.ledger.notes import RefusalNotes
+from tuckshop.ledger.open_rows import OpenRow
 from tuckshop.ledger.operations import (
     PinPrice,
     ReleaseAll,
@@ -126,7 +127,7 @@ class Engine:
         """Do these, in order."""
         answers: list[Answer] = []
         books = self.books
-        books.is_watched = bool(self._room.waiters)
+        books.counters.is_watched = bool(self._room.waiters)
         books.keep_time()  # an admin's change earlier in this transaction may have accepted another
         for submission in submissions:
             operation = submission.operation
@@ -134,7 +135,7 @@ class Engine:
             if isinstance(operation, Reserve):
                 answer = self._reserve(operation, submission)
                 if answer is None:
-                    books.is_watched = True
+                    books.counters.is_watched = True
                     continue
             elif isinstance(operation, Settlement):
                 answer = self._settle(operation)
@@ -143,7 +144,7 @@ class Engine:
             else:
                 answer = self._do(operation, answers)
             answers.append((submission, answer))
-        if books.freed:
+        if books.counters.freed:
             self._wake(answers)
         books.flush()
         return answers
@@ -152,13 +153,13 @@ class Engine:
         """Answer those who waited and can go on, or waited too long."""
         answers: list[Answer] = []
         if self._room.waiters:
-            self.books.is_watched = True
+            self.books.counters.is_watched = True
             self._send_back_stale(answers)
             self._look_after_due(answers)
             self._wake(answers)
         else:
             self._versions.clear()
-            self.books.freed.clear()
+            self.books.counters.freed.clear()
         self._notes.write_due(self.books.transaction, self._clock.monotonic_s())
         self.books.flush()
         return answers
@@ -178,7 +179,7 @@ class Engine:
     def rolled_back(self) -> None:
         """Nothing of it happened."""
         self.books.drop()
-        self.books.freed.clear()
+        self.books.counters.freed.clear()
         self._room.undo()
         self._notes.undo()
         self._closings.undo()
@@ -230,7 +231,7 @@ class Engine:
     def join(self, transaction: Transaction) -> None:
         """Take part in a change: if it is rolled back alone, what memory says of counters is dropped."""
         transaction.on_undo(self.books.drop_counters)
-        self.books.is_watched = bool(self._room.waiters)
+        self.books.counters.is_watched = bool(self._room.waiters)
 
     # ── operations ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -375,7 +376,9 @@ class Engine:
             self.books.flush()
             summer = catch_up(transaction.cursor, operation.summed)
             if summer is not None:
-                self.books.install(operation.summed.unsummed.scope_key, summer, is_stored=True)
+                self.books.counters.install(
+                    operation.summed.unsummed.scope_key, summer, is_stored=True
+                )
         elif isinstance(operation, WriteNotes):
             self._notes.write(transaction)
         elif isinstance(operation, ReleaseAll):
@@ -419,7 +422,7 @@ class Engine:
 
     def _leave(self, waiter: Waiter) -> None:
         """*waiter* goes; those behind it may have their turn."""
-        self.books.freed.update(waiter.keys)
+        self.books.counters.freed.update(waiter.keys)
         self._room.leave(waiter)
 
     def _retry(self, waiter: Waiter) -> object | None:
@@ -439,7 +442,7 @@ class Engine:
 
     def _wake(self, answers: list[Answer]) -> None:
         """Give everybody their turn for whom room was made."""
-        freed = self.books.freed
+        freed = self.books.counters.freed
         while freed:
             key = freed.pop()
             while (waiter := self._room.first(key)) is not None:

@@ -11,9 +11,10 @@ from tuckshop.domain.limits import LimitKind
 from tuckshop.domain.reservation import Scope
 from tuckshop.ledger import store
 from tuckshop.ledger.arithmetic import Vector
-from tuckshop.ledger.books import Books, OpenRow
+from tuckshop.ledger.books import Books
 from tuckshop.ledger.contributions import open_vectors
 from tuckshop.ledger.engine import Engine
+from tuckshop.ledger.open_rows import OpenRow
 from tuckshop.ledger.tallies import Counter, ScopeKey, Tally, kind_of
 from tuckshop.storage.audit import actor_text
 from tuckshop.storage.rows import limits_of_text
@@ -68,10 +69,10 @@ def reset(
         )
         scope_key = (workspace_id, scope.kind, scope.id)
         rows = running.get(scope_key, [])
-        for tally in books.scope(scope_key).tallies.values():
+        for tally in books.counters.scope(scope_key).tallies.values():
             if with_total or tally.kind.window != "total":
                 _start_afresh(books, tally, rows, transaction.now_us)
-            books.freed.add(tally.key)
+            books.counters.freed.add(tally.key)
     books.flush()
 
 
@@ -119,7 +120,7 @@ def _start_afresh(books: Books, tally: Tally, rows: Sequence[OpenRow], now_us: i
             left[counter] += _used_while_open(row)[tally.slot]
     for counter, used in left.items():
         if counter.used != used:
-            books.add(counter, used - counter.used, 0)
+            books.counters.add(counter, used - counter.used, 0)
 
 
 def _used_while_open(row: OpenRow) -> Vector:

@@ -13,7 +13,8 @@ from tuckshop.services.directory import Directory
 from tuckshop.services.fields import rfc3339
 from tuckshop.services.paging import PAGE_DEFAULT, PAGE_MAX, PageSize, cursor_after, position_of
 from tuckshop.services.request_log import time_of
-from tuckshop.services.shapes import AuditCheck, AuditPage, AuditRow, Sent
+from tuckshop.services.shapes.audit import AuditCheck, AuditPage, AuditRow
+from tuckshop.services.shapes.parts import Sent
 from tuckshop.storage.audit import first_broken_audit_row
 from tuckshop.storage.database import Database
 from tuckshop.storage.schema import audit

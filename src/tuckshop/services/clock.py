@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tuckshop.domain.actor import Actor
 from tuckshop.services.fields import rfc3339
-from tuckshop.services.shapes import ClockAccepted
+from tuckshop.services.shapes.clock import ClockAccepted
 from tuckshop.storage.writer import Writer
 
 

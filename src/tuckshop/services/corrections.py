@@ -25,7 +25,7 @@ from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError, rfc3339
 from tuckshop.services.request_log import time_of
-from tuckshop.services.shapes import BulkCorrection, CorrectedCall, CorrectionReport
+from tuckshop.services.shapes.corrections import BulkCorrection, CorrectedCall, CorrectionReport
 from tuckshop.storage.database import Database
 from tuckshop.storage.schema import entries, requests
 

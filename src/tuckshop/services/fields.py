@@ -20,7 +20,7 @@ from tuckshop.domain.clock import US_PER_SECOND
 from tuckshop.domain.errors import InvalidFieldError, InvalidFieldsError
 from tuckshop.domain.limits import LimitSyntaxError, parse_limit
 from tuckshop.domain.windows import check_zone
-from tuckshop.services.shapes import Instant
+from tuckshop.services.shapes.parts import Instant
 from tuckshop.storage.rows import text_of_list
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import Columns
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
-from tuckshop.services.shapes import (
+from tuckshop.services.shapes.groups import (
     LOG_DAYS,
     NO_LOGGING,
     NO_MODERATION,

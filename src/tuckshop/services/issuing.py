@@ -11,7 +11,7 @@ from tuckshop.domain.keys import digest_of, new_secret
 from tuckshop.services import fields
 from tuckshop.services.changes import Edit
 from tuckshop.services.fields import Columns
-from tuckshop.services.shapes import KeyChange, NewKey
+from tuckshop.services.shapes.keys import KeyChange, NewKey
 from tuckshop.storage.schema import keys
 
 # Columns that no audit row shows: digests, and free text that may name a person (P8).

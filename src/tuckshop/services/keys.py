@@ -23,7 +23,7 @@ from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError, rfc3339
 from tuckshop.services.issuing import audited_key, issue, key_columns
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
-from tuckshop.services.shapes import (
+from tuckshop.services.shapes.keys import (
     KeyChange,
     KeyPage,
     KeyShape,

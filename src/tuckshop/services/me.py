@@ -9,7 +9,8 @@ from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.policy import policy_of
 from tuckshop.domain.records import Holder
 from tuckshop.ledger.ledger import Ledger
-from tuckshop.services.shapes import NO_LOGGING, Me, OwnGroup, OwnKey, OwnUsage, Privacy
+from tuckshop.services.shapes.groups import NO_LOGGING
+from tuckshop.services.shapes.me import Me, OwnGroup, OwnKey, OwnUsage, Privacy
 from tuckshop.services.standing import shown_to_holder
 from tuckshop.services.usage import Usage
 from tuckshop.storage.schema import usage_buckets

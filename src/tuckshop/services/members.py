@@ -28,12 +28,8 @@ from tuckshop.services.roster import (
     read_roster,
 )
 from tuckshop.services.search import contains
-from tuckshop.services.shapes import (
-    MemberChange,
-    MemberPage,
-    MemberShape,
-    Roster,
-)
+from tuckshop.services.shapes.members import MemberChange, MemberPage, MemberShape
+from tuckshop.services.shapes.rosters import Roster
 from tuckshop.services.standing import limits_of_member, standings_of
 from tuckshop.storage.database import Database
 from tuckshop.storage.schema import members

@@ -7,7 +7,7 @@ from typing import Final
 
 from tuckshop.domain.money import usd
 from tuckshop.pricing.prices import ModelPrice, PriceList
-from tuckshop.services.shapes import LongContext, PricePage, PriceShape
+from tuckshop.services.shapes.prices import LongContext, PricePage, PriceShape
 
 _UNITS: Final = ("input", "cached_input", "cache_write", "output")
 

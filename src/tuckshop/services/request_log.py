@@ -15,7 +15,8 @@ from tuckshop.services import fields
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError, rfc3339
 from tuckshop.services.paging import PAGE_DEFAULT, PAGE_MAX, PageSize, cursor_after, position_of
-from tuckshop.services.shapes import RequestPage, RequestShape, Sent
+from tuckshop.services.shapes.parts import Sent
+from tuckshop.services.shapes.requests import RequestPage, RequestShape
 from tuckshop.storage.database import Database
 from tuckshop.storage.schema import entries, requests
 

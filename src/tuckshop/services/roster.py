@@ -14,7 +14,9 @@ from tuckshop.services import fields
 from tuckshop.services.changes import Edit
 from tuckshop.services.fields import Columns
 from tuckshop.services.issuing import new_key, put_keys, with_active_key
-from tuckshop.services.shapes import MemberChange, NewKey, NewMember, RowError
+from tuckshop.services.shapes.keys import NewKey
+from tuckshop.services.shapes.members import MemberChange, NewMember
+from tuckshop.services.shapes.rosters import RowError
 from tuckshop.storage.schema import members
 
 # Fields that tell who a person is: the audit trail says that they changed, not to what (P8).

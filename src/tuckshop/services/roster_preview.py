@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from tuckshop.services.roster import ReadyRow
-from tuckshop.services.shapes import MissingMember, RosterAction, RosterRow
+from tuckshop.services.shapes.rosters import MissingMember, RosterAction, RosterRow
 from tuckshop.storage.schema import members
 
 # A file of few new people is a late enrolment; one that is mostly new to a group of many has respelled ids.

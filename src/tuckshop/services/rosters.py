@@ -16,7 +16,7 @@ from tuckshop.services.roster import ReadyRow, read_roster
 from tuckshop.services.roster_csv.errors import RosterFileError
 from tuckshop.services.roster_csv.reader import CsvRoster, read_csv
 from tuckshop.services.roster_preview import Outlook, look_ahead
-from tuckshop.services.shapes import Roster, RosterPreview, RowError
+from tuckshop.services.shapes.rosters import Roster, RosterPreview, RowError
 from tuckshop.storage.database import Database
 
 _HOW_TO_ANSWER: Final = (

@@ -12,7 +12,8 @@ from tuckshop.domain.records import Group, Holder, Member, VirtualKey, Workspace
 from tuckshop.domain.reservation import LimitInForce, LimitState, Scope
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.services.fields import rfc3339
-from tuckshop.services.shapes import LimitStanding, OwnLimit, Usd
+from tuckshop.services.shapes.parts import Usd
+from tuckshop.services.shapes.standing import LimitStanding, OwnLimit
 
 # A key that restricts nothing, to read a member's policy by.
 _ANY_KEY: Final = VirtualKey(

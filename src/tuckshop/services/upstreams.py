@@ -24,7 +24,7 @@ from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import Columns, InvalidValueError
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
-from tuckshop.services.shapes import (
+from tuckshop.services.shapes.upstreams import (
     NewUpstream,
     UpstreamChange,
     UpstreamPage,

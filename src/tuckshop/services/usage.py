@@ -23,7 +23,8 @@ from tuckshop.services import fields
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError
 from tuckshop.services.request_log import time_of
-from tuckshop.services.shapes import Sent, UsagePage, UsageRow
+from tuckshop.services.shapes.parts import Sent
+from tuckshop.services.shapes.usage import UsagePage, UsageRow
 from tuckshop.storage.database import Database
 from tuckshop.storage.schema import usage_buckets as buckets
 

@@ -160,9 +160,10 @@ class WorkerProcess:
         answer = None
         try:
             async with asyncio.timeout(self._limits.job_s):
-                process = self._process or await self._start()
+                process = await self._alive() or await self._start()
                 answer = await _exchange(process, job)
-        except (OSError, EOFError, ValueError) as error:  # also the deadline: a TimeoutError
+        # Also the deadline, a TimeoutError; and what uvloop raises where the process died a moment ago.
+        except (OSError, EOFError, ValueError, RuntimeError) as error:
             self._failures += 1
             _log.warning("the process that %s failed (%s)", self._name, type(error).__name__)
             # One may be an accident. What cannot start, and a request that kills it, come again.
@@ -184,6 +185,15 @@ class WorkerProcess:
                 if not job.answer.done():
                     job.answer.set_result(None)
         self._waiting.clear()
+
+    async def _alive(self) -> Process | None:
+        """The process; None where there is none, be it that it died while it had nothing to do."""
+        process = self._process
+        if process is not None and (
+            process.returncode is not None or process.stdin is None or process.stdin.is_closing()
+        ):
+            await self._end_process()
+        return self._process
 
     async def _start(self) -> Process:
         process = await asyncio.create_subprocess_exec(

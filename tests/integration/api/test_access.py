@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.integration.api.conftest import ADMIN_TOKEN, Counter
+from tuckshop.api.access import ME_BURST
 from tuckshop.api.app import all_routes
 from tuckshop.api.routing import Call, Route
 from tuckshop.domain.keys import new_secret
@@ -127,6 +128,23 @@ async def test_me_is_closed_to_what_is_not_active(
     answer = await counter.admin.send("GET", "/api/v1/me", token=key["key"])
     assert answer.status == status
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_key_that_asks_about_itself_all_the_time_is_told_to_wait(counter: Counter) -> None:
+    """K21: each answer is read from the database, where others wait for their turn; and others are not held up."""
+    await counter.group()
+    hog, other = [
+        (await counter.key((await counter.member(external_id=name))["id"]))["key"]
+        for name in ("hog", "other")
+    ]
+
+    answers = [
+        await counter.admin.send("GET", "/api/v1/me", token=hog) for _ in range(ME_BURST + 1)
+    ]
+
+    assert [answer.status for answer in answers] == [200] * ME_BURST + [429]
+    assert answers[-1].headers["retry-after"] == "1"
+    assert (await counter.admin.send("GET", "/api/v1/me", token=other)).status == 200
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.integration.api.conftest import OWN_PORT, Counter
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import InvalidFieldsError
 from tuckshop.services.opening import UpstreamSetting, open_directory
-from tuckshop.services.shapes import NewUpstream, UpstreamChange
+from tuckshop.services.shapes.upstreams import NewUpstream, UpstreamChange
 
 pytestmark = pytest.mark.anyio
 

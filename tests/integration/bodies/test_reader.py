@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.edge.support import LOOPS
 from tests.support.fake_clock import FakeClock
 from tuckshop.bodies.reader import COMMAND, LIMITS, BodyReader
 from tuckshop.domain.errors import (
@@ -44,6 +45,7 @@ def run(
     max_values: int = json_body.MAX_VALUES,
     limits: WorkerLimits = LIMITS,
     command: Sequence[str] = COMMAND,
+    run_loop: Any = asyncio.run,
 ) -> None:
     async def main() -> None:
         reader = BodyReader(
@@ -59,7 +61,7 @@ def run(
             await reader.close()
             assert reader.worker_pid is None
 
-    asyncio.run(main())
+    run_loop(main())
 
 
 def environment_of(pid: int | None) -> bytes:
@@ -154,7 +156,10 @@ def test_what_takes_all_memory_is_refused_and_the_next_is_read(tmp_path: Path) -
     run(use, max_values=10**9, command=(sys.executable, "-I", str(tmp_path / "worker.py")))
 
 
-def test_a_killed_process_refuses_that_one_body() -> None:
+@pytest.mark.parametrize("run_loop", LOOPS)
+def test_a_killed_process_refuses_that_one_body(
+    run_loop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     async def use(reader: BodyReader) -> None:
         await reader.understand(CHAT, chat("x"), pass_unknown=True, asker="a")
         assert reader.worker_pid is not None
@@ -163,7 +168,25 @@ def test_a_killed_process_refuses_that_one_body() -> None:
             await reader.understand(CHAT, chat("x"), pass_unknown=True, asker="a")
         await reader.understand(CHAT, chat("x"), pass_unknown=True, asker="a")
 
-    run(use)
+    run(use, run_loop=run_loop)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("run_loop", LOOPS)
+def test_a_process_that_was_killed_while_idle_refuses_nobody(
+    run_loop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """E7: it is the first to go where the machine has no memory left, and the next body starts another."""
+
+    async def use(reader: BodyReader) -> None:
+        for _ in range(3):
+            await reader.understand(CHAT, chat("x"), pass_unknown=True, asker="a")
+            assert reader.worker_pid is not None
+            os.kill(reader.worker_pid, signal.SIGKILL)
+            await asyncio.sleep(0.2)
+
+    run(use, run_loop=run_loop)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("answer", ["", "x", "-1", "3 abc", "9" * 2_000_000, "99999999999"])

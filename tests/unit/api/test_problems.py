@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from tuckshop.api.problems import field_problem
-from tuckshop.services.shapes import NewGroup, NewMember
+from tuckshop.services.shapes.groups import NewGroup
+from tuckshop.services.shapes.members import NewMember
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ def test_a_body_must_be_complete_in_time() -> None:
     wire.loop.pass_time(0.2)
 
     assert wire.statuses() == [408]
-    assert wire.floor.buffered_bytes == 0
+    assert wire.floor.bodies.held == 0
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -294,12 +294,12 @@ def test_a_refused_small_request_is_read_so_that_the_connection_lives_on() -> No
 def test_bodies_together_are_bounded() -> None:
     """E7: beyond it 503, and what was held is given back."""
     wire = Wire(limits=EdgeLimits(buffered_bodies_max_bytes=10))
-    wire.floor.buffered_bytes = 8
+    wire.floor.bodies.held = 8
 
     wire.feed(POST)
 
     assert wire.statuses() == [503]
-    assert wire.floor.buffered_bytes == 8
+    assert wire.floor.bodies.held == 8
 
 
 def test_calls_beyond_the_bound_get_503_and_running_ones_go_on() -> None:
@@ -350,7 +350,7 @@ def test_a_client_that_closes_has_left_and_that_is_told_once(stage: str) -> None
     exchange.write(b"nobody reads this")
     exchange.end()
     assert wire.floor.in_flight == 0
-    assert wire.floor.buffered_bytes == 0
+    assert wire.floor.bodies.held == 0
 
 
 def test_a_client_that_leaves_after_its_reply_is_not_told() -> None:

@@ -122,11 +122,11 @@ def test_an_aborted_reply_ends_the_connection_and_tells_nobody() -> None:
 
 def test_a_released_body_gives_its_memory_back_before_the_reply_ends() -> None:
     wire, exchange = request(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
-    assert wire.floor.buffered_bytes == 3
+    assert wire.floor.bodies.held == 3
 
     exchange.release_body()
 
-    assert wire.floor.buffered_bytes == 0
+    assert wire.floor.bodies.held == 0
     assert exchange.body == b""
     exchange.reply(200, [], b"")
-    assert wire.floor.buffered_bytes == 0
+    assert wire.floor.bodies.held == 0

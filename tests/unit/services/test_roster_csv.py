@@ -15,7 +15,8 @@ from msgspec import UNSET
 from tuckshop.domain.external_id import folded
 from tuckshop.services.roster_csv.errors import RosterFileError
 from tuckshop.services.roster_csv.reader import CsvRoster, read_csv
-from tuckshop.services.shapes import NewMember, RowError
+from tuckshop.services.shapes.members import NewMember
+from tuckshop.services.shapes.rosters import RowError
 
 ADA = ("4711", "Ada Lovelace", "ada@example.org")
 

@@ -108,12 +108,16 @@ def schema_extent(root: Any) -> Extent:
 
 
 class _SchemaWalk:
-    """Adds up one document; each target of a `$ref` is walked once, however often it is used."""
+    """
+    Adds up one document; each object and list of it is walked once, however often and by what names `$ref`s use it.
+
+    Pointers would not do to know them by: one node has as many as its name has ways to be escaped.
+    """
 
     def __init__(self, root: Any) -> None:
         self._root = root
-        # Bytes and properties by pointer. None: being walked, so met again means recursion.
-        self._known: dict[str, tuple[int, int] | None] = {}
+        # Bytes and properties by the identity of a node. None: being walked, so met again means recursion.
+        self._known: dict[int, tuple[int, int] | None] = {}
 
     def extent_of(self, node: Any) -> tuple[int, int]:
         """(bytes of text, properties and listed values) of *node*."""
@@ -121,11 +125,14 @@ class _SchemaWalk:
             text_bytes = len(node) if node.isascii() else len(node.encode())
             # A description is written into the prompt as a comment, with its mark before each line.
             return text_bytes + LINE_MARK_TOKENS * node.count("\n"), 0
-        if isinstance(node, list):
-            return self._of_list(node)
-        if isinstance(node, dict):
-            return self._of_object(node)
-        return _scalar_bytes(node), 0
+        if not isinstance(node, (dict, list)):
+            return _scalar_bytes(node), 0
+        if id(node) in self._known:
+            return self._known[id(node)] or (UNBOUNDED, 0)
+        self._known[id(node)] = None
+        extent = self._of_list(node) if isinstance(node, list) else self._of_object(node)
+        self._known[id(node)] = extent
+        return extent
 
     def _of_list(self, node: list[Any]) -> tuple[int, int]:
         # Each listed value is written with quotes and a separator around it.
@@ -134,7 +141,7 @@ class _SchemaWalk:
             more_bytes, more_properties = self.extent_of(value)
             text_bytes += more_bytes
             properties += more_properties
-        return text_bytes, properties
+        return min(text_bytes, UNBOUNDED), min(properties, UNBOUNDED)
 
     def _of_object(self, node: dict[str, Any]) -> tuple[int, int]:
         text_bytes, properties = 0, 0
@@ -153,14 +160,8 @@ class _SchemaWalk:
         return min(text_bytes, UNBOUNDED), min(properties, UNBOUNDED)
 
     def _referred(self, name: str, pointer: str) -> tuple[int, int]:
-        if pointer in self._known:
-            return self._known[pointer] or (UNBOUNDED, 0)
         target = self._at(pointer) if name == "$ref" else None
-        if target is None:
-            return UNBOUNDED, 0
-        self._known[pointer] = None
-        extent = self._known[pointer] = self.extent_of(target)
-        return extent
+        return (UNBOUNDED, 0) if target is None else self.extent_of(target)
 
     def _at(self, pointer: str) -> Any:
         """What a JSON pointer such as `#/$defs/Step` names (RFC 6901); None: nothing here."""

@@ -17,7 +17,8 @@ from tuckshop.services.roster import RosterLine
 from tuckshop.services.roster_csv.columns import Columns, columns_of
 from tuckshop.services.roster_csv.encoding import text_of
 from tuckshop.services.roster_csv.errors import RosterFileError
-from tuckshop.services.shapes import NewMember, RowError
+from tuckshop.services.shapes.members import NewMember
+from tuckshop.services.shapes.rosters import RowError
 
 _DELIMITERS: Final = ",;\t|"
 _CELL_MAX: Final = 100_000  # characters; a quote that is never closed swallows the rest of the file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -331,6 +332,41 @@ def test_a_chain_of_many_references_has_no_bound_and_is_no_crash() -> None:
     facts = chat(tools=[{"type": "function", "function": {"name": "f", "parameters": schema}}])
 
     assert facts.text_bytes >= UNBOUNDED
+
+
+def test_a_target_whose_name_can_be_escaped_in_many_ways_is_walked_once() -> None:
+    """Section 8: `~` and `~0` are the same step, so twelve of them name one target in 4,096 ways."""
+    target: Any = [[] for _ in range(3_000)]
+    spellings = [
+        "".join("~0" if number >> bit & 1 else "~" for bit in range(12)) for number in range(3_000)
+    ]
+    schema = {
+        "$defs": {"~" * 12: target},
+        "anyOf": [{"$ref": f"#/$defs/{spelling}"} for spelling in spellings],
+    }
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    began_s = time.thread_time()
+
+    chat(tools=tools)
+
+    assert time.thread_time() - began_s < 1  # some seconds where each spelling is a walk of its own
+
+
+def test_objects_within_each_other_are_each_walked_once() -> None:
+    """Section 8: sixty references, each to an object that holds all that the next one leads to."""
+    inner: Any = [{} for _ in range(10_000)]
+    pointers = ["#/$defs"]
+    for level in range(58):
+        inner = {f"l{57 - level}": inner}
+    for level in range(58):
+        pointers.append(f"{pointers[-1]}/l{level}")
+    schema = {"anyOf": [{"$ref": pointer} for pointer in pointers], "$defs": inner}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    began_s = time.thread_time()
+
+    chat(tools=tools)
+
+    assert time.thread_time() - began_s < 0.2
 
 
 def test_a_property_that_is_called_ref_is_no_reference() -> None:

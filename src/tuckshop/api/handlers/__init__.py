@@ -1,0 +1,1 @@
+"""What each route does: read the call, ask one service, hand its answer on. No rules live here."""

@@ -1,0 +1,10 @@
+"""What a key asks about itself."""
+
+from __future__ import annotations
+
+from tuckshop.api.routing import Call
+
+
+async def show_me(call: Call) -> object:
+    assert call.holder is not None
+    return await call.services.mine.show(call.holder)

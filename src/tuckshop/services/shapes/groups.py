@@ -1,0 +1,108 @@
+"""Groups and their policies. Nothing obeys moderation and logging yet: they are taken only with their defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from tuckshop.domain.records import OnDisconnect, State, UnknownParameters
+from tuckshop.services.shapes.parts import LimitList, OutputCap, Sent, Shown, TextList
+from tuckshop.services.shapes.standing import LimitStanding
+
+
+class Moderation(Sent, frozen=True, kw_only=True):
+    """What is checked before a call goes out."""
+
+    mode: Literal["off", "log", "block"] = "off"
+    fail: Literal["closed", "open"] = "closed"
+    thresholds: dict[str, float] = field(default_factory=dict)
+
+
+class Logging(Sent, frozen=True, kw_only=True):
+    """Which bodies are kept, for how long, what for, and who may read them."""
+
+    bodies: Literal["off", "flagged", "all"] = "off"
+    days: int = 30
+    purpose: str = ""
+    readers: list[str] = field(default_factory=lambda: ["owner"])
+
+
+NO_MODERATION: Final = Moderation()
+NO_LOGGING: Final = Logging()
+LOG_DAYS: Final = 400
+
+
+class GroupChange(Sent, frozen=True, kw_only=True):
+    """Any part of a group's policy."""
+
+    name: str | UnsetType = UNSET
+    title: str | UnsetType | None = UNSET
+    time_zone: str | UnsetType | None = UNSET
+    models: TextList | UnsetType | None = UNSET
+    endpoints: TextList | UnsetType | None = UNSET
+    tools: list[str] | UnsetType | None = UNSET
+    each: LimitList | UnsetType | None = UNSET
+    shared: LimitList | UnsetType | None = UNSET
+    carry_over: str | UnsetType | None = UNSET
+    max_output_tokens: OutputCap | UnsetType | None = UNSET
+    min_output_tokens: Annotated[int, Meta(ge=16, le=1000000)] | UnsetType | None = UNSET
+    patience_s: Annotated[int, Meta(ge=0, le=600)] | UnsetType | None = UNSET
+    on_disconnect: OnDisconnect | UnsetType | None = UNSET
+    unknown_parameters: UnknownParameters | UnsetType | None = UNSET
+    provider_storage: Literal["on", "off"] | UnsetType | None = UNSET
+    objects: Literal["own", "shared"] | UnsetType | None = UNSET
+    show_shared: bool | UnsetType | None = UNSET
+    self_rotate: bool | UnsetType | None = UNSET
+    moderation: Moderation | UnsetType | None = UNSET
+    logging: Logging | UnsetType | None = UNSET
+    log_days: int | UnsetType | None = UNSET
+    state: State | UnsetType = UNSET
+
+
+class NewGroup(GroupChange, frozen=True, kw_only=True):
+    """A group to be made."""
+
+    name: str
+
+
+class GroupShape(Shown, frozen=True, kw_only=True):
+    """A group, as read."""
+
+    id: str
+    name: str
+    title: str
+    time_zone: str
+    models: list[str] | None
+    endpoints: list[str] | None
+    tools: list[str] = field(default_factory=list)
+    each: list[str]
+    shared: list[str]
+    carry_over: str | None = None
+    max_output_tokens: int | None
+    min_output_tokens: int
+    patience_s: int
+    on_disconnect: OnDisconnect
+    unknown_parameters: UnknownParameters
+    provider_storage: Literal["on", "off"] = "off"
+    objects: Literal["own", "shared"] = "own"
+    show_shared: bool
+    self_rotate: bool = False
+    moderation: Moderation = NO_MODERATION
+    logging: Logging = NO_LOGGING
+    log_days: int = LOG_DAYS
+    state: State
+    in_force: list[LimitStanding]
+
+
+class GroupReset(Sent, frozen=True, kw_only=True):
+    """Which windows start afresh."""
+
+    what: Literal["each", "shared", "all"] = "all"
+
+
+class GroupPage(Shown, frozen=True, kw_only=True):
+    """Groups, oldest first."""
+
+    data: list[GroupShape]
+    next_cursor: str | None

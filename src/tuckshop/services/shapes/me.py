@@ -1,0 +1,51 @@
+"""What a key may see of itself: numbers, never names (K21)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tuckshop.services.shapes.parts import Shown
+from tuckshop.services.shapes.standing import OwnLimit
+from tuckshop.services.shapes.usage import UsageRow
+
+
+class OwnKey(Shown, frozen=True, kw_only=True):
+    """Which key asks."""
+
+    id: str
+    last4: str
+
+
+class OwnGroup(Shown, frozen=True, kw_only=True):
+    """What its group is called in public, and by which zone its windows turn."""
+
+    title: str
+    time_zone: str
+
+
+class OwnUsage(Shown, frozen=True, kw_only=True):
+    """What this key used in the last 30 days, by day of the group's zone and by model."""
+
+    days: list[UsageRow]
+    models: list[UsageRow]
+
+
+class Privacy(Shown, frozen=True, kw_only=True):
+    """What is kept of prompts and answers, and who may read it."""
+
+    bodies: Literal["off", "flagged", "all"]
+    days: int
+    purpose: str
+    readers: list[str]
+
+
+class Me(Shown, frozen=True, kw_only=True):
+    """The page of a key."""
+
+    key: OwnKey
+    group: OwnGroup
+    models: list[str]  # those with a price that the policy opens
+    endpoints: list[str]
+    limits: list[OwnLimit]
+    usage: OwnUsage
+    privacy: Privacy
