@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.unit.protocols.openai.states import NOW_US, state
 from tuckshop.domain.errors import RefusalError
-from tuckshop.protocols.openai.headers import answer_headers
+from tuckshop.protocols.openai.headers import answer_headers, limit_headers
 from tuckshop.protocols.openai.table import CLOSED, CLOSED_OPERATIONS, ENDPOINTS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -76,12 +76,10 @@ def test_every_header_that_a_reply_can_carry_is_explained() -> None:
         request_id="req_1",
         content_type=b"application/json",
         is_stream=False,
-        states=states,
-        now_us=NOW_US,
+        standing=limit_headers(states, NOW_US),
         upstream_request_id="x",
         cost_usd="0",
-        output_cap=5,
-        lowered_by=None,
+        output_cap=b"5",
     )
 
     for name, _ in headers:

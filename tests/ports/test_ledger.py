@@ -67,7 +67,7 @@ def test_a_reservation_is_committed_when_it_is_told(run: Run) -> None:
 
         query = "SELECT id, state, held_cost FROM requests"
         assert rows_in(folder, query) == [(granted.request_id, "reserved", granted.held.cost_nano)]
-        assert granted.states[0].reserved == granted.held.cost_nano
+        assert granted.readings[0][1] == granted.held.cost_nano
 
     run(body)
 

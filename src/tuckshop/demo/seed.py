@@ -33,6 +33,7 @@ from tuckshop.pricing.bound import input_bound, terms_of
 from tuckshop.pricing.cost import Usage
 from tuckshop.pricing.prices import ModelPrice, PriceList
 from tuckshop.protocols.endpoints import Endpoint
+from tuckshop.protocols.openai.headers import Telling
 from tuckshop.protocols.openai.table import ENDPOINTS, GROUPS
 from tuckshop.services.assembly import Services, assemble
 from tuckshop.services.opening import open_directory
@@ -217,6 +218,7 @@ def _call_of(told: story.Call, holder: Holder, price: ModelPrice, clock: MovedCl
         upstream=DEFAULT_UPSTREAM,
         price=price,
         limits=limits_for(policy, price.model, price.aliases, endpoint.group),
+        telling=Telling(()),  # nobody is answered
         terms=terms_of(price, input_bound=input_tokens, may_keep_12h=False),
         pseudonym=None,
         facts=None,

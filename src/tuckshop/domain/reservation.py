@@ -181,13 +181,6 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
     readings: tuple[Reading, ...]  # how each of them stands, this hold included
     queue_ms: int  # how long it waited for held amounts
 
-    @property
-    def states(self) -> tuple[LimitState, ...]:
-        """How the limits stand. Made when asked for: most calls tell only some of it."""
-        return tuple(
-            limit.state(*reading) for limit, reading in zip(self.limits, self.readings, strict=True)
-        )
-
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What the row says about how a call went, whatever it was charged."""

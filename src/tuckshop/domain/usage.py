@@ -17,9 +17,10 @@ class Usage(msgspec.Struct, frozen=True):
     @property
     def is_consistent(self) -> bool:
         """Whether no count is negative and the parts are not more than their wholes."""
-        counts = (self.cached_tokens, self.cache_write_12h_tokens, self.output_tokens)
+        cached, written = self.cached_tokens, self.cache_write_tokens
         return (
-            min(counts) >= 0
-            and self.cache_write_12h_tokens <= self.cache_write_tokens
-            and self.cached_tokens + self.cache_write_tokens <= self.input_tokens
+            cached >= 0
+            and 0 <= self.cache_write_12h_tokens <= written
+            and cached + written <= self.input_tokens
+            and self.output_tokens >= 0
         )

@@ -171,6 +171,7 @@ class Admission:
             upstream=course.upstream,
             price=price,
             limits=course.limits,
+            telling=course.telling,
             terms=course.terms_for(tokens),
             pseudonym=entitlement.pseudonym,
             facts=facts,

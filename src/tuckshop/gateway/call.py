@@ -28,6 +28,7 @@ from tuckshop.pricing.images import image_tokens
 from tuckshop.pricing.prices import ModelPrice, PriceList, nearest
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai.body import BodyFacts
+from tuckshop.protocols.openai.headers import Telling
 
 FLOOR_TOKENS: Final = 16  # a shorter answer is no answer
 
@@ -49,6 +50,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     upstream: str  # the name of the one that serves it
     price: ModelPrice | None  # None: an endpoint without a model, which costs nothing
     limits: tuple[LimitInForce, ...]  # those that such a call takes from
+    telling: Telling  # of these limits, in the reply
     terms: HoldTerms
     pseudonym: str | None  # what the upstream is told of the member
     facts: BodyFacts | None
@@ -105,6 +107,7 @@ class Course:
     price: ModelPrice
     upstream: str  # the name of the one that serves it
     limits: tuple[LimitInForce, ...]
+    telling: Telling  # of these limits
     terms: HoldTerms | None  # None: they depend on how long the input is
     counting: Counting | None = None  # None: exact counts cannot be had, or would not matter
     is_listed: bool = (
@@ -149,6 +152,7 @@ def course_of(
         price=price,
         upstream=upstream,
         limits=limits,
+        telling=Telling(limits),
         terms=terms,
         counting=counting_of(price) if is_listed and matters else None,
         is_listed=is_listed,

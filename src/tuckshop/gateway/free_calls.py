@@ -13,7 +13,7 @@ from tuckshop.gateway.identify import Arrival
 from tuckshop.gateway.models import model_body, models_body
 from tuckshop.gateway.ports import DEFAULT_UPSTREAM, Resolver, Upstreams
 from tuckshop.pricing.prices import PriceList
-from tuckshop.protocols.openai.headers import answer_headers
+from tuckshop.protocols.openai.headers import Telling, answer_headers
 from tuckshop.protocols.openai.table import GROUPS, model_in
 
 
@@ -45,12 +45,10 @@ class FreeCalls:
             request_id=call.request_id,
             content_type=b"application/json",
             is_stream=False,
-            states=granted.states,
-            now_us=granted.at_us,
+            standing=call.telling.fields(granted.readings, granted.at_us),
             upstream_request_id=None,
             cost_usd="0",
             output_cap=None,
-            lowered_by=None,
         )
         exchange.reply(200, headers, self._body(call))
 
@@ -72,6 +70,7 @@ class FreeCalls:
             price = priced_model(asked, policy=policy, prices=self._prices, upstream=upstream)
             self._entitlements.check_served(price, named)
             model = price.model
+        limits = limits_for(policy, model, (), endpoint.group)
         return Call(
             request_id=arrival.request_id,
             endpoint=endpoint,
@@ -81,7 +80,8 @@ class FreeCalls:
             model=model,
             upstream=upstream,
             price=None,
-            limits=limits_for(policy, model, (), endpoint.group),
+            limits=limits,
+            telling=Telling(limits),
             terms=FREE,
             pseudonym=None,
             facts=None,

@@ -12,13 +12,11 @@ from typing import Final
 
 import msgspec
 
-from tuckshop.domain.limits import Metric
 from tuckshop.domain.money import NanoUSD
 from tuckshop.domain.reservation import (
     Amounts,
     Flag,
     Granted,
-    LimitState,
     Outcome,
     Settlement,
     Void,
@@ -121,24 +119,6 @@ def charge_nothing(granted: Granted, outcome: Outcome, flags: frozenset[Flag]) -
         outcome=outcome,
         flags=flags,
     )
-
-
-def settled_states(granted: Granted, cost_nano: int) -> tuple[LimitState, ...]:
-    """
-    The limits of *granted* that the holder may see, the money among them as it stands once *cost_nano* has taken the
-    hold's place; the others as they were.
-    """
-    held_nano, money = granted.held.cost_nano, Metric.MONEY
-    states = []
-    for counted, (used, reserved, resets_at_us) in zip(
-        granted.limits, granted.readings, strict=True
-    ):
-        limit, is_visible = counted.limit, counted.amounts_visible
-        if is_visible and limit.metric is money:
-            used, reserved = used + cost_nano, max(0, reserved - held_nano)
-        # The zone is left out: a header tells how long, not until when.
-        states.append(LimitState(limit, counted.scope, used, reserved, resets_at_us, is_visible))
-    return tuple(states)
 
 
 def void(granted: Granted, *, outcome: Outcome, flags: frozenset[Flag] = frozenset()) -> Void:

@@ -20,9 +20,8 @@ from tuckshop.domain.errors import (
     UpstreamUnavailableError,
 )
 from tuckshop.domain.money import usd_text
-from tuckshop.domain.reservation import Granted, LimitState
+from tuckshop.domain.reservation import Granted
 from tuckshop.edge.exchange import Exchange
-from tuckshop.gateway import outcome
 from tuckshop.gateway.call import Call
 from tuckshop.gateway.coding import CodingError, Decoder, decoder_for
 from tuckshop.gateway.reply_head import JSON, ReplyHead
@@ -30,7 +29,7 @@ from tuckshop.gateway.resolution import RelayTools, Resolution
 from tuckshop.gateway.upstream_errors import note_on, verdict_on
 from tuckshop.protocols.openai import errors as wording
 from tuckshop.protocols.openai.events import EventMeter
-from tuckshop.protocols.openai.headers import Headers, answer_headers, limit_headers
+from tuckshop.protocols.openai.headers import Headers, answer_headers, output_cap
 from tuckshop.protocols.openai.reply import (
     has_output,
     usage_of,
@@ -261,24 +260,29 @@ class Relay:
             self._exchange.reply(head.status, self._reply_headers(head, cost_nano), body)
 
     def _reply_headers(self, head: ReplyHead, cost_nano: int | None = None) -> Headers:
-        granted = self._granted
+        """The fields of the reply; a cost that is known takes its hold's place in them."""
+        granted, telling = self._granted, self.call.telling
+        if cost_nano is None:
+            standing = telling.fields(granted.readings, granted.at_us)
+        else:
+            standing = telling.fields(
+                granted.readings,
+                granted.at_us,
+                held_nano=granted.held.cost_nano,
+                cost_nano=cost_nano,
+            )
+        cap = None
+        if self.call.is_lowered_by(granted.cap):
+            cap = output_cap(granted.cap, granted.lowered_by, granted.limits)
         return answer_headers(
             request_id=self.call.request_id,
             content_type=head.content_type,
             is_stream=self._meter is not None,
-            states=self._states(cost_nano),
-            now_us=granted.at_us,
+            standing=standing,
             upstream_request_id=head.request_id,
             cost_usd=None if cost_nano is None else usd_text(cost_nano),
-            output_cap=granted.cap if self.call.is_lowered_by(granted.cap) else None,
-            lowered_by=granted.lowered_by,
+            output_cap=cap,
         )
-
-    def _states(self, cost_nano: int | None) -> tuple[LimitState, ...]:
-        """The limits as they stand for the client's headers; a cost that is known takes its hold's place."""
-        if cost_nano is None:
-            return self._granted.states
-        return outcome.settled_states(self._granted, cost_nano)
 
     def _tell(self, refusal: RefusalError) -> None:
         """End the client's side with *refusal*, in whatever form is still possible."""
@@ -292,7 +296,7 @@ class Relay:
             status, headers, body = wording.refusal(
                 refusal, now_us=self._tools.clock.now_us(), request_id=request_id
             )
-            headers += limit_headers(self._granted.states, self._granted.at_us)
+            headers += self.call.telling.fields(self._granted.readings, self._granted.at_us)
             exchange.reply(status, headers, body)
         elif self._meter is not None:
             exchange.end(self._meter.refusal(refusal))

@@ -69,7 +69,9 @@ def parse(body: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALU
     except UnicodeDecodeError as error:
         raise InvalidRequestBodyError(f"byte {error.start} is not UTF-8") from None
     try:
-        tree = _DECODER.decode(text)
+        tree, end = _DECODER.raw_decode(text) if text.startswith("{") else (None, -1)
+        if end != len(text):  # white space around it, or it is no such thing
+            tree = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise InvalidRequestBodyError(
             f"it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"

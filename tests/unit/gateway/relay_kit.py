@@ -198,6 +198,7 @@ class Counter:
             upstream="openai",
             price=course.price,
             limits=course.limits,
+            telling=course.telling,
             terms=course.terms_for(tokens),
             pseudonym=None,
             facts=facts,
@@ -212,8 +213,8 @@ class Counter:
             cap=granted_cap,
             lowered_by=None,
             held=amounts_at(call.hold(), granted_cap),
-            limits=(),
-            readings=(),
+            limits=call.limits,
+            readings=tuple((0, 0, None) for _ in call.limits),
             queue_ms=0,
         )
         self.bound = self.granted.held

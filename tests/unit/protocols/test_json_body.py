@@ -46,6 +46,35 @@ def test_what_two_parsers_could_read_differently_is_refused(body: bytes, reason:
         parse(body)
 
 
+WHITE = st.text(" \t\r\n", max_size=3)
+TEXTS = st.sampled_from(
+    [
+        "{}", '{"a":1}', '{"a":[1,{"b":"c"}]}', '{ "a" :\n"\u00e4"\t}', "{", "}", "{}}", "{}{}", '{"a":1', '{"a":1,}',
+        "{a:1}", "[]", "[{}]", "1", '"a"', "null", "", "{} x", "x{}", "\x0b{}", "{}\x0c", "\u00a0{}", "{}\u2003",
+        "{}\x00",
+    ]
+)  # fmt: skip
+
+
+@given(before=WHITE, text=TEXTS, after=WHITE)
+def test_it_is_an_object_where_the_standard_library_reads_one(
+    before: str, text: str, after: str
+) -> None:
+    """E5: white space around it is none of its matter, and nothing else may stand there."""
+    body = (before + text + after).encode()
+    try:
+        expected = json.loads(body.decode())
+    except json.JSONDecodeError as error:
+        with pytest.raises(InvalidRequestBodyError, match=error.msg):
+            parse(body)
+        return
+    if isinstance(expected, dict):
+        assert parse(body) == expected
+    else:
+        with pytest.raises(InvalidRequestBodyError, match="object"):
+            parse(body)
+
+
 def test_depth_is_bounded_to_the_level() -> None:
     def nested(levels: int) -> bytes:
         return b'{"a":' * (levels - 1) + b"{}" + b"}" * (levels - 1)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from tuckshop.domain.limits import Limit, Metric
 from tuckshop.domain.money import usd_text
-from tuckshop.domain.reservation import LimitState
+from tuckshop.domain.reservation import LimitState, Reading, Scope
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -54,14 +54,18 @@ def answer_headers(
     request_id: str,
     content_type: bytes,
     is_stream: bool,
-    states: Sequence[LimitState],
-    now_us: int,
+    standing: Headers,
     upstream_request_id: str | None,
     cost_usd: str | None,
-    output_cap: int | None,
-    lowered_by: Limit | None,
+    output_cap: bytes | None,
 ) -> Headers:
-    """The fields of a reply that is passed on; framing is the edge's."""
+    """
+    The fields of a reply that is passed on; framing is the edge's.
+
+    Args:
+        standing: Those of `Telling`.
+        output_cap: As `output_cap` words it.
+    """
     headers: Headers = [
         (b"content-type", content_type),
         (b"x-request-id", request_id.encode()),
@@ -71,47 +75,94 @@ def answer_headers(
         headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
     if upstream_request_id is not None:
         headers.append((b"x-tuckshop-upstream-request-id", field_value(upstream_request_id)))
-    headers += limit_headers(states, now_us)
+    headers += standing
     if cost_usd is not None:
         headers.append((b"x-tuckshop-cost-usd", cost_usd.encode()))
     if output_cap is not None:
-        headers.append((b"x-tuckshop-output-cap", _output_cap(output_cap, lowered_by, states)))
+        headers.append((b"x-tuckshop-output-cap", output_cap))
     return headers
 
 
-def limit_headers(states: Iterable[LimitState], now_us: int) -> Headers:
+class Told(Protocol):
+    """A limit, as far as it matters what may be told of it."""
+
+    @property
+    def limit(self) -> Limit: ...
+    @property
+    def scope(self) -> Scope: ...
+    @property
+    def amounts_visible(self) -> bool: ...
+
+
+class Telling:
     """
-    How the limits stand that the holder may see; of none, nothing.
+    How limits are told to the holder, of none nothing; the same for all calls of a kind, so it is worked out once.
 
     `x-ratelimit-*` tells the tightest on requests and on tokens, the budget the tightest of the holder's own money
     limits: a group's purse is not the holder's to see.
     """
-    tightest: dict[tuple[bytes, bytes, bytes], tuple[int, int, int | None]] = {}
-    budget: int | None = None
-    for limit, scope, used, reserved, resets_at_us, is_visible, _ in states:
-        if not is_visible:
-            continue
-        amount, metric = limit.amount, limit.metric
-        left = max(0, amount - used - reserved)
-        if metric is Metric.MONEY:
-            if (budget is None or left < budget) and scope.kind in _HOLDERS_OWN:
-                budget = left
-            continue
-        fields = _TOLD_IN.get(metric)
-        if fields is not None:
-            found = tightest.get(fields)
-            if found is None or (left, amount) < found[:2]:
-                tightest[fields] = left, amount, resets_at_us
-    headers: Headers = []
-    for fields in (_REQUEST_FIELDS, _TOKEN_FIELDS):
-        if fields in tightest:
-            left, amount, resets_at_us = tightest[fields]
-            headers += ((fields[0], b"%d" % amount), (fields[1], b"%d" % left))
+
+    __slots__ = ("_budget", "_rates")
+
+    def __init__(self, limits: Sequence[Told]) -> None:
+        # Of each limit that may be told: at which place of the readings it stands, and its amount.
+        self._budget: list[tuple[int, int]] = []
+        rates: dict[tuple[bytes, ...], list[tuple[int, int]]] = {
+            _REQUEST_FIELDS: [],
+            _TOKEN_FIELDS: [],
+        }
+        for place, told in enumerate(limits):
+            limit = told.limit
+            if not told.amounts_visible:
+                continue
+            if limit.metric is Metric.MONEY and told.scope.kind in _HOLDERS_OWN:
+                self._budget.append((place, limit.amount))
+            elif limit.metric in _TOLD_IN:
+                rates[_TOLD_IN[limit.metric]].append((place, limit.amount))
+        self._rates = [(fields, places) for fields, places in rates.items() if places]
+
+    def fields(
+        self, readings: Sequence[Reading], now_us: int, *, held_nano: int = 0, cost_nano: int = 0
+    ) -> Headers:
+        """
+        The fields that tell it.
+
+        Args:
+            readings: How each of the limits stands.
+            held_nano, cost_nano: Of the budget, what is held no longer, and what was used in its place.
+        """
+        headers: Headers = []
+        for (limit_name, remaining_name, reset_name), places in self._rates:
+            tightest = None
+            for place, amount in places:
+                used, reserved, _ = readings[place]
+                standing = max(0, amount - used - reserved), amount, place
+                if tightest is None or standing < tightest:
+                    tightest = standing
+            assert tightest is not None
+            left, amount, place = tightest
+            resets_at_us = readings[place][2]
+            headers.append((limit_name, b"%d" % amount))
+            headers.append((remaining_name, b"%d" % left))
             if resets_at_us is not None:
-                headers.append((fields[2], go_duration(resets_at_us - now_us).encode()))
-    if budget is not None:
-        headers.append((b"x-tuckshop-budget-remaining-usd", usd_text(budget).encode()))
-    return headers
+                headers.append((reset_name, go_duration(resets_at_us - now_us).encode()))
+        if self._budget:
+            budget = None
+            for place, amount in self._budget:
+                used, reserved, _ = readings[place]
+                left = amount - used - cost_nano - max(0, reserved - held_nano)
+                if budget is None or left < budget:
+                    budget = left
+            assert budget is not None
+            told_usd = usd_text(max(0, budget)).encode()
+            headers.append((b"x-tuckshop-budget-remaining-usd", told_usd))
+        return headers
+
+
+def limit_headers(states: Sequence[LimitState], now_us: int) -> Headers:
+    """The fields of `Telling` for limits that stand so."""
+    readings = [(state.used, state.reserved, state.resets_at_us) for state in states]
+    return Telling(states).fields(readings, now_us)
 
 
 def go_duration(us: int) -> str:
@@ -136,12 +187,12 @@ def field_value(text: str) -> bytes:
     return bytes(ord(c) if " " <= c <= "~" else 0x3F for c in text)
 
 
-def _output_cap(cap: int, lowered_by: Limit | None, states: Iterable[LimitState]) -> bytes:
+def output_cap(cap: int, lowered_by: Limit | None, limits: Iterable[Told]) -> bytes:
     """``412; limit="$0.20/month"``; of a limit whose amounts are not the holder's to see, its scope."""
     if lowered_by is None:
         return b"%d" % cap
-    of_it = [state for state in states if state.limit == lowered_by]
-    if any(state.amounts_visible for state in of_it):
+    of_it = [told for told in limits if told.limit == lowered_by]
+    if any(told.amounts_visible for told in of_it):
         named = str(lowered_by)
     else:
         named = of_it[0].scope.kind if of_it else "shared"

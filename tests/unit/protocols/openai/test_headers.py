@@ -9,13 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.protocols.openai.states import DECEMBER_US, NOW_US, state
+from tuckshop.domain.money import usd_text
 from tuckshop.domain.reservation import LimitState
 from tuckshop.protocols.openai.headers import (
+    Telling,
     answer_headers,
     client_headers,
     field_value,
     go_duration,
     limit_headers,
+    output_cap,
     upstream_headers,
 )
 
@@ -94,6 +97,23 @@ def test_the_budget_is_the_tightest_of_the_holders_own() -> None:
     assert b"x-tuckshop-budget-remaining-usd" not in dict(limit_headers(states[2:], NOW_US))
 
 
+@given(
+    amounts=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), max_size=4)
+)
+def test_a_cost_takes_the_place_of_its_hold(amounts: list[tuple[int, int, int]]) -> None:
+    """Of the budget alone; never more than there is, never less than nothing."""
+    limits = [state(f"$0.00000000{amount}/day") for amount, _, _ in amounts]
+    limits += [state("$1/day", scope="group"), state("9 requests/day")]
+    readings = [(used, reserved, None) for _, used, reserved in amounts] + [(0, 0, None)] * 2
+
+    told = dict(Telling(limits).fields(readings, NOW_US, held_nano=2, cost_nano=1))
+
+    left = [a - used - 1 - max(0, reserved - 2) for a, used, reserved in amounts]
+    assert told[b"x-ratelimit-remaining-requests"] == b"9"
+    budget = told.get(b"x-tuckshop-budget-remaining-usd")
+    assert budget == (usd_text(max(0, min(left))).encode() if left else None)
+
+
 def answer(
     states: list[LimitState], lowered: LimitState | None, cap: int | None
 ) -> dict[bytes, bytes]:
@@ -102,12 +122,12 @@ def answer(
             request_id="req_1",
             content_type=b"text/event-stream",
             is_stream=True,
-            states=states,
-            now_us=NOW_US,
+            standing=limit_headers(states, NOW_US),
             upstream_request_id="req_up\r\nx: y",
             cost_usd="0.0001",
-            output_cap=cap,
-            lowered_by=lowered.limit if lowered else None,
+            output_cap=None
+            if cap is None
+            else output_cap(cap, lowered.limit if lowered else None, states),
         )
     )
 
