@@ -112,6 +112,7 @@ def test_umlauts_survive_whatever_wrote_them() -> None:
         (b"", "empty"),
         (b"\r\n  \r\n", "empty"),
         (b"name,age\nAda,36\n", "no column says who a person is"),
+        (b"id" + b"," * 2_000_000 + b"\n1\n", "more than any spreadsheet"),
         (b'id,name\n1,"Ada\n2,Bob\n', 'quotation mark (") that is never closed'),
         (b'id,name\n1,"' + b"x\n" * 60_000, "never closed"),
         (b"id,name\n\x81,x\n", "neither UTF-8, UTF-16 nor Windows-1252"),

@@ -49,6 +49,9 @@ _LAST_NAMES: Final = (
 _OTHERS: Final = {"limits": "limits", "limit": "limits", "models": "models", "model": "models"}
 
 
+COLUMNS_MAX: Final = 16_384  # as many as a spreadsheet has
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """Places of the columns that are read, from 0; None where there is none."""
@@ -85,8 +88,12 @@ def columns_of(
     The external id is the best-ranked column that is not empty all the way down, unless *id_column* names one.
 
     Raises:
-        RosterFileError: No column can be the external id, or one name stands twice.
+        RosterFileError: No column can be the external id, or one name stands twice; there are too many.
     """
+    if len(header) > COLUMNS_MAX:
+        raise RosterFileError(
+            f"the first line has {len(header):,} columns, more than any spreadsheet: is it a roster?"
+        )
     names = tuple(name.strip() for name in header)
     folded = [_folded(name) for name in names]
     place = _named(names, folded, id_column) if id_column else _id_place(folded, rows)
@@ -113,10 +120,13 @@ def columns_of(
 def _id_place(folded: Sequence[str], rows: Sequence[Sequence[str]]) -> int | None:
     for names in (*_IDS, *_EMAILS):
         for index, name in enumerate(folded):
-            filled = any(index < len(row) and row[index].strip() for row in rows)
-            if name in names and (filled or not rows):
+            if name in names and (not rows or _is_filled(rows, index)):
                 return index
     return None
+
+
+def _is_filled(rows: Sequence[Sequence[str]], index: int) -> bool:
+    return any(index < len(row) and row[index].strip() for row in rows)
 
 
 def _named(names: Sequence[str], folded: Sequence[str], wanted: str) -> int:
