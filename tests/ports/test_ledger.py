@@ -183,7 +183,7 @@ def test_the_next_call_finds_what_the_one_before_it_left(
         limits = [in_force("1 concurrent requests"), in_force("20 requests/day")]
         for number in range(20):
             granted = await ledger.reserve(hold(*limits, patience_s=0))
-            assert [(s.used, s.reserved) for s in granted.states] == [(0, 1), (number + 1, 0)]
+            assert [reading[:2] for reading in granted.readings] == [(0, 1), (number + 1, 0)]
             if number < 19:
                 ledger.settle(settlement(granted.request_id, Amounts(cost_nano=1)))
             else:
