@@ -93,8 +93,7 @@ def takes_in(price: ModelPrice, prompts: int = 1) -> int | None:
     """
     match price.family:
         case "chat" | "responses" | "completion":
-            # The wider of the two: sources differ on whether the output is part of the window.
-            return prompts * max(price.context_tokens or 0, price.max_input_tokens or 0) or None
+            return price.takes_in and prompts * price.takes_in
         case "embedding":
             return EMBEDDING_CALL_MAX_TOKENS
         case "moderation":

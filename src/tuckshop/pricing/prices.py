@@ -111,15 +111,21 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             ValueError: The model is free, or has no input price.
         """
         start = self.long_context_start
-        if start is None or input_tokens <= start:
-            return _rates(
-                self,
-                self.input,
-                self.cached_input,
-                self.cache_write,
-                self.cache_write_12h,
-                self.output,
-            )
+        return self._rates if start is None or input_tokens <= start else self._long_rates
+
+    @cached_property
+    def _rates(self) -> Rates:
+        return _rates(
+            self,
+            self.input,
+            self.cached_input,
+            self.cache_write,
+            self.cache_write_12h,
+            self.output,
+        )
+
+    @cached_property
+    def _long_rates(self) -> Rates:
         return _rates(
             self,
             self.long_input,
@@ -128,6 +134,15 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             self.long_cache_write_12h,
             self.long_output,
         )
+
+    @cached_property
+    def takes_in(self) -> int | None:
+        """
+        The most input tokens of one text, as far as that is known.
+
+        The wider of the two: sources differ on whether the output is part of the window.
+        """
+        return max(self.context_tokens or 0, self.max_input_tokens or 0) or None
 
 
 class PriceList:

@@ -228,10 +228,17 @@ class UpstreamConnection(asyncio.Protocol):
             malformed = "it changed the protocol"
         except (httptools.HttpParserError, MalformedReplyError) as error:
             malformed = str(error.__context__ or error)
-        if exchange.status:  # as nearly always in a stream
-            self._deliver_body(exchange)
-        else:
-            self._deliver(exchange)
+        # Handed on here, without a call of its own; any of these may abort the exchange.
+        if self._head_complete and not exchange.status:
+            self._deliver_head(exchange)
+        pieces = self._pieces
+        if pieces and self._exchange is exchange:
+            brought = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            pieces.clear()
+            self._last_at = self._pool.loop.time()
+            exchange.receiver.on_data(brought)
+        if self._complete and self._exchange is exchange:
+            self._end(exchange)
         if malformed and self._exchange is exchange:
             self._fail("protocol", malformed)
 
@@ -318,26 +325,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     # ── delivering ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _deliver(self, exchange: UpstreamExchange) -> None:
-        """Hand on what one read brought. Any call may abort the exchange."""
-        if self._head_complete and not exchange.status:
-            self._last_at = self._pool.loop.time()
-            exchange.status = self._status
-            exchange.receiver.on_head(exchange.status, self._headers)
-            if self._exchange is exchange and not self._complete:
-                self.arm()
-        if self._exchange is exchange:
-            self._deliver_body(exchange)
-
-    def _deliver_body(self, exchange: UpstreamExchange) -> None:
-        pieces = self._pieces
-        if pieces:
-            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            pieces.clear()
-            self._last_at = self._pool.loop.time()
-            exchange.receiver.on_data(data)
-        if self._complete and self._exchange is exchange:
-            self._end(exchange)
+    def _deliver_head(self, exchange: UpstreamExchange) -> None:
+        self._last_at = self._pool.loop.time()
+        exchange.status = self._status
+        exchange.receiver.on_head(exchange.status, self._headers)
+        if self._exchange is exchange and not self._complete:
+            self.arm()
 
     def _count(self, size: int) -> None:
         """Bound what is neither head nor body: the parser itself bounds nothing."""
