@@ -4,7 +4,9 @@ A process of its own for work that would hold up the loop.
 It is started when first something is to be done and ends after a while without work, so that an idle server pays
 nothing for it. One job runs at a time; those who wait take turns, asker by asker. Every job has a deadline and every
 queue a size, beyond which there is no answer: the caller knows what to do without. A process that dies, or that takes
-too long with a job, is ended and a new one is started for the next job; after several such in a row only after a pause.
+too long with a job, is ended and a new one is started for the next job; after several such in a row only after a pause:
+of the asker whose jobs they were, so that nobody can shut others out with what kills the process; of all, if they were
+of several.
 """
 
 from __future__ import annotations
@@ -40,9 +42,27 @@ class WorkerLimits:
 
 @dataclass(slots=True)
 class _Job:
+    asker: str
     request: Sequence[bytes]
     receive: Callable[[asyncio.StreamReader], Awaitable[Any]]
     answer: asyncio.Future[Any]
+
+
+@dataclass(slots=True)
+class _Failures:
+    """So many in a row, and when the next try may be."""
+
+    number: int = 0
+    pause_until_s: float = 0.0
+
+    def count(self, now_s: float, pause_max_s: float) -> None:
+        self.number += 1
+        # One may be an accident. What cannot start, and a request that kills it, come again.
+        if self.number > 1:
+            self.pause_until_s = now_s + min(2.0 ** min(self.number - 1, 10), pause_max_s)
+
+
+_NO_FAILURES: Final = _Failures()
 
 
 class WorkerProcess:
@@ -67,8 +87,10 @@ class WorkerProcess:
         self._work = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_closed = False
-        self._failures = 0  # in a row
-        self._not_before_s = 0.0
+        # In a row: how often, and until when it pauses. By asker, and of all: there only changes of the asker count.
+        self._failures_of: dict[str, _Failures] = {}
+        self._failures = _Failures()
+        self._failed_last: str | None = None
 
     async def ask(
         self,
@@ -89,7 +111,7 @@ class WorkerProcess:
         if not self._takes(size, asker):
             return None
         answer: asyncio.Future[_T | None] = asyncio.get_running_loop().create_future()
-        job = _Job(request, receive, answer)
+        job = _Job(asker, request, receive, answer)
         self._waiting.setdefault(asker, deque()).append(job)
         self._bytes_of[asker] += size
         self._work.set()
@@ -124,8 +146,13 @@ class WorkerProcess:
             not self._is_closed
             and self._bytes_of[asker] + size <= limits.asker_max_bytes
             and self._bytes_of.total() + size <= limits.waiting_max_bytes
-            and self._clock.monotonic_s() >= self._not_before_s
+            and not self._is_paused(asker)
         )
+
+    def _is_paused(self, asker: str) -> bool:
+        now_s = self._clock.monotonic_s()
+        own = self._failures_of.get(asker, _NO_FAILURES)
+        return now_s < max(own.pause_until_s, self._failures.pause_until_s)
 
     async def _run(self) -> None:
         """Do what is asked for, in turn."""
@@ -142,7 +169,7 @@ class WorkerProcess:
                 except TimeoutError:
                     await self._end_process()
         finally:
-            self._give_up_all()
+            self._give_up(list(self._waiting))
             await self._end_process()
 
     def _next(self) -> _Job | None:
@@ -164,27 +191,29 @@ class WorkerProcess:
                 answer = await _exchange(process, job)
         # Also the deadline, a TimeoutError; and what uvloop raises where the process died a moment ago.
         except (OSError, EOFError, ValueError, RuntimeError) as error:
-            self._failures += 1
             _log.warning("the process that %s failed (%s)", self._name, type(error).__name__)
-            # One may be an accident. What cannot start, and a request that kills it, come again.
-            pause_s = 0.0 if self._failures == 1 else 2.0 ** min(self._failures - 1, 10)
-            pause_s = min(pause_s, self._limits.pause_max_s)
-            self._not_before_s = self._clock.monotonic_s() + pause_s
+            self._count_failure(job.asker)
             await self._end_process()
-            if pause_s:
-                self._give_up_all()
+            self._give_up([asker for asker in self._waiting if self._is_paused(asker)])
         else:
-            self._failures = 0
+            self._failures_of.pop(job.asker, None)
+            self._failures, self._failed_last = _Failures(), None
         finally:
             if not job.answer.done():
                 job.answer.set_result(answer)
 
-    def _give_up_all(self) -> None:
-        for jobs in self._waiting.values():
-            for job in jobs:
+    def _count_failure(self, asker: str) -> None:
+        now_s, most_s = self._clock.monotonic_s(), self._limits.pause_max_s
+        self._failures_of.setdefault(asker, _Failures()).count(now_s, most_s)
+        if asker != self._failed_last:
+            self._failures.count(now_s, most_s)
+            self._failed_last = asker
+
+    def _give_up(self, askers: Sequence[str]) -> None:
+        for asker in askers:
+            for job in self._waiting.pop(asker):
                 if not job.answer.done():
                     job.answer.set_result(None)
-        self._waiting.clear()
 
     async def _alive(self) -> Process | None:
         """The process; None where there is none, be it that it died while it had nothing to do."""

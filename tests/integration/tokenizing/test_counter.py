@@ -154,6 +154,34 @@ def test_after_failures_in_a_row_it_pauses(tmp_path: Path) -> None:
     run(use, command=fails, clock=clock)
 
 
+def test_whose_texts_kill_it_pauses_alone(tmp_path: Path) -> None:
+    """E7: nobody can shut others out."""
+    code = "import sys\nwhile head := sys.stdin.buffer.readline():\n"
+    code += " text = sys.stdin.buffer.read(int(head.split()[1]))\n"
+    code += " if text == b'deadly': sys.exit()\n"
+    code += " print(1, flush=True)"
+
+    async def use(counter: TokenCounter) -> None:
+        for _ in range(5):
+            for _ in range(3):
+                assert await counter.count("o200k_base", [b"deadly"], asker="hog") is None
+            assert await counter.count("o200k_base", [b"x"], asker="other") == [1]
+        assert await counter.count("o200k_base", [b"x"], asker="hog") is None
+
+    run(use, command=python(tmp_path, code), clock=FakeClock())
+
+
+def test_failures_of_several_askers_in_a_row_are_nobodys_own(tmp_path: Path) -> None:
+    log = tmp_path / "starts"
+
+    async def use(counter: TokenCounter) -> None:
+        for asker in "abcdefgh":
+            assert await counter.count("o200k_base", [b"x"], asker=asker) is None
+        assert log.read_text() == "xx"
+
+    run(use, command=python(tmp_path, f"open({str(log)!r}, 'a').write('x')"), clock=FakeClock())
+
+
 @pytest.mark.parametrize("answer", ["", "x", "1 2", "-1", "9" * 2_000_000])
 def test_an_answer_that_cannot_be_is_none(tmp_path: Path, answer: str) -> None:
     async def use(counter: TokenCounter) -> None:
