@@ -368,7 +368,8 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
         if settings.openai_api_key.startswith("sk-tuck-"):
             refuse(
                 "openai_api_key",
-                "this is a virtual key of tuckshop; the provider's own credential is needed",
+                "this is a virtual key of tuckshop; the provider's own credential is needed"
+                " (a shell that was set up to call tuckshop? `unset OPENAI_API_KEY OPENAI_BASE_URL`)",
             )
         if not settings.openai_api_key.isascii() or not settings.openai_api_key.isprintable():
             refuse("openai_api_key", "has characters that no credential has (a line break?)")

@@ -48,6 +48,7 @@ def audit(
         print_table(
             ["at (UTC)", "who", "did", "to", "before", "after"],
             [_line(row) for row in found],
+            whole=frozenset({"at (UTC)"}),
             expendable=["before", "after"],
         )
 

@@ -8,7 +8,7 @@ import click
 
 from tuckshop.cli import options
 from tuckshop.cli.client import Json
-from tuckshop.cli.output import as_list, print_json, print_table
+from tuckshop.cli.output import as_list, note, print_json, print_table
 from tuckshop.settings import SECRETS, Loaded, environment_name, load_from_process
 from tuckshop.upstreams.proxy import parse_proxy
 
@@ -30,12 +30,16 @@ def config(changed: bool, as_json: bool) -> None:
     if as_json:
         print_json(as_list(rows))
         return
+    if not rows:
+        note("Nothing is set here: every setting has its default.")
+        return
     print_table(
         ["setting", "value", "from"],
         [
             [row["setting"], "(none)" if row["value"] is None else row["value"], row["origin"]]
             for row in rows
         ],
+        whole=frozenset({"setting"}),
     )
 
 

@@ -82,15 +82,18 @@ def log(
             ["at (UTC)", "member", "model", "status", *numbers, "notes", "id"],
             [_line(row, names) for row in found],
             right=frozenset(numbers),
+            whole=frozenset({"at (UTC)"}),
             expendable=["id", "ms", "in", "out"],
         )
 
 
 def _line(row: Json, names: Mapping[str, str]) -> list[object]:
+    endpoint = f"({row['endpoint']})" if row["endpoint"] else ""
     status = row["status"] if row["error"] is None else f"{row['status']} {row['error']}"
     repeats = [f"{row['repeats']} times"] if row["repeats"] > 1 else []
     return [
-        *(stamp(row["at"]), names.get(row["member"], row["member"]), row["model"], status),
+        *(stamp(row["at"]), names.get(row["member"], row["member"])),
+        *(row["model"] or endpoint, status),
         *(row["input_tokens"], row["output_tokens"], usd(row["cost_usd"]), row["duration_ms"]),
         *(" ".join([*row["flags"], *repeats]), row["id"]),
     ]

@@ -17,6 +17,7 @@ from tuckshop.cli.output import (
     note,
     print_facts,
     print_json,
+    print_keys,
     print_limits,
     print_table,
     usd,
@@ -242,10 +243,7 @@ def archive(member: str, as_json: bool) -> None:
 
 def _print_made(made: list[Json], with_keys: bool) -> None:
     if with_keys:
-        rows = [[one["external_id"], one["id"], one.get("key", "(has one)")] for one in made]
-        print_table(["external id", "id", "key"], rows)
-        if any("key" in one for one in made):
-            note("Keys are shown only now: tuckshop keeps no copy.")
+        print_keys(made)
     elif len(made) == 1:
         _show(made[0], False)
     else:

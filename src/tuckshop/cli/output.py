@@ -6,12 +6,14 @@ Names and models come from outside, so everything that a terminal could obey is 
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import click
 import msgspec
@@ -26,10 +28,11 @@ _TURNING: Final = frozenset(
 )
 
 _GAP: Final = 3  # between columns of a drawn table
+_FOLDED_MIN: Final = 8  # a column that is folded narrower than this can no longer be read
 
 SCOPES: Final = {
-    "member": "the member's own",
-    "key": "the key's own",
+    "member": "for this member",
+    "key": "for this key",
     "group": "shared by the group",
     "workspace": "shared by all groups",
     "upstream": "the upstream's",
@@ -58,6 +61,7 @@ def print_table(
     rows: Sequence[Sequence[object]],
     *,
     right: frozenset[str] = frozenset(),
+    whole: frozenset[str] = frozenset(),
     expendable: Sequence[str] = (),
 ) -> None:
     """
@@ -65,14 +69,26 @@ def print_table(
 
     Args:
         right: Columns of numbers.
+        whole: Columns whose cells are never folded, as numbers never are: what is copied, or read at a glance.
         expendable: Columns that are left out, in this order, as long as a terminal is too narrow for the table.
     """
     cells = [[clean(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _draw_table(headings, cells, right, expendable)
+        _draw_table(headings, cells, right, right | whole, expendable)
         return
     for line in _aligned([[heading.upper() for heading in headings], *cells], headings, right):
         click.echo(line)
+
+
+def print_keys(members: Sequence[Json]) -> None:
+    """Print the keys that *members* were just issued: no other chance to copy them comes."""
+    print_table(
+        ["external id", "key"],
+        [[one["external_id"], one.get("key", "(has one)")] for one in members],
+        whole=frozenset({"key"}),
+    )
+    if any("key" in one for one in members):
+        note("Keys are shown only now: tuckshop keeps no copy.")
 
 
 def print_facts(title: str, facts: Sequence[tuple[str, object]]) -> None:
@@ -89,7 +105,11 @@ def print_limits(standings: Sequence[Json]) -> None:
     if not standings:
         click.echo("  no limits in force")
     for standing in standings:
-        click.echo(f"  {limit_sentence(standing)}")
+        line = f"  {limit_sentence(standing)}"
+        if sys.stdout.isatty():
+            width = shutil.get_terminal_size().columns
+            line = textwrap.fill(line, width, subsequent_indent=" " * 6, break_on_hyphens=False)
+        click.echo(line)
 
 
 def note(text: str) -> None:
@@ -158,6 +178,7 @@ def _draw_table(
     headings: Sequence[str],
     cells: Sequence[Sequence[str]],
     right: frozenset[str],
+    whole: frozenset[str],
     expendable: Sequence[str],
 ) -> None:
     # Only here: a pipe, `--json` and `--help` do without it.
@@ -168,22 +189,43 @@ def _draw_table(
     from rich.text import Text
 
     console = Console()
-    columns = dict(zip(headings, zip(*cells, strict=True), strict=True))
+    columns = {name: [row[place] for row in cells] for place, name in enumerate(headings)}
+    if cells:  # a column that is empty throughout takes room from the others
+        columns = {name: column for name, column in columns.items() if any(column)}
     widths = {name: max(map(cell_len, (name, *column))) + _GAP for name, column in columns.items()}
     left_out = []
     for name in expendable:
-        if sum(widths.values()) <= console.width:
+        if sum(widths.values()) - _GAP <= console.width:
             break
-        del columns[name], widths[name]
-        left_out.append(name)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in columns:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
-    for row in zip(*columns.values(), strict=True):
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
+        if columns.pop(name, None) is not None:
+            del widths[name]
+            left_out.append(name)
+    least = (
+        width if name in whole else min(width, _FOLDED_MIN + _GAP) for name, width in widths.items()
+    )
+    if sum(least) - _GAP > console.width:
+        _print_records(columns)
+    else:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for name in columns:
+            side: Literal["right", "left"] = "right" if name in right else "left"
+            table.add_column(name, justify=side, overflow="fold", no_wrap=name in whole)
+        for row in zip(*columns.values(), strict=True):
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(table)
     if left_out:
         note(f"Left out, as there is no room: {', '.join(left_out)}. All of it: --json")
+
+
+def _print_records(columns: Mapping[str, Sequence[str]]) -> None:
+    """Row by row, a line for each cell, where no table fits; what is too long, the terminal breaks."""
+    width = max(map(len, columns), default=0)
+    for number, row in enumerate(zip(*columns.values(), strict=True)):
+        if number:
+            click.echo()
+        for name, cell in zip(columns, row, strict=True):
+            if cell:
+                click.echo(f"{name:<{width}}  {cell}")
 
 
 def _aligned(

@@ -11,7 +11,7 @@ import click
 
 from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json, RefusedError
-from tuckshop.cli.output import clean, note, print_json, print_table
+from tuckshop.cli.output import clean, note, print_json, print_keys
 from tuckshop.cli.private_file import create_private, write_rows
 
 _FILE_MAX_BYTES: Final = 4 << 20
@@ -166,12 +166,7 @@ def _print_taken(taken: Json, *, issue_keys: bool, out: Path | None) -> None:
     members = taken["data"]
     issued = [one for one in members if "key" in one]
     if issue_keys and out is None and members:
-        print_table(
-            ["external id", "id", "key"],
-            [[one["external_id"], one["id"], one.get("key", "(has one)")] for one in members],
-        )
-        if issued:
-            note("Keys are shown only now: tuckshop keeps no copy.")
+        print_keys(members)
     else:
         click.echo(f"{len(members)} members are in.")
     if out is not None:

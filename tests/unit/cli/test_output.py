@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.cli.fake_server import STANDING
-from tuckshop.cli.output import clean, json_text, limit_sentence, print_table, usd, when
+from tuckshop.cli.output import (
+    clean,
+    json_text,
+    limit_sentence,
+    print_keys,
+    print_limits,
+    print_table,
+    usd,
+    when,
+)
 
 _TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 
@@ -44,7 +53,7 @@ def test_a_limit_is_a_sentence() -> None:
     }
 
     assert limit_sentence(exact) == (
-        "$0.20/month (the member's own): $0.013 used, $0.002 reserved, $0.185 left;"
+        "$0.20/month (for this member): $0.013 used, $0.002 reserved, $0.185 left;"
         " renews 2026-11-30 23:00 UTC"
     )
 
@@ -106,6 +115,52 @@ def test_a_table_is_drawn_on_a_terminal(
 
     out = capsys.readouterr().out
     assert "[bold]Ada\\u001b[31m" in out
+
+
+def test_a_table_without_rows_is_its_headings(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    print_table(["name", "id"], [])
+
+    assert "name" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", ["80", "60", "40"])
+def test_a_key_can_be_copied_from_any_terminal(
+    columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", columns)
+    secret = "sk-tuck-" + "x" * 40
+
+    print_keys([{"external_id": "4711", "key": secret}, {"external_id": "4712", "key": secret}])
+
+    assert capsys.readouterr().out.count(secret) == 2
+
+
+def test_a_column_that_is_empty_throughout_is_not_drawn(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    print_table(["name", "notes"], [["Ada", ""], ["Grace", None]])
+
+    assert "notes" not in capsys.readouterr().out
+
+
+def test_a_limit_is_broken_between_words_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "50")
+
+    print_limits([STANDING | {"used": Decimal("0.013")}])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 1
+    assert all(len(line) <= 50 for line in lines)
 
 
 def test_a_narrow_terminal_gets_fewer_columns(
