@@ -29,6 +29,7 @@ help:
 
 # What the command needs, and the build backend that installs this checkout.
 .venv/.run: requirements/run.txt requirements/build.txt pyproject.toml
+	@test -x $(BIN)/python || echo "Setting up .venv: half a minute, this once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(PIP) -r requirements/run.txt -r requirements/build.txt
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
