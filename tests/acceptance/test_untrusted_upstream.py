@@ -15,16 +15,9 @@ from tests.support.caller import (
     assert_void,
     new_caller,
 )
-from tests.support.processes import CREDENTIAL, Mock, Server, start_mock, start_server
+from tests.support.processes import CREDENTIAL, Mock, Server, start_server
 
 STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-
-
-@pytest.fixture(scope="module")
-def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mock]:
-    mock = start_mock(tmp_path_factory.mktemp("upstream"))
-    yield mock
-    mock.stop()
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,7 @@ from tuckshop.cli.output import as_list, json_text, note, print_json, print_tabl
 @click.option("--actor", help="Only what this one did, such as operator.")
 @click.option("--action", help="Only this, such as key.revoke, or all of a kind: key.")
 @click.option("--object", metavar="ID", help="Only what was done to this group, member or key.")
-@click.option("--since", metavar="TIME", help="From then on: a day, or 2026-11-01T00:00:00Z.")
-@click.option("--until", metavar="TIME", help="Before then.")
-@click.option(
-    "--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows at most."
-)
-@options.as_csv
-@options.as_json
+@options.rows_of_a_span
 @click.pass_context
 def audit(
     context: click.Context, /, limit: int, as_csv: bool, as_json: bool, **filters: str | None

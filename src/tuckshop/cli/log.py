@@ -35,13 +35,7 @@ from tuckshop.cli.output import (
     "--status", type=click.Choice(["settled", "voided", "reserved", "refused", "blocked"])
 )
 @click.option("--tag", help="Only with this tag (x-tuckshop-tag).")
-@click.option("--since", metavar="TIME", help="From then on: a day, or 2026-11-01T00:00:00Z.")
-@click.option("--until", metavar="TIME", help="Before then.")
-@click.option(
-    "--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows at most."
-)
-@options.as_csv
-@options.as_json
+@options.rows_of_a_span
 def log(
     request: str | None,
     member: str | None,

@@ -28,6 +28,23 @@ as_csv = click.option(
 )
 
 
+def rows_of_a_span(command: Command) -> Command:
+    """Which rows of a long history, how many of them, and in which form."""
+    for option in (
+        as_json,
+        as_csv,
+        click.option(
+            "--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows at most."
+        ),
+        click.option("--until", metavar="TIME", help="Before then."),
+        click.option(
+            "--since", metavar="TIME", help="From then on: a day, or 2026-11-01T00:00:00Z."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def state_option(states: tuple[str, ...] = STATES) -> Decorator:
     """Which rows of a list."""
     return click.option(
