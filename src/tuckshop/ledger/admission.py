@@ -119,7 +119,7 @@ class Admission:
 
     def _running(self, tally: Tally) -> int:
         """How many running calls hold something of *tally*."""
-        scope_key = tally.key[:3]
+        scope_key = tally.scope_key
         return sum(
             scope_key in row.scope_keys
             and tally.selector.covers(*row.covered)

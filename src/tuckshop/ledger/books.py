@@ -22,14 +22,14 @@ from tuckshop.domain.reservation import (
 from tuckshop.domain.windows import SpanMemo, subwindow_start
 from tuckshop.ledger import store
 from tuckshop.ledger.contributions import settling_vectors, voiding_vectors
-from tuckshop.ledger.counters import SCOPES_MAX, Counters
+from tuckshop.ledger.counters import Counters
 from tuckshop.ledger.lineup import Lineup, meeting_of
 from tuckshop.ledger.open_rows import OpenRow, read_open, scope_chain
 from tuckshop.ledger.sums import Unsummed, Want, member_of_key, sum_directly
 from tuckshop.ledger.tallies import FOREVER, ScopeKey, Tally, calendar_of
 from tuckshop.storage.transaction import Transaction
 
-LINEUPS_MAX: Final = 2_500  # in memory, like `SCOPES_MAX`
+LINEUPS_MAX: Final = 2_500  # in memory; beyond it all are forgotten
 BUCKET_US: Final = 15 * 60 * 1_000_000
 BucketKey = tuple[str, int, str, str, str, str, str]
 
@@ -61,8 +61,6 @@ class Books:
         self.counters.begin(transaction)
         if len(self._lineups) > LINEUPS_MAX:
             self._lineups.clear()
-        if len(self.counters) > SCOPES_MAX:
-            self.drop_counters()
         if not self._is_open_known:
             self.open = {row.id: row for row in read_open(transaction)}
             self._is_open_known = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from tuckshop.domain.windows import free_at_us
@@ -28,9 +29,12 @@ from tuckshop.ledger.tallies import (
 )
 from tuckshop.storage.transaction import Transaction
 
-# In memory; beyond it all are dropped and read again as they are needed. One with six limits takes 4 kB, and to tell
-# how limits stand, as an import of members does, reads the scopes of people who may not call for days.
+# In memory; beyond it the older half is dropped and read again as it is needed. One with six limits takes 3 kB, and to
+# tell how limits stand, as an import of members does, reads the scopes of people who may not call for days.
 SCOPES_MAX: Final = 4_000
+EMPTY_MAX: Final = (
+    20_000  # scopes of which is known that they have no counters, as keys without limits
+)
 
 
 class Counters:
@@ -41,7 +45,10 @@ class Counters:
         self.is_watched = False  # somebody waits, so `freed` matters
         self.generation = 1
         self._transaction: Transaction | None = None
-        self._scopes: dict[ScopeKey, ScopeTallies] = {}
+        self._scopes: dict[
+            ScopeKey, ScopeTallies
+        ] = {}  # those with tallies, the longest known first
+        self._empty: set[ScopeKey] = set()
         self._dirty: list[Counter] = []
         self._deletes: list[tuple[int]] = []
         self._last_number: int | None = None  # of the table's last row; None: not read yet
@@ -52,18 +59,23 @@ class Counters:
         assert self._transaction is not None
         return self._transaction
 
-    def __len__(self) -> int:
-        """Of how many scopes counters are in memory."""
-        return len(self._scopes)
-
     def begin(self, transaction: Transaction) -> None:
         """Work in *transaction* from now on."""
         self._transaction = transaction
+        if len(self._empty) > EMPTY_MAX:
+            self._empty.clear()
+        if len(self._scopes) > SCOPES_MAX:
+            self.generation += 1
+            for key in list(islice(self._scopes, len(self._scopes) // 2)):
+                self._scopes.pop(key).let_go()
 
     def drop(self) -> None:
         """Read them again when they are needed. What is to be written of them is not."""
         self.generation += 1
+        for scope in self._scopes.values():
+            scope.let_go()
         self._scopes.clear()
+        self._empty.clear()
         self._dirty.clear()
         self._deletes.clear()
 
@@ -76,8 +88,15 @@ class Counters:
     def scope(self, key: ScopeKey) -> ScopeTallies:
         """All tallies of a scope that exist."""
         scope = self._scopes.get(key)
-        if scope is None:
-            scope = self._scopes[key] = self._read_scope(key)
+        if scope is not None:
+            return scope
+        if key in self._empty:
+            return ScopeTallies(key)
+        scope = self._read_scope(key)
+        if scope.tallies:
+            self._scopes[key] = scope
+        else:
+            self._empty.add(key)
         return scope
 
     def is_ready(self, tally: Tally, now_us: int) -> bool:
@@ -118,7 +137,8 @@ class Counters:
         """Take counters that were summed. *is_stored*: write them even where nobody has counted in them yet."""
         self.generation += 1
         now_us = self.transaction.now_us
-        scope = self.scope(scope_key)
+        scope = self._scopes[scope_key] = self.scope(scope_key)
+        self._empty.discard(scope_key)
         for index, want in enumerate(summer.wants):
             used, held = summer.used[index], summer.held[index]
             tally = scope.tallies.get(want.kind)

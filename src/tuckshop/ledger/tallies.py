@@ -53,13 +53,13 @@ class Tally:
     """The counters of one kind at one scope."""
 
     __slots__ = (
-        "counters", "current", "dead_us", "held", "is_gone", "key", "kind", "rolling", "selector", "slot",
+        "counters", "current", "dead_us", "held", "is_gone", "kind", "rolling", "scope_key", "selector", "slot",
         "subwindow_us", "used",
     )  # fmt: skip
 
     def __init__(self, scope_key: ScopeKey, kind: LimitKind) -> None:
+        self.scope_key = scope_key
         self.kind = kind
-        self.key: TallyKey = (*scope_key, str(kind.metric), kind.selector, kind.window)
         self.slot = SLOT_OF[kind.metric]
         self.selector = selector_of(kind.selector)
         self.rolling = rolling_of(kind.window)
@@ -72,6 +72,11 @@ class Tally:
         self.is_gone = False  # no longer kept up
         self.used = 0  # of a rolling tally: the sum of the live ones
         self.held = 0
+
+    @property
+    def key(self) -> TallyKey:
+        """What names it."""
+        return tally_key(self.scope_key, self.kind)
 
     def put(self, start_us: int, end_us: int, used: int, held: int) -> Counter:
         """Add a counter: one later than those that are there, unless the clock was set back and accepted."""
@@ -132,6 +137,11 @@ class Tally:
             self.current = None
         return dead
 
+    def let_go(self) -> None:
+        """It is in memory no more. Counters name their tally: without this only the cycle collector would free both."""
+        self.counters.clear()
+        self.current = None
+
     def resets_at_us(self, now_us: int) -> int:
         """When all of a rolling window is free again."""
         current = self.current
@@ -166,6 +176,11 @@ class ScopeTallies:
             self._covering[covered] = found
         return found
 
+    def let_go(self) -> None:
+        """It is in memory no more."""
+        for tally in self.tallies.values():
+            tally.let_go()
+
     def add(self, tally: Tally) -> None:
         """From now on it counts."""
         self.tallies[tally.kind] = tally
@@ -183,6 +198,7 @@ def tally_key(scope_key: ScopeKey, kind: LimitKind) -> TallyKey:
     return (*scope_key, str(kind.metric), kind.selector, kind.window)
 
 
+@lru_cache(maxsize=4096)
 def kind_of(metric: str, selector: str, window: str) -> LimitKind:
     """The kind that a row's columns tell."""
     return LimitKind(Metric(metric), window, selector)

@@ -322,7 +322,7 @@ class _Check:
         tally = counter.tally
         if not self._resets:
             return 0
-        scope_key: ScopeKey = tally.key[:3]
+        scope_key = tally.scope_key
         resets = self._resets.get(scope_key)
         return last_reset(tally.kind.window, counter.end_us, resets) if resets else 0
 
