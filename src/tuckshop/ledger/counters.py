@@ -31,7 +31,7 @@ from tuckshop.storage.transaction import Transaction
 
 # In memory; beyond it the older half is dropped and read again as it is needed. One with six limits takes 3 kB, and to
 # tell how limits stand, as an import of members does, reads the scopes of people who may not call for days.
-SCOPES_MAX: Final = 4_000
+SCOPES_MAX: Final = 2_500
 EMPTY_MAX: Final = (
     20_000  # scopes of which is known that they have no counters, as keys without limits
 )
