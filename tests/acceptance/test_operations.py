@@ -249,4 +249,6 @@ def test_the_doctor_finds_a_running_server_well(server: Server, mock: Mock) -> N
     assert done.returncode == 0, done.stdout + done.stderr
     assert CREDENTIAL not in done.stdout
     levels = {f["subject"]: f["level"] for f in json.loads(done.stdout)["findings"]}
-    assert {levels[name] for name in ("ledger", "clock", "data folder", "upstream")} == {"ok"}
+    assert {levels[name] for name in ("ledger", "clock", "data folder", "upstream openai")} == {
+        "ok"
+    }

@@ -182,9 +182,9 @@ def test_one_who_leaves_while_waiting_leaves_no_trace(tmp_path: Path, mock: Mock
 
     asyncio.run(run())
     try:
-        rows = rows_of(server.data)
-        assert [row.state for row in rows.values() if row.state != "voided"] == ["settled"] * 2
         limits = call("GET", f"{server.url}/api/v1/me", token=key)[1]["limits"]
+        rows = rows_of(server.data)  # after a call that waits for all that was settled
+        assert [row.state for row in rows.values() if row.state != "voided"] == ["settled"] * 2
         assert [limit["reserved"] for limit in limits] == [0, 0]
         assert len(mock.requests()) == 2
     finally:

@@ -224,7 +224,7 @@ def _credential(file: Path | None) -> str:
         except OSError as error:
             raise RefusedError(f"{file} cannot be read: {error.strerror or error}.") from error
     elif file is None and sys.stdin.isatty():
-        asked = click.prompt("Credential", hide_input=True, err=True)
+        asked = click.prompt("The provider's key (it is not shown)", hide_input=True, err=True)
         assert isinstance(asked, str)
         return asked.strip()
     else:

@@ -264,7 +264,7 @@ class _Reader:
         self._refuse_foreign_money()
         if not _DIGITS.match(self._text, self._at):
             self._fail('an amount such as "$0.20" or "35 requests"')
-        amount = self._integer(MAX_AMOUNT)
+        amount = self._integer(MAX_AMOUNT, expected='a whole number, or "$" before money')
         self._skip_space()
         self._refuse_foreign_money()
         start, word = self._at, self._word()
@@ -305,14 +305,14 @@ class _Reader:
         except ValueError:
             self._fail(f"at most {format_usd(MAX_NANO_USD)}", at=start)
 
-    def _integer(self, greatest: int) -> int:
+    def _integer(self, greatest: int, *, expected: str = "a whole number") -> int:
         """Digits stand here. They are counted before they are converted, which takes quadratic time."""
         found = _DIGITS.match(self._text, self._at)
         assert found
         start, self._at = self._at, found.end()
         self._refuse_separators()
         if self._text.startswith(".", self._at):
-            self._fail("a whole number", at=start)
+            self._fail(expected, at=start)
         digits = found[0].lstrip("0") or "0"
         if len(digits) > 19 or int(digits) > greatest:
             self._fail(f"at most {greatest}", at=start)

@@ -67,6 +67,7 @@ def name_of(route: Route) -> str:
 
 @pytest.mark.parametrize("route", WRITING, ids=name_of)
 async def test_no_value_of_any_field_makes_the_server_fail(counter: Counter, route: Route) -> None:
+    """K7."""
     path = route.path.format(**await paths_of(counter))
     base = {"name": "other"} if route.path.endswith(("/groups", "/upstreams")) else {}
 

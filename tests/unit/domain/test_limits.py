@@ -148,7 +148,7 @@ def test_the_printed_form_is_the_long_one(text: str, printed: str) -> None:
         ("1 000 rpm", 2, "digits without separators"),
         ("$1,000/month", 3, "digits without separators"),
         ("$1_000/month", 3, "digits without separators"),
-        ("1.5 requests/day", 1, "a whole number"),
+        ("1.5 requests/day", 1, 'a whole number, or "$" before money'),
         ("5 apples/day", 3, "requests, tokens, input tokens"),
         ("5 input requests/day", 9, '"tokens"'),
         ("5 concurrent tokens", 14, '"requests"'),
