@@ -48,6 +48,8 @@ def serve_with_past(on: Stage, keys: list[str], rows: int) -> tuple[Subject, Pat
     shutil.copytree(on.folder / "class", folder, ignore=shutil.ignore_patterns("*.sock"))
     history.fill(folder / LEDGER, rows)
     file = folder / "commits"
-    subject = on.keep(serve_again(on.upstream, folder, command=served.command(file)))
+    subject = on.keep(
+        serve_again(on.upstream, folder, command=served.command(file), **served.ENVIRONMENT)
+    )
     subject.keys += keys
     return subject, file
