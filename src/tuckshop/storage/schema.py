@@ -59,6 +59,9 @@ groups = Table(
     Column("show_shared", Boolean, nullable=False),
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("carry_over", BigInteger),  # nano-USD that a window may take over
+    Column("self_rotate", Boolean, nullable=False, server_default=text("false")),
+    Column("log_days", Integer, nullable=False, server_default=text("400")),
     UniqueConstraint("workspace_id", "name"),
 )
 
@@ -103,7 +106,70 @@ keys = Table(
     Column("expires_at", BigInteger),
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("taken_from", Text),  # the gateway it was taken over from; null: it has our own format
     Index("keys_by_member", "workspace_id", "member_id"),
+)
+
+staff_tokens = Table(
+    "staff_tokens",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),  # "owner", "assistant" or "viewer"
+    Column("group_ids", Text, nullable=False),  # JSON list: the groups it is bound to
+    Column("digest", LargeBinary, nullable=False, unique=True),  # SHA-256 of the token
+    Column("last4", Text, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("state", Text, nullable=False),  # "active" or "revoked"
+    Column("created_by", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+claims = Table(  # links by which a member picks up a key
+    "claims",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("member_id", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),  # SHA-256 of the link's secret
+    Column("state", Text, nullable=False),  # "open", "used" or "void"
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    Column("key_id", Text),  # the key that was picked up
+    Column("created_at", BigInteger, nullable=False),
+    Index("claims_by_member", "workspace_id", "member_id"),
+)
+
+mails = Table(
+    "mails",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # which template: "invite", "claimed", "test" …
+    Column("member_id", Text),
+    Column("recipient", Text, nullable=False),
+    Column(
+        "template", Text, nullable=False
+    ),  # JSON {subject, text}; links are made when it is sent
+    Column("state", Text, nullable=False),  # "queued", "sent" or "failed"
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("due_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    Column("error", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Index("mails_due", "workspace_id", "state", "due_at"),
+)
+
+idempotency_keys = Table(  # what creating calls answered, for whoever repeats one
+    "idempotency_keys",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("actor", Text, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the key the client gave
+    Column("request_hash", LargeBinary, nullable=False),  # of method, path, query and body
+    Column("made", Text, nullable=False),  # JSON: the ids of what was made
+    Column("created_at", BigInteger, nullable=False),
 )
 
 upstreams = Table(
@@ -196,19 +262,46 @@ entries = Table(
     Column("id", Text, primary_key=True),
     Column("position", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),  # correction, reset, (grant, refund: later)
+    Column(
+        "kind", Text, nullable=False
+    ),  # correction, reset, grant, grant_use, carry, (refund: later)
     Column("request_id", Text),  # a correction names its request
     Column("scope_kind", Text),  # a reset names its scope
     Column("scope_id", Text),
     Column("with_total", Boolean),  # a reset: does it start `total` afresh too?
-    Column("cost", BigInteger),  # a correction: what is added to the charge (may be negative)
+    Column(
+        "cost", BigInteger
+    ),  # a correction: what is added to the charge (may be negative); money of a grant
     Column("input_tokens", BigInteger),
     Column("output_tokens", BigInteger),
     Column("actor", Text, nullable=False),
     Column("reason", Text),
+    Column("grant_id", Text),  # a grant's use names the entry that granted it
+    Column("until", BigInteger),  # a grant: its end; null: none
+    Column("selector", Text),  # a grant's use, what was carried: of which counter …
+    Column("window", Text),
+    Column("window_start", BigInteger),  # … and of which of its windows
     UniqueConstraint("workspace_id", "position"),
     Index("entries_by_request", "workspace_id", "request_id"),
     Index("entries_by_scope", "workspace_id", "scope_kind", "scope_id"),
+)
+
+folded = Table(  # what rows of the log said that are older than their group's `log_days` (P9)
+    "folded",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("month", Text, primary_key=True),  # "2026-11", UTC, by admission time
+    Column("group_id", Text, primary_key=True),
+    Column("member_id", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("images", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
 )
 
 closings = Table(
@@ -237,6 +330,19 @@ usage_buckets = Table(
     Column("output_tokens", BigInteger, nullable=False),
     Column("cached_tokens", BigInteger, nullable=False),
     Column("cost", BigInteger, nullable=False),
+)
+
+price_overrides = Table(  # append-only: the newest row whose time has come is in force
+    "price_overrides",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("upstream", Text, nullable=False),  # its name
+    Column("model", Text, nullable=False),
+    Column("content", Text),  # the price as JSON; null: the override is taken back
+    Column("effective_from", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
 )
 
 prices = Table(

@@ -1,0 +1,151 @@
+"""A term: grants, what is carried over, staff, links, mails, prices, a log that ends."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """One part after the other."""
+    _policies()
+    _grants()
+    _keys()
+    _staff()
+    _mails()
+    _prices()
+    _folding()
+
+
+def _policies() -> None:
+    """What a group may say besides."""
+    op.add_column("groups", sa.Column("carry_over", sa.BigInteger(), nullable=True))
+    op.add_column(
+        "groups",
+        sa.Column("self_rotate", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+    )
+    op.add_column(
+        "groups", sa.Column("log_days", sa.Integer(), nullable=False, server_default=sa.text("400"))
+    )
+
+
+def _grants() -> None:
+    """Grants, their use, and what was carried over are entries."""
+    op.add_column("entries", sa.Column("grant_id", sa.Text(), nullable=True))
+    op.add_column("entries", sa.Column("until", sa.BigInteger(), nullable=True))
+    op.add_column("entries", sa.Column("selector", sa.Text(), nullable=True))
+    op.add_column("entries", sa.Column("window", sa.Text(), nullable=True))
+    op.add_column("entries", sa.Column("window_start", sa.BigInteger(), nullable=True))
+
+
+def _keys() -> None:
+    """Keys of other gateways, and links by which a key is picked up."""
+    op.add_column("keys", sa.Column("taken_from", sa.Text(), nullable=True))
+    op.create_table(
+        "claims",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("member_id", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.Column("key_id", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "id"),
+        sa.UniqueConstraint("digest"),
+    )
+    op.create_index("claims_by_member", "claims", ["workspace_id", "member_id"])
+
+
+def _staff() -> None:
+    """Tokens of staff; what their creating calls answered."""
+    op.create_table(
+        "staff_tokens",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("group_ids", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("last4", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "id"),
+        sa.UniqueConstraint("digest"),
+    )
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("request_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("made", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "actor", "digest"),
+    )
+
+
+def _mails() -> None:
+    """The queue of mails."""
+    op.create_table(
+        "mails",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("member_id", sa.Text(), nullable=True),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("template", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("sent_at", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "id"),
+    )
+    op.create_index("mails_due", "mails", ["workspace_id", "state", "due_at"])
+
+
+def _prices() -> None:
+    """Prices of the operator's own."""
+    op.create_table(
+        "price_overrides",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("upstream", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=True),
+        sa.Column("effective_from", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "id"),
+    )
+
+
+def _folding() -> None:
+    """Sums of what the log no longer holds row by row."""
+    op.create_table(
+        "folded",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("month", sa.Text(), nullable=False),
+        sa.Column("group_id", sa.Text(), nullable=False),
+        sa.Column("member_id", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("requests", sa.BigInteger(), nullable=False),
+        sa.Column("input_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("output_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("cached_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("images", sa.BigInteger(), nullable=False),
+        sa.Column("cost", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "workspace_id", "month", "group_id", "member_id", "key_id", "model", "endpoint"
+        ),
+    )
