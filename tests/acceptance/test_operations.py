@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import openai
 import pytest
 
 from tests.acceptance.conftest import client_of, key_of_new_member
+from tests.support.false_clock import start_at, stop
 from tests.support.processes import (
     ADMIN_TOKEN,
     COMMAND,
@@ -91,7 +90,7 @@ def test_a_clock_that_was_wrong_is_accepted_by_command(folder: Path, mock: Mock)
     ahead = start_at(folder, mock, "+2d")
     key = key_of_new_member(ahead, "swa", each=["$1/month"])
     say_hello(ahead, key)
-    _stop_child(ahead)
+    stop(ahead)
 
     right = start_server(folder, mock.url, ready_path="/healthz")
     status, problem = call("GET", f"{right.url}/readyz")
@@ -133,30 +132,8 @@ def test_a_start_after_a_month_finds_new_windows_and_says_that_time_has_passed(
     month, total = later.made("GET", "/members?group=swa")["data"][0]["in_force"]
     assert (month["used"], total["used"]) == (1, 2)
     assert "clock: " in later.log.read_text()
-    _stop_child(later)
+    stop(later)
     assert "All agrees" in tuckshop(later.data, "verify").stderr
-
-
-def start_at(folder: Path, mock: Mock, offset: str) -> Server:
-    """A server whose wall clock is *offset* from the right one."""
-    faketime = shutil.which("faketime")
-    if faketime is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("faketime is missing: apt-get install faketime")
-        pytest.skip("NOT TESTED: restarts under a false clock; apt-get install faketime")
-    return start_server(
-        folder,
-        mock.url,
-        command=(faketime, "-f", offset, str(COMMAND), "serve"),
-        DONT_FAKE_MONOTONIC="1",
-    )
-
-
-def _stop_child(server: Server) -> None:
-    """The wrapper passes no signal on: end the server that it started, by the id in its run file."""
-    pid = int(json.loads((server.data / "run.json").read_text())["pid"])
-    os.kill(pid, 15)
-    assert server.process.wait(40) == 0
 
 
 def metrics_of(server: Server) -> str:

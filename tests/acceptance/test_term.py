@@ -1,0 +1,182 @@
+"""
+A whole winter term from outside: two months, a change to winter time, a year's end, a clock set back.
+
+One data folder, the real command, and the server started anew at each date under a false clock. After each date
+`tuckshop verify` recomputes every sum; at the end the provider's own bill agrees to the nano-dollar.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.support.false_clock import start_at, stop
+from tests.support.http import Reply, post
+from tests.support.oracle import read_bill
+from tests.support.processes import Mock, Server, call, start_mock
+from tests.support.shell import Shell
+
+ROSTER: Final = "Vorname;Nachname;Matrikelnummer\r\nAda;Lovelace;4711\r\nZoë;Müßig;4712\r\n"
+# A thousand tokens out are $0.0006 of gpt-4o-mini: three answers and a piece of a fourth use a month up.
+MONTHLY: Final = "$0.002/month"
+
+
+class Term:
+    """The class, its server whenever it runs, and the students' keys."""
+
+    def __init__(self, folder: Path, mock: Mock) -> None:
+        self.folder = folder
+        self.keys: dict[str, str] = {}
+        self._mock = mock
+        self._server: Server | None = None
+
+    @contextmanager
+    def at(self, utc: str) -> Iterator[Shell]:
+        """The server, started when it is *utc*; when it is stopped all its sums agree (M8)."""
+        self._server = server = start_at(self.folder, self._mock, f"@{utc}")
+        shell = Shell(server)
+        try:
+            yield shell
+        finally:
+            stop(server)
+        shell.run("verify")
+
+    def ask(self, student: str, tokens: int = 1000) -> Reply:
+        """One chat call of *tokens* tokens out."""
+        assert self._server is not None
+        body = {
+            "model": "gpt-4o-mini",
+            "messages": [{"role": "user", "content": f"Tell me. [[tokens:{tokens}]]"}],
+            "max_tokens": tokens,
+        }
+        key = self.keys[student]
+        return asyncio.run(post(self._server.url, "/v1/chat/completions", key, body))
+
+    def use_up(self, student: str) -> int:
+        """Call until the month's money is spent. Returns how many calls were answered."""
+        for answered in range(20):
+            reply = self.ask(student)
+            if reply.status != 200:
+                assert (reply.status, reply.code) == (429, "insufficient_quota")
+                return answered
+        raise AssertionError("the budget does not end")
+
+    def limit(self, student: str, limit: str) -> dict[str, Any]:
+        """The state of one of the student's limits."""
+        assert self._server is not None
+        status, me = call("GET", f"{self._server.url}/api/v1/me", token=self.keys[student])
+        assert status == 200, me
+        return next(one for one in me["limits"] if one["limit"] == limit)
+
+
+@pytest.fixture
+def term(tmp_path: Path) -> Iterator[Term]:
+    mock = start_mock(tmp_path / "mock")
+    yield Term(tmp_path / "server", mock)
+    mock.stop()
+
+
+def test_a_winter_term(term: Term, tmp_path: Path) -> None:
+    """M1, M8, M14, section 6, shown from outside."""
+    _a_class_begins_in_october(term, tmp_path)
+    _the_day_of_the_change_has_twenty_five_hours(term)
+    _a_month_renews_at_local_midnight_while_the_server_runs(term)
+    _the_year_ends(term)
+    _the_clock_is_set_back(term)
+    _the_term_ends(term, tmp_path)
+
+
+def _a_class_begins_in_october(term: Term, tmp_path: Path) -> None:
+    roster, keys = tmp_path / "roster.csv", tmp_path / "keys.csv"
+    roster.write_text(ROSTER, encoding="utf-8", newline="")
+    with term.at("2026-10-05 08:00:00") as shell:
+        shell.run(
+            *("group", "create", "swa", "--time-zone", "Europe/Berlin"),
+            *("--each", MONTHLY, "--each", "6 requests/day", "--each", "$1/year"),
+            *("--models", "gpt-4o-mini"),
+        )
+        shell.run(
+            *("member", "import", str(roster), "--group", "swa", "--issue-keys"),
+            *("--out", str(keys)),
+        )
+        with keys.open(encoding="utf-8", newline="") as file:
+            term.keys = {row["external_id"]: row["key"] for row in csv.DictReader(file)}
+
+        assert term.use_up("4711") == 4  # the fourth was cut to what was left
+        assert term.limit("4711", MONTHLY)["resets_at"] == "2026-10-31T23:00:00Z"
+        assert term.ask("4712").status == 200
+
+
+def _the_day_of_the_change_has_twenty_five_hours(term: Term) -> None:
+    """25 October 2026 in Berlin: from 22:00 UTC of the day before until 23:00 UTC."""
+    with term.at("2026-10-25 00:30:00"):  # half past two, for the first time
+        assert [term.ask("4712", tokens=5).status for _ in range(3)] == [200] * 3
+        day = term.limit("4712", "6 requests/day")
+        assert (day["used"], day["resets_at"]) == (3, "2026-10-25T23:00:00Z")
+    with term.at("2026-10-25 01:30:00"):  # half past two again: the same day, and no hour twice
+        assert term.limit("4712", "6 requests/day")["used"] == 3
+    with term.at("2026-10-25 22:59:00"):  # one minute to midnight
+        assert [term.ask("4712", tokens=5).status for _ in range(4)] == [200] * 3 + [429]
+    with term.at("2026-10-25 23:00:01"):
+        assert term.limit("4712", "6 requests/day")["used"] == 0
+        assert term.ask("4711").code == "insufficient_quota"  # the month goes on
+
+
+def _a_month_renews_at_local_midnight_while_the_server_runs(term: Term) -> None:
+    with term.at("2026-10-31 22:59:55"):
+        assert term.ask("4711").code == "insufficient_quota"
+        _wait_until("2026-10-31T23:00:00Z", since="2026-10-31T22:59:55Z")
+        assert term.use_up("4711") == 4  # a whole new month: no more, no less
+        month = term.limit("4711", MONTHLY)
+        assert month["resets_at"] == "2026-11-30T23:00:00Z"
+        # October's money of whoever spent little is not saved up.
+        assert term.limit("4712", MONTHLY)["remaining"] == 0.002
+
+
+def _the_year_ends(term: Term) -> None:
+    with term.at("2026-12-31 22:59:55"):
+        assert term.ask("4712").status == 200
+        year = term.limit("4711", "$1/year")
+        assert (year["used"] > 0.0039, year["resets_at"]) == (True, "2026-12-31T23:00:00Z")
+        _wait_until("2026-12-31T23:00:00Z", since="2026-12-31T22:59:55Z")
+        for limit, ends in ((MONTHLY, "2027-01-31T23:00:00Z"), ("$1/year", "2027-12-31T23:00:00Z")):
+            state = term.limit("4711", limit)
+            assert (state["used"], state["resets_at"]) == (0, ends)
+        assert term.use_up("4711") == 4
+
+
+def _the_clock_is_set_back(term: Term) -> None:
+    """Nobody gets December's money a second time: no call goes out before somebody has looked."""
+    server = start_at(term.folder, term._mock, "@2026-12-20 12:00:00", ready_path="/healthz")
+    assert call("GET", f"{server.url}/readyz")[0] == 503
+    term._server = server
+    refused = term.ask("4712")
+    assert (refused.status, refused.code) == (503, "server_busy")
+    stop(server)
+    with term.at("2027-01-04 08:00:00"):  # right again: nothing to accept, January goes on
+        assert term.ask("4711").code == "insufficient_quota"
+        assert term.ask("4712").status == 200
+
+
+def _the_term_ends(term: Term, tmp_path: Path) -> None:
+    with term.at("2027-02-15 12:00:00") as shell:
+        shell.run("group", "archive", "swa")
+        assert (term.ask("4712").status, term.ask("4712").code) == (401, "key_archived")
+        usage = shell.json("usage", "--group", "swa")["data"]
+    charged = sum(row["cost_usd"] for row in usage)
+    billed = sum(one.cost_nano_usd for one in read_bill(tmp_path / "mock" / "bill.jsonl"))
+    assert round(charged * 1e9) == billed
+
+
+def _wait_until(utc: str, *, since: str) -> None:
+    """The server's clock said *since* when it was started, or later: wait until it surely says *utc*."""
+    wait = datetime.fromisoformat(utc) - datetime.fromisoformat(since) + timedelta(seconds=0.2)
+    time.sleep(wait.total_seconds())
