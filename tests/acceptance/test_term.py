@@ -39,9 +39,9 @@ class Term:
         self._server: Server | None = None
 
     @contextmanager
-    def at(self, utc: str) -> Iterator[Shell]:
+    def at(self, utc: str, *, ready_path: str = "/readyz") -> Iterator[Shell]:
         """The server, started when it is *utc*; when it is stopped all its sums agree (M8)."""
-        self._server = server = start_at(self.folder, self._mock, f"@{utc}")
+        self._server = server = start_at(self.folder, self._mock, f"@{utc}", ready_path=ready_path)
         shell = Shell(server)
         try:
             yield shell
@@ -155,12 +155,10 @@ def _the_year_ends(term: Term) -> None:
 
 def _the_clock_is_set_back(term: Term) -> None:
     """Nobody gets December's money a second time: no call goes out before somebody has looked."""
-    server = start_at(term.folder, term._mock, "@2026-12-20 12:00:00", ready_path="/healthz")
-    assert call("GET", f"{server.url}/readyz")[0] == 503
-    term._server = server
-    refused = term.ask("4712")
-    assert (refused.status, refused.code) == (503, "server_busy")
-    stop(server)
+    with term.at("2026-12-20 12:00:00", ready_path="/healthz") as shell:
+        assert call("GET", f"{shell.server.url}/readyz")[0] == 503
+        refused = term.ask("4712")
+        assert (refused.status, refused.code) == (503, "server_busy")
     with term.at("2027-01-04 08:00:00"):  # right again: nothing to accept, January goes on
         assert term.ask("4711").code == "insufficient_quota"
         assert term.ask("4712").status == 200
