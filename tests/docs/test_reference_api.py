@@ -23,6 +23,12 @@ def test_every_call_has_its_row_and_every_row_its_call() -> None:
     assert set(ROWS) == {(route.method, route.path) for route in ROUTES}
 
 
+def test_every_call_tells_the_least_role_that_may_make_it() -> None:
+    """K4."""
+    for route in ROUTES:
+        assert ROWS[route.method, route.path].split(" | ")[1] == route.role, route.path
+
+
 def test_every_query_parameter_is_named() -> None:
     for route in ROUTES:
         if route.query is not None:

@@ -51,7 +51,7 @@ class Access:
             return SYSTEM, None
         now_us = clock.now_us()
         is_admin = self._is_admin(request)
-        if role == "admin":
+        if role != "key":
             if is_admin:
                 return OPERATOR, None
             self._note(request, now_us)

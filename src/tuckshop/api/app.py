@@ -94,6 +94,7 @@ def all_routes(readiness: Readiness, metrics: Page = lambda: b"") -> tuple[Route
             path=path,
             handler=handler,
             role="public",
+            scope="server",
             response=response,
             summary=summary,
         )

@@ -10,9 +10,10 @@ import msgspec
 
 from tuckshop.api.problems import CONTENT_TYPE, Problem
 from tuckshop.api.routing import CSV_TYPE, JSON_TYPE, Role, Route
+from tuckshop.domain.actor import STAFF_ROLES
 
 _SECURITY: Final[Mapping[Role, list[dict[str, list[str]]]]] = {
-    "admin": [{"adminToken": []}],
+    **{role: [{"adminToken": []}] for role in STAFF_ROLES},
     "key": [{"virtualKey": []}],
     "public": [],
 }
@@ -68,6 +69,7 @@ def _operation(
         "summary": route.summary,
         "security": _SECURITY[route.role],
         "x-tuckshop-role": route.role,
+        "x-tuckshop-scope": route.scope,
         "responses": {
             str(route.status): {
                 "description": "Done",

@@ -1,8 +1,8 @@
 """
-The route table's parts: a route declares method, path, role and bodies; a call carries what was read by it.
+The route table's parts: a route declares method, path, role, scope and bodies; a call carries what was read by it.
 
 Routes are data, so that the same table serves calls, describes itself at /api/openapi.json, and is walked by the test
-of roles. A route without a role cannot be built (K4).
+of roles. A route that does not say who may call it, and what of, cannot be built (K4).
 """
 
 from __future__ import annotations
@@ -12,12 +12,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar, get_args
 
-from tuckshop.domain.actor import Actor
+from tuckshop.domain.actor import Actor, StaffRole
 from tuckshop.domain.records import Holder
 from tuckshop.services.assembly import Services
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
-Role = Literal["admin", "key", "public"]
+# The least that may make a call: staff of this role or above, a virtual key, or anybody.
+Role = Literal[StaffRole, "key", "public"]
+# What a call is about, and so what staff who are bound to groups get of it.
+# group: the object that its path names, if it is of one of their groups; else there is no such object.
+# rows: the rows of their groups. self: the caller. server: all groups together, which is the operator's.
+Scope = Literal["group", "rows", "self", "server"]
 T = TypeVar("T")
 
 BASE: Final = "/api/v1"
@@ -26,6 +31,7 @@ CSV_TYPE: Final = "text/csv"
 NDJSON_TYPE: Final = "application/x-ndjson"
 TABLE_TYPES: Final = (CSV_TYPE, NDJSON_TYPE)
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
+_OF_A_GROUP: Final = frozenset({"group", "member", "key", "request"})  # what a path may name of one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,7 @@ class Route:
     path: str
     handler: Handler
     role: Role
+    scope: Scope
     summary: str
     response: Any  # the struct it answers with
     request: Any = None  # the struct of its body
@@ -77,6 +84,12 @@ class Route:
         """Refuse a route that does not say who may call it."""
         if self.role not in get_args(Role):
             raise ValueError(f"{self.method} {self.path} declares no role")
+        if self.scope not in get_args(Scope):
+            raise ValueError(f"{self.method} {self.path} declares no scope")
+        if (self.scope == "group") != bool(_OF_A_GROUP.intersection(self.parameters)):
+            raise ValueError(f"{self.method} {self.path} is of a group if its path names one")
+        if self.scope == "server" and self.role in ("viewer", "assistant", "owner"):
+            raise ValueError(f"{self.method} {self.path} shows all groups to staff of one")
         if not self.path.startswith("/") or self.method not in get_args(Method):
             raise ValueError(f"{self.method} {self.path} is not a route")
 

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, or_, select
 
+from tuckshop.domain.actor import Actor
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import rfc3339
 from tuckshop.services.paging import PAGE_DEFAULT, PAGE_MAX, PageSize, cursor_after, position_of
@@ -17,7 +18,7 @@ from tuckshop.services.shapes.audit import AuditCheck, AuditPage, AuditRow
 from tuckshop.services.shapes.parts import Sent
 from tuckshop.storage.audit import first_broken_audit_row
 from tuckshop.storage.database import Database
-from tuckshop.storage.schema import audit
+from tuckshop.storage.schema import audit, keys, members
 
 _LAST: Final = 2**62
 
@@ -41,7 +42,7 @@ class AuditTrail:
         self._directory = directory
         self._database = database
 
-    async def page(self, chosen: AuditFilter) -> AuditPage:
+    async def page(self, actor: Actor, chosen: AuditFilter) -> AuditPage:
         """
         The rows that match, newest first.
 
@@ -49,18 +50,18 @@ class AuditTrail:
             InvalidFieldError: A time or the cursor.
         """
         limit = chosen.limit or PAGE_DEFAULT
-        rows = await self._read(chosen, position_of(chosen.cursor) or _LAST, limit + 1)
+        rows = await self._read(actor, chosen, position_of(chosen.cursor) or _LAST, limit + 1)
         more = len(rows) > limit
         rows = rows[:limit]
         return AuditPage(
             data=rows, next_cursor=cursor_after(str(rows[-1].number)) if more else None
         )
 
-    async def all(self, chosen: AuditFilter) -> AsyncIterator[list[AuditRow]]:
+    async def all(self, actor: Actor, chosen: AuditFilter) -> AsyncIterator[list[AuditRow]]:
         """The same, to the last, some at a time."""
         before, left = position_of(chosen.cursor) or _LAST, chosen.limit
         while left is None or left > 0:
-            rows = await self._read(chosen, before, min(PAGE_MAX, left or PAGE_MAX))
+            rows = await self._read(actor, chosen, before, min(PAGE_MAX, left or PAGE_MAX))
             if not rows:
                 return
             yield rows
@@ -82,10 +83,14 @@ class AuditTrail:
 
         return await asyncio.to_thread(read)
 
-    async def _read(self, chosen: AuditFilter, before: int, limit: int) -> list[AuditRow]:
+    async def _read(
+        self, actor: Actor, chosen: AuditFilter, before: int, limit: int
+    ) -> list[AuditRow]:
         columns = audit.c
         query = select(audit).where(
-            columns.workspace_id == self._directory.workspace.id, columns.number < before
+            columns.workspace_id == self._directory.workspace.id,
+            columns.number < before,
+            *self._seen_by(actor),
         )
         if chosen.actor is not None:
             query = query.where(columns.actor == chosen.actor)
@@ -106,6 +111,19 @@ class AuditTrail:
                 return [_shape(dict(row)) for row in connection.execute(query).mappings()]
 
         return await asyncio.to_thread(read)
+
+    def _seen_by(self, actor: Actor) -> list[ColumnElement[bool]]:
+        """The terms that leave rows about the actor's groups and what is in them."""
+        if actor.groups is None:
+            return []
+        own = sorted(actor.groups)
+        about = [audit.c.object_id.in_(own)]
+        for table in (members, keys):
+            inside = select(table.c.id).where(
+                table.c.workspace_id == audit.c.workspace_id, table.c.group_id.in_(own)
+            )
+            about.append(audit.c.object_id.in_(inside))
+        return [or_(*about)]
 
 
 def _shape(row: Mapping[str, Any]) -> AuditRow:

@@ -25,6 +25,7 @@ from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError, rfc3339
 from tuckshop.services.request_log import time_of
+from tuckshop.services.search import seen_by
 from tuckshop.services.shapes.corrections import BulkCorrection, CorrectedCall, CorrectionReport
 from tuckshop.storage.database import Database
 from tuckshop.storage.schema import entries, requests
@@ -69,7 +70,7 @@ class Corrections:
         reason = _reason(wish.reason)
         if not wish.dry_run and wish.calls is None:
             raise InvalidFieldError("calls", "expected the number that a dry run told")
-        query = self._query(wish)
+        query = self._query(actor, wish)
         await self._ledger.flush()
         calls = await asyncio.to_thread(self._read, query)
         if len(calls) > CALLS_MAX:
@@ -104,7 +105,7 @@ class Corrections:
             ],
         )
 
-    def _query(self, wish: BulkCorrection) -> Select[Any]:
+    def _query(self, actor: Actor, wish: BulkCorrection) -> Select[Any]:
         columns = requests.c
         since_us = time_of("since", wish.since)
         until_us = time_of("until", wish.until)
@@ -128,6 +129,7 @@ class Corrections:
                 columns.flags.contains("unconfirmed"),
                 columns.admitted_at >= since_us,
                 ~is_corrected,
+                *seen_by(actor, columns.group_id),
             )
             .order_by(columns.position)
             .limit(CALLS_MAX + 1)
@@ -135,7 +137,7 @@ class Corrections:
         if until_us is not None:
             query = query.where(columns.admitted_at < until_us)
         if wish.group is not None:
-            query = query.where(columns.group_id == self._directory.group(wish.group).id)
+            query = query.where(columns.group_id == self._directory.group(wish.group, actor).id)
         return query
 
     def _read(self, query: Select[Any]) -> list[_Call]:

@@ -4,12 +4,16 @@ The directory: workspace, upstreams, groups, members and keys in memory, so that
 It is a copy of what was last committed. Every admin change hands in the rows it touched on the event loop, before the
 service call returns; a reservation carries the version it was identified with, and the ledger refuses one that is
 older than the database's (D6). So a stale copy costs a second look and never lets anything through.
+
+Whatever a caller names is looked up here, and for whom: what is not of the caller's groups is not found, in the same
+words as what there is not (K5).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import NotFoundError
 from tuckshop.domain.records import Group, Holder, Member, UpstreamRecord, VirtualKey, Workspace
 from tuckshop.storage.directory import DirectoryRows
@@ -62,15 +66,10 @@ class Directory:
         return self.holder(key_id)
 
     def holder(self, key_id: str) -> Holder:
-        """
-        The chain of a key.
-
-        Raises:
-            NotFoundError: No such key.
-        """
+        """The chain of a key that is here."""
         holder = self._holders.get(key_id)
         if holder is None:
-            key = self.key(key_id)
+            key = self._keys[key_id]
             holder = self._holders[key_id] = Holder(
                 key=key,
                 member=self._members[key.member_id],
@@ -80,41 +79,45 @@ class Directory:
             )
         return holder
 
-    def group(self, name_or_id: str) -> Group:
+    def group(self, name_or_id: str, actor: Actor) -> Group:
         """
         The group with this id, or else with this name.
 
         Raises:
-            NotFoundError: No such group.
+            NotFoundError: No such group that the actor sees.
         """
         group = self._groups.get(name_or_id)
         if group is None:
             group = self._groups.get(self._groups_by_name.get(name_or_id, ""))
-        if group is None:
+        if group is None or not actor.sees(group.id):
             raise NotFoundError(f"There is no group {name_or_id!r}.")
         return group
 
-    def member(self, member_id: str) -> Member:
+    def group_of(self, one: Member | VirtualKey) -> Group:
+        """The group that a member or key is in."""
+        return self._groups[one.group_id]
+
+    def member(self, member_id: str, actor: Actor) -> Member:
         """
         The member with this id.
 
         Raises:
-            NotFoundError: No such member.
+            NotFoundError: No such member that the actor sees.
         """
         member = self._members.get(member_id)
-        if member is None:
+        if member is None or not actor.sees(member.group_id):
             raise NotFoundError(f"There is no member {member_id!r}.")
         return member
 
-    def key(self, key_id: str) -> VirtualKey:
+    def key(self, key_id: str, actor: Actor) -> VirtualKey:
         """
         The key with this id.
 
         Raises:
-            NotFoundError: No such key.
+            NotFoundError: No such key that the actor sees.
         """
         key = self._keys.get(key_id)
-        if key is None:
+        if key is None or not actor.sees(key.group_id):
             raise NotFoundError(f"There is no key {key_id!r}.")
         return key
 
@@ -134,9 +137,10 @@ class Directory:
                 return upstream
         raise NotFoundError(f"There is no upstream {name_or_id!r}.")
 
-    def groups(self) -> list[Group]:
-        """All groups, oldest first."""
-        return sorted(self._groups.values(), key=lambda group: group.id)
+    def groups(self, actor: Actor) -> list[Group]:
+        """All groups that the actor sees, oldest first."""
+        seen = (group for group in self._groups.values() if actor.sees(group.id))
+        return sorted(seen, key=lambda group: group.id)
 
     def member_ids(self, group_id: str) -> list[str]:
         """The ids of a group's members, archived ones too."""

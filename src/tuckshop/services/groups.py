@@ -94,9 +94,9 @@ class Groups:
             edit.touch(group_id)
             return group_id
 
-        return await self.get(await self._changes.make(actor, work))
+        return await self.get(actor, await self._changes.make(actor, work))
 
-    async def get(self, name_or_id: str) -> GroupShape:
+    async def get(self, actor: Actor, name_or_id: str) -> GroupShape:
         """
         A group, with the shared limits in force.
 
@@ -104,10 +104,15 @@ class Groups:
             NotFoundError: No such group.
         """
         await self._ledger.flush()
-        return (await self._shapes([self._directory.group(name_or_id)]))[0]
+        return (await self._shapes([self._directory.group(name_or_id, actor)]))[0]
 
     async def page(
-        self, *, state: Listed | None = None, cursor: str | None = None, limit: int = PAGE_DEFAULT
+        self,
+        actor: Actor,
+        *,
+        state: Listed | None = None,
+        cursor: str | None = None,
+        limit: int = PAGE_DEFAULT,
     ) -> GroupPage:
         """
         Groups, oldest first; archived ones only where *state* asks for them.
@@ -118,7 +123,7 @@ class Groups:
         after = mark_of(cursor) or ""
         chosen = [
             group
-            for group in self._directory.groups()
+            for group in self._directory.groups(actor)
             if group.id > after
             and (state in ("all", group.state) or (state is None and group.state != "archived"))
         ][: limit + 1]
@@ -137,7 +142,7 @@ class Groups:
             InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
             ConflictError: The new name is taken.
         """
-        group_id = self._directory.group(name_or_id).id
+        group_id = self._directory.group(name_or_id, actor).id
         columns = self._columns(change)
         zone = columns.pop("time_zone", None)
 
@@ -153,7 +158,7 @@ class Groups:
             self._write(edit, "group.change", before, after)
 
         await self._changes.make(actor, work)
-        return await self.get(group_id)
+        return await self.get(actor, group_id)
 
     async def set_state(self, actor: Actor, name_or_id: str, state: State) -> GroupShape:
         """
@@ -162,7 +167,7 @@ class Groups:
         Raises:
             NotFoundError: No such group.
         """
-        group_id = self._directory.group(name_or_id).id
+        group_id = self._directory.group(name_or_id, actor).id
         action = {"active": "resume", "paused": "pause", "archived": "archive"}[state]
 
         def work(edit: Edit) -> None:
@@ -172,7 +177,7 @@ class Groups:
             self._write(edit, f"group.{action}", before, {"state": state})
 
         await self._changes.make(actor, work)
-        return await self.get(group_id)
+        return await self.get(actor, group_id)
 
     async def reset(
         self, actor: Actor, name_or_id: str, reset: GroupReset, *, with_total: bool
@@ -183,7 +188,7 @@ class Groups:
         Raises:
             NotFoundError: No such group.
         """
-        group_id = self._directory.group(name_or_id).id
+        group_id = self._directory.group(name_or_id, actor).id
         scopes: list[Scope] = []
         if reset.what != "shared":
             scopes += [Scope("member", id_) for id_ in self._directory.member_ids(group_id)]
@@ -199,7 +204,7 @@ class Groups:
                     edit.audit("group.reset", group_id, None, after)
 
             await self._changes.make(actor, work)
-        return await self.get(group_id)
+        return await self.get(actor, group_id)
 
     def _columns(self, change: GroupChange) -> dict[str, object]:
         columns = Columns()

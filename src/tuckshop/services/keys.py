@@ -23,6 +23,7 @@ from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError, rfc3339
 from tuckshop.services.issuing import audited_key, issue, key_columns
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
+from tuckshop.services.search import seen_by
 from tuckshop.services.shapes.keys import (
     KeyChange,
     KeyPage,
@@ -78,8 +79,8 @@ class Keys:
             InvalidFieldsError: Fields that cannot be taken.
             ConflictError: The member or its group is archived.
         """
-        member = self._directory.member(member_id)
-        if "archived" in (member.state, self._directory.group(member.group_id).state):
+        member = self._directory.member(member_id, actor)
+        if "archived" in (member.state, self._directory.group_of(member).state):
             raise ConflictError("The member or its group is archived: resume it first.")
         key_columns(new)  # refused before anything is queued
 
@@ -89,18 +90,19 @@ class Keys:
         key_id, secret = await self._changes.make(actor, work)
         return await self._shape(key_id, secret)
 
-    async def get(self, key_id: str) -> KeyShape:
+    async def get(self, actor: Actor, key_id: str) -> KeyShape:
         """
         A key, with every limit in force.
 
         Raises:
             NotFoundError: No such key.
         """
-        self._directory.key(key_id)
+        self._directory.key(key_id, actor)
         return await self._shape(key_id)
 
     async def page(
         self,
+        actor: Actor,
         *,
         member: str | None = None,
         group: str | None = None,
@@ -118,14 +120,18 @@ class Keys:
         workspace_id = self._directory.workspace.id
         query = (
             _with_last_use()
-            .where(keys.c.workspace_id == workspace_id, keys.c.id > (mark_of(cursor) or ""))
+            .where(
+                keys.c.workspace_id == workspace_id,
+                keys.c.id > (mark_of(cursor) or ""),
+                *seen_by(actor, keys.c.group_id),
+            )
             .order_by(keys.c.id)
             .limit(limit + 1)
         )
         if member is not None:
-            query = query.where(keys.c.member_id == self._directory.member(member).id)
+            query = query.where(keys.c.member_id == self._directory.member(member, actor).id)
         if group is not None:
-            query = query.where(keys.c.group_id == self._directory.group(group).id)
+            query = query.where(keys.c.group_id == self._directory.group(group, actor).id)
         now_us = self._clock.now_us()
         expired = keys.c.expires_at.is_not(None) & (keys.c.expires_at <= now_us)
         if state is None:
@@ -151,7 +157,7 @@ class Keys:
             NotFoundError: No such key.
             InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
         """
-        self._directory.key(key_id)
+        self._directory.key(key_id, actor)
         columns = key_columns(change)
 
         def work(edit: Edit) -> None:
@@ -172,7 +178,7 @@ class Keys:
             NotFoundError: No such key.
             ConflictError: The key's state does not allow it.
         """
-        self._directory.key(key_id)
+        self._directory.key(key_id, actor)
 
         def work(edit: Edit) -> None:
             _follow(edit, key_id, verb)
@@ -187,7 +193,7 @@ class Keys:
         Raises:
             NotFoundError: No such key.
         """
-        self._directory.key(key_id)
+        self._directory.key(key_id, actor)
 
         def work(edit: Edit) -> None:
             _follow(edit, key_id, "revoke")
@@ -203,7 +209,7 @@ class Keys:
         Raises:
             NotFoundError: No such key.
         """
-        self._directory.key(key_id)
+        self._directory.key(key_id, actor)
 
         def work(edit: Edit) -> None:
             self._ledger.reset_in(
@@ -223,7 +229,7 @@ class Keys:
             InvalidFieldError: The overlap.
             ConflictError: The key is revoked or archived.
         """
-        self._directory.key(key_id)
+        self._directory.key(key_id, actor)
         try:
             overlap_s = fields.overlap(rotation.overlap) if rotation.overlap is not None else 0
         except InvalidValueError as error:

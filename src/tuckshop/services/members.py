@@ -27,7 +27,7 @@ from tuckshop.services.roster import (
     put_in,
     read_roster,
 )
-from tuckshop.services.search import contains
+from tuckshop.services.search import contains, seen_by
 from tuckshop.services.shapes.members import MemberChange, MemberPage, MemberShape
 from tuckshop.services.shapes.rosters import Roster
 from tuckshop.services.standing import limits_of_member, standings_of
@@ -80,7 +80,7 @@ class Members:
             NotFoundError: No such group.
             ConflictError: The group is archived.
         """
-        found = self._directory.group(group)
+        found = self._directory.group(group, actor)
         if found.state == "archived":
             raise ConflictError("The group is archived: resume it first.")
         ids: dict[str, None] = {}
@@ -108,7 +108,7 @@ class Members:
         async for _ in self._by_batches(actor, ids, work):
             pass
 
-    async def get(self, member_id: str) -> MemberShape:
+    async def get(self, actor: Actor, member_id: str) -> MemberShape:
         """
         A member, with every limit in force.
 
@@ -116,10 +116,11 @@ class Members:
             NotFoundError: No such member.
         """
         await self._ledger.flush()
-        return (await self._shapes([self._directory.member(member_id)]))[0]
+        return (await self._shapes([self._directory.member(member_id, actor)]))[0]
 
     async def page(
         self,
+        actor: Actor,
         *,
         group: str | None = None,
         external_id: str | None = None,
@@ -143,12 +144,13 @@ class Members:
             .where(
                 members.c.workspace_id == self._directory.workspace.id,
                 members.c.id > (mark_of(cursor) or ""),
+                *seen_by(actor, members.c.group_id),
             )
             .order_by(members.c.id)
             .limit(limit + 1)
         )
         if group is not None:
-            query = query.where(members.c.group_id == self._directory.group(group).id)
+            query = query.where(members.c.group_id == self._directory.group(group, actor).id)
         if external_id is not None:
             query = query.where(members.c.external_id_folded == folded(external_id))
         if email is not None:
@@ -182,7 +184,7 @@ class Members:
             InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
             ConflictError: The external id is another member's.
         """
-        self._directory.member(member_id)
+        self._directory.member(member_id, actor)
         columns = member_columns(change)
 
         def work(edit: Edit) -> None:
@@ -192,7 +194,7 @@ class Members:
             self._write(edit, "member.change", before, columns)
 
         await self._changes.make(actor, work)
-        return await self.get(member_id)
+        return await self.get(actor, member_id)
 
     async def set_state(self, actor: Actor, member_id: str, state: State) -> MemberShape:
         """
@@ -202,7 +204,7 @@ class Members:
             NotFoundError: No such member.
             ConflictError: An archived member cannot be paused.
         """
-        self._directory.member(member_id)
+        self._directory.member(member_id, actor)
         action = {"active": "resume", "paused": "pause", "archived": "archive"}[state]
 
         def work(edit: Edit) -> None:
@@ -212,7 +214,7 @@ class Members:
             self._write(edit, f"member.{action}", before, {"state": state})
 
         await self._changes.make(actor, work)
-        return await self.get(member_id)
+        return await self.get(actor, member_id)
 
     async def reset(self, actor: Actor, member_id: str, *, with_total: bool) -> MemberShape:
         """
@@ -221,7 +223,7 @@ class Members:
         Raises:
             NotFoundError: No such member.
         """
-        self._directory.member(member_id)
+        self._directory.member(member_id, actor)
 
         def work(edit: Edit) -> None:
             self._ledger.reset_in(
@@ -230,7 +232,7 @@ class Members:
             edit.audit("member.reset", member_id, None, {"with_total": with_total})
 
         await self._changes.make(actor, work)
-        return await self.get(member_id)
+        return await self.get(actor, member_id)
 
     async def _by_batches(
         self, actor: Actor, rows: Sequence[R], work: Callable[[Edit, Sequence[R]], M]
@@ -266,7 +268,7 @@ class Members:
             standings = await standings_of(
                 self._ledger,
                 [
-                    limits_of_member(member, directory.group(member.group_id), directory.workspace)
+                    limits_of_member(member, directory.group_of(member), directory.workspace)
                     for member in some
                 ],
             )

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, func, or_, select
 
+from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import InvalidFieldError, NotFoundError
 from tuckshop.domain.money import usd
 from tuckshop.ledger.ledger import Ledger
@@ -15,6 +16,7 @@ from tuckshop.services import fields
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError, rfc3339
 from tuckshop.services.paging import PAGE_DEFAULT, PAGE_MAX, PageSize, cursor_after, position_of
+from tuckshop.services.search import seen_by
 from tuckshop.services.shapes.parts import Sent
 from tuckshop.services.shapes.requests import RequestPage, RequestShape
 from tuckshop.storage.database import Database
@@ -48,7 +50,7 @@ class RequestLog:
         self._ledger = ledger
         self._database = database
 
-    async def page(self, chosen: RequestFilter) -> RequestPage:
+    async def page(self, actor: Actor, chosen: RequestFilter) -> RequestPage:
         """
         The rows that match, newest first.
 
@@ -58,21 +60,21 @@ class RequestLog:
         """
         limit = chosen.limit or PAGE_DEFAULT
         await self._ledger.flush()
-        data, last = await self._read(chosen, position_of(chosen.cursor), limit)
+        data, last = await self._read(actor, chosen, position_of(chosen.cursor), limit)
         return RequestPage(data=data, next_cursor=None if last is None else cursor_after(str(last)))
 
-    async def all(self, chosen: RequestFilter) -> AsyncIterator[list[RequestShape]]:
+    async def all(self, actor: Actor, chosen: RequestFilter) -> AsyncIterator[list[RequestShape]]:
         """The same, to the last, some at a time."""
         before, left = position_of(chosen.cursor), chosen.limit
         await self._ledger.flush()
         while left is None or left > 0:
-            rows, before = await self._read(chosen, before, min(PAGE_MAX, left or PAGE_MAX))
+            rows, before = await self._read(actor, chosen, before, min(PAGE_MAX, left or PAGE_MAX))
             yield rows
             if before is None:
                 return
             left = None if left is None else left - len(rows)
 
-    async def get(self, request_id: str) -> RequestShape:
+    async def get(self, actor: Actor, request_id: str) -> RequestShape:
         """
         One row.
 
@@ -80,7 +82,9 @@ class RequestLog:
             NotFoundError: No such request.
         """
         query = select(requests).where(
-            requests.c.workspace_id == self._directory.workspace.id, requests.c.id == request_id
+            requests.c.workspace_id == self._directory.workspace.id,
+            requests.c.id == request_id,
+            *seen_by(actor, requests.c.group_id),
         )
 
         def read() -> list[RequestShape]:
@@ -94,10 +98,10 @@ class RequestLog:
         return found[0]
 
     async def _read(
-        self, chosen: RequestFilter, before: int | None, limit: int
+        self, actor: Actor, chosen: RequestFilter, before: int | None, limit: int
     ) -> tuple[list[RequestShape], int | None]:
         """At most *limit* rows older than the position *before*, and the last one's position if there are more."""
-        terms = self._terms(chosen)
+        terms = self._terms(actor, chosen)
         if before is not None:
             terms.append(requests.c.position < before)
         query = (
@@ -117,15 +121,15 @@ class RequestLog:
 
         return await asyncio.to_thread(read)
 
-    def _terms(self, chosen: RequestFilter) -> list[Any]:
+    def _terms(self, actor: Actor, chosen: RequestFilter) -> list[Any]:
         columns = requests.c
-        terms: list[Any] = []
+        terms: list[Any] = seen_by(actor, columns.group_id)
         if chosen.group is not None:
-            terms.append(columns.group_id == self._directory.group(chosen.group).id)
+            terms.append(columns.group_id == self._directory.group(chosen.group, actor).id)
         if chosen.member is not None:
-            terms.append(columns.member_id == self._directory.member(chosen.member).id)
+            terms.append(columns.member_id == self._directory.member(chosen.member, actor).id)
         if chosen.key is not None:
-            terms.append(columns.key_id == self._directory.key(chosen.key).id)
+            terms.append(columns.key_id == self._directory.key(chosen.key, actor).id)
         if chosen.model is not None:
             terms.append(columns.model == chosen.model)
         if chosen.endpoint is not None:

@@ -32,7 +32,9 @@ class Rosters:
         self._directory = directory
         self._database = database
 
-    async def preview(self, group: str, raw: bytes, *, id_column: str | None) -> RosterPreview:
+    async def preview(
+        self, actor: Actor, group: str, raw: bytes, *, id_column: str | None
+    ) -> RosterPreview:
         """
         What importing the file *raw* would do, line by line. Nothing is changed.
 
@@ -40,7 +42,7 @@ class Rosters:
             NotFoundError: No such group.
             InvalidFieldError: The file as a whole cannot be read.
         """
-        group_id = self._directory.group(group).id
+        group_id = self._directory.group(group, actor).id
         roster, ready, errors = await _read(raw, id_column)
         outlook = await self._look_ahead(group_id, ready)
         return RosterPreview(
@@ -77,7 +79,7 @@ class Rosters:
             ConflictError: The group is archived, or something has to be asked before.
             InvalidFieldError: The file as a whole cannot be read.
         """
-        group_id = self._directory.group(group).id
+        group_id = self._directory.group(group, actor).id
         _, ready, errors = await _read(raw, id_column)
         outlook = await self._look_ahead(group_id, ready)
         if outlook.questions and not as_new:
@@ -94,7 +96,8 @@ class Rosters:
             active = [one.id for one in outlook.missing if one.state == "active"]
             await self._members.pause_all(actor, active)
         missing = [
-            replace(one, state=self._directory.member(one.id).state) for one in outlook.missing
+            replace(one, state=self._directory.member(one.id, actor).state)
+            for one in outlook.missing
         ]
         return Roster(data=data, errors=errors, missing=missing)
 

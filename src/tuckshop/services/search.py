@@ -1,4 +1,4 @@
-"""Searching text literally: what is typed is looked for as it stands, whatever signs it holds (K5, K7)."""
+"""What a query finds: rows of the caller's groups alone, and text as it stands, whatever signs it holds (K5, K7)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import Annotated, Any
 from msgspec import Meta
 from sqlalchemy import ColumnElement, false, or_
 
+from tuckshop.domain.actor import Actor
+
 SearchText = Annotated[str, Meta(max_length=200)]  # databases take no patterns of any length
+
+
+def seen_by(actor: Actor, group_id: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    """The terms that leave of a query's rows those that the actor sees, by the column of their group."""
+    return [] if actor.groups is None else [group_id.in_(sorted(actor.groups))]
 
 
 def contains(columns: tuple[ColumnElement[Any], ...], words: str) -> ColumnElement[bool]:

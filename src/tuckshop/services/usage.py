@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from msgspec import UNSET
 from sqlalchemy import Connection, func, select
 
+from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import InvalidFieldError
 from tuckshop.domain.money import usd
@@ -23,6 +24,7 @@ from tuckshop.services import fields
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError
 from tuckshop.services.request_log import time_of
+from tuckshop.services.search import seen_by
 from tuckshop.services.shapes.parts import Sent
 from tuckshop.services.shapes.usage import UsagePage, UsageRow
 from tuckshop.storage.database import Database
@@ -78,7 +80,7 @@ class Usage:
         self._clock = clock
         self._default_zone = default_zone
 
-    async def report(self, asked: UsageQuery) -> UsagePage:
+    async def report(self, actor: Actor, asked: UsageQuery) -> UsagePage:
         """
         The sums, in the order of the dimensions.
 
@@ -92,13 +94,13 @@ class Usage:
         except InvalidValueError as error:
             raise InvalidFieldError("time_zone", str(error)) from None
         by = dimensions_of(asked.by)
-        terms: list[Any] = []
+        terms: list[Any] = seen_by(actor, buckets.c.group_id)
         if asked.group is not None:
-            terms.append(buckets.c.group_id == self._directory.group(asked.group).id)
+            terms.append(buckets.c.group_id == self._directory.group(asked.group, actor).id)
         if asked.member is not None:
-            terms.append(buckets.c.member_id == self._directory.member(asked.member).id)
+            terms.append(buckets.c.member_id == self._directory.member(asked.member, actor).id)
         if asked.key is not None:
-            terms.append(buckets.c.key_id == self._directory.key(asked.key).id)
+            terms.append(buckets.c.key_id == self._directory.key(asked.key, actor).id)
         data = await self.rows(
             by,
             terms,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -21,20 +22,39 @@ async def nothing(call: Call) -> object:
     return None
 
 
-def test_a_route_without_a_role_cannot_be_built() -> None:
+@pytest.mark.parametrize(
+    ("declared", "reason"),
+    [
+        ({"role": ""}, "role"),
+        ({"role": "anyone"}, "role"),
+        ({"role": None}, "role"),
+        ({"scope": ""}, "scope"),
+        ({"scope": None}, "scope"),
+        ({"scope": "group"}, "names one"),  # and the path names none
+        ({"path": "/api/v1/keys/{key}"}, "names one"),  # and the scope is not that
+        ({"role": "viewer", "scope": "server"}, "all groups"),
+    ],
+)
+def test_a_route_without_role_and_scope_cannot_be_built(
+    declared: dict[str, Any], reason: str
+) -> None:
     """K4."""
-    for role in ("", "anyone", None):
-        with pytest.raises(ValueError, match="role"):
-            Route(
-                method="GET",
-                path="/api/v1/x",
-                handler=nothing,
-                role=role,  # type: ignore[arg-type]  # what a careless author writes
-                summary="",
-                response=None,
-            )
-    with pytest.raises(TypeError):
-        Route(method="GET", path="/x", handler=nothing, summary="", response=None)  # type: ignore[call-arg]
+    sound: dict[str, Any] = {
+        "method": "GET",
+        "path": "/api/v1/x",
+        "handler": nothing,
+        "summary": "",
+        "response": None,
+        "role": "viewer",
+        "scope": "rows",
+    }
+    Route(**sound)
+
+    with pytest.raises(ValueError, match=reason):
+        Route(**{**sound, **declared})
+    for name in ("role", "scope"):
+        with pytest.raises(TypeError):
+            Route(**{key: value for key, value in sound.items() if key != name})
 
 
 def test_only_health_and_the_description_are_open_to_all_and_only_me_to_keys() -> None:

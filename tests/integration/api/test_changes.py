@@ -30,7 +30,7 @@ async def test_a_change_whose_caller_left_reaches_the_directory(counter: Counter
         await call
     await counter.services.changes.close()
 
-    assert counter.services.directory.group("swa").state == "paused"
+    assert counter.services.directory.group("swa", OPERATOR).state == "paused"
 
 
 async def test_what_fails_leaves_no_trace(counter: Counter) -> None:
@@ -40,7 +40,7 @@ async def test_what_fails_leaves_no_trace(counter: Counter) -> None:
     def work(edit: Edit) -> None:
         edit.connection.execute(update(groups).values(title="changed"))
         edit.audit("group.change", "grp_x", None, {"title": "changed"})
-        edit.touch(counter.services.directory.group("swa").id)
+        edit.touch(counter.services.directory.group("swa", OPERATOR).id)
         raise ConflictError("no")
 
     with pytest.raises(ConflictError):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tuckshop.domain.actor import OPERATOR, Actor
 from tuckshop.domain.errors import NotFoundError
 from tuckshop.domain.records import Group, Member, VirtualKey, Workspace
 from tuckshop.domain.windows import ZoneHistory
@@ -112,7 +113,10 @@ def test_groups_may_exchange_their_names_in_one_change(directory: Directory) -> 
         )
     )
 
-    assert (directory.group("a").id, directory.group("b").id) == ("grp_2", "grp_1")
+    assert (directory.group("a", OPERATOR).id, directory.group("b", OPERATOR).id) == (
+        "grp_2",
+        "grp_1",
+    )
 
 
 def test_an_id_goes_before_a_name(directory: Directory) -> None:
@@ -123,7 +127,7 @@ def test_an_id_goes_before_a_name(directory: Directory) -> None:
         )
     )
 
-    assert directory.group("grp_1").name == "a"
+    assert directory.group("grp_1", OPERATOR).name == "a"
 
 
 def test_listeners_hear_only_of_what_stops_being_active(directory: Directory) -> None:
@@ -155,4 +159,23 @@ def test_a_directory_never_goes_back(directory: Directory) -> None:
 def test_what_is_not_there_is_told_by_its_name(directory: Directory) -> None:
     for look_up in (directory.group, directory.member, directory.key):
         with pytest.raises(NotFoundError, match="nosuch"):
-            look_up("nosuch")
+            look_up("nosuch", OPERATOR)
+
+
+def test_what_is_of_another_group_is_told_like_what_there_is_not(directory: Directory) -> None:
+    """K5."""
+    stranger = Actor(kind="token", role="owner", groups=frozenset({"grp_2"}))
+
+    for look_up, name in (
+        (directory.group, "grp_1"),
+        (directory.group, "a"),
+        (directory.member, "mem_1"),
+        (directory.key, "key_1"),
+    ):
+        look_up(name, OPERATOR)
+        with pytest.raises(NotFoundError) as foreign:
+            look_up(name, stranger)
+        with pytest.raises(NotFoundError) as unknown:
+            look_up("nosuch", stranger)
+        assert str(foreign.value).replace(name, "nosuch") == str(unknown.value)
+    assert directory.groups(stranger) == []

@@ -25,12 +25,12 @@ async def create_group(call: Call) -> object:
 async def list_groups(call: Call) -> object:
     query = call.query_as(GroupQuery)
     return await call.services.groups.page(
-        state=query.state, cursor=query.cursor, limit=query.limit
+        call.actor, state=query.state, cursor=query.cursor, limit=query.limit
     )
 
 
 async def show_group(call: Call) -> object:
-    return await call.services.groups.get(call.path["group"])
+    return await call.services.groups.get(call.actor, call.path["group"])
 
 
 async def change_group(call: Call) -> object:

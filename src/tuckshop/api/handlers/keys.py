@@ -32,13 +32,18 @@ async def issue_key(call: Call) -> object:
 async def list_member_keys(call: Call) -> object:
     query = call.query_as(MemberKeyQuery)
     return await call.services.keys.page(
-        member=call.path["member"], state=query.state, cursor=query.cursor, limit=query.limit
+        call.actor,
+        member=call.path["member"],
+        state=query.state,
+        cursor=query.cursor,
+        limit=query.limit,
     )
 
 
 async def list_keys(call: Call) -> object:
     query = call.query_as(KeyQuery)
     return await call.services.keys.page(
+        call.actor,
         member=query.member,
         group=query.group,
         state=query.state,
@@ -48,7 +53,7 @@ async def list_keys(call: Call) -> object:
 
 
 async def show_key(call: Call) -> object:
-    return await call.services.keys.get(call.path["key"])
+    return await call.services.keys.get(call.actor, call.path["key"])
 
 
 async def change_key(call: Call) -> object:

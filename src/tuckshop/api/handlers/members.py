@@ -90,6 +90,7 @@ async def add_members(call: Call) -> object:
 
 async def preview_roster(call: Call) -> object:
     return await call.services.rosters.preview(
+        call.actor,
         call.path["group"],
         call.body_as(bytes),
         id_column=call.query_as(PreviewQuery).id_column,
@@ -99,6 +100,7 @@ async def preview_roster(call: Call) -> object:
 async def list_group_members(call: Call) -> object:
     query = call.query_as(GroupMemberQuery)
     return await call.services.members.page(
+        call.actor,
         group=call.path["group"],
         external_id=query.external_id,
         email=query.email,
@@ -112,6 +114,7 @@ async def list_group_members(call: Call) -> object:
 async def list_members(call: Call) -> object:
     query = call.query_as(MemberQuery)
     return await call.services.members.page(
+        call.actor,
         group=query.group,
         external_id=query.external_id,
         email=query.email,
@@ -123,7 +126,7 @@ async def list_members(call: Call) -> object:
 
 
 async def show_member(call: Call) -> object:
-    return await call.services.members.get(call.path["member"])
+    return await call.services.members.get(call.actor, call.path["member"])
 
 
 async def change_member(call: Call) -> object:

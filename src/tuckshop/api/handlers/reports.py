@@ -16,18 +16,18 @@ async def list_requests(call: Call) -> object:
     chosen = call.query_as(RequestFilter)
     log = call.services.request_log
     if call.table_type is not None:
-        rows = log.all(chosen)
+        rows = log.all(call.actor, chosen)
         return await table("requests", RequestShape.__struct_fields__, rows, call.table_type)
-    return await log.page(chosen)
+    return await log.page(call.actor, chosen)
 
 
 async def show_request(call: Call) -> object:
-    return await call.services.request_log.get(call.path["request"])
+    return await call.services.request_log.get(call.actor, call.path["request"])
 
 
 async def show_usage(call: Call) -> object:
     asked = call.query_as(UsageQuery)
-    report = await call.services.usage.report(asked)
+    report = await call.services.usage.report(call.actor, asked)
     if call.table_type is not None:
         columns = (*dimensions_of(asked.by), *USAGE_SUMS)
         return await table("usage", columns, in_one(report.data), call.table_type)
@@ -38,9 +38,9 @@ async def list_audit(call: Call) -> object:
     chosen = call.query_as(AuditFilter)
     trail = call.services.audit_trail
     if call.table_type is not None:
-        rows = trail.all(chosen)
+        rows = trail.all(call.actor, chosen)
         return await table("audit", AuditRow.__struct_fields__, rows, call.table_type)
-    return await trail.page(chosen)
+    return await trail.page(call.actor, chosen)
 
 
 async def check_audit(call: Call) -> object:

@@ -1,0 +1,18 @@
+"""The route table of the admin API: every call there is, with who may make it and what goes in and out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tuckshop.api.routes import groups, keys, me, members, reports, server, upstreams
+from tuckshop.api.routing import Route
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *groups.ROUTES,
+    *members.ROUTES,
+    *keys.ROUTES,
+    *reports.ROUTES,
+    *upstreams.ROUTES,
+    *server.ROUTES,
+    *me.ROUTES,
+)

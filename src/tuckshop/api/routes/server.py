@@ -1,0 +1,43 @@
+"""What concerns the whole server."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tuckshop.api.handlers import server
+from tuckshop.api.routes.rows import row
+from tuckshop.api.routing import Route
+from tuckshop.services.shapes.clock import ClockAccepted
+from tuckshop.services.shapes.corrections import BulkCorrection, CorrectionReport
+from tuckshop.services.shapes.prices import PricePage
+
+ROUTES: Final[tuple[Route, ...]] = (
+    row(
+        "operator",
+        "server",
+        "GET",
+        "/prices",
+        server.list_prices,
+        PricePage,
+        "Show the price list in force",
+    ),
+    row(
+        "operator",
+        "server",
+        "POST",
+        "/corrections",
+        server.correct_calls,
+        CorrectionReport,
+        "Correct calls that were charged their bound, in bulk; a dry run first",
+        request=BulkCorrection,
+    ),
+    row(
+        "operator",
+        "server",
+        "POST",
+        "/clock/accept",
+        server.accept_clock,
+        ClockAccepted,
+        "Go on after the clock has jumped: it is right as it is",
+    ),
+)
