@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert
+from sqlalchemy.dialects import sqlite
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import NotFoundError
@@ -21,6 +22,8 @@ from tuckshop.storage import schema
 from tuckshop.storage.audit import FIRST_HASH, audit_row
 
 POSITIONS_AHEAD: Final = 65_536  # how many positions one settings row reserves
+# Worded once: an import writes ten thousand of them.
+_INSERT_AUDIT: Final = str(insert(schema.audit).compile(dialect=sqlite.dialect(paramstyle="named")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,7 @@ class Transaction:
             after=after,
             previous_hash=chain.hash,
         )
-        self.connection.execute(insert(schema.audit), row)
+        self._cursor.execute(_INSERT_AUDIT, row)
         self._chains[workspace_id] = _Chain(chain.number + 1, row["hash"])
         return chain.number + 1
 
