@@ -94,11 +94,6 @@ def create(name: str, as_json: bool, empty: tuple[str, ...], **fields: object) -
     body = options.body_of({"name": name, **fields}, empty=empty)
     made = Client.connect().post("groups", body=body)
     _show(made, as_json)
-    if not any(str(limit).startswith("$") for limit in (*made["each"], *made["shared"])):
-        note(
-            "No limit on money is set: its members may spend without end."
-            f" Mend it: tuckshop group edit {name} --each '$0.20/month'"
-        )
     if not as_json:
         note(f"Next: tuckshop member create EXTERNAL_ID … --group {name} --issue-keys")
 
@@ -238,6 +233,11 @@ def archive(name: str, as_json: bool) -> None:
 
 
 def _show(one: Json, as_json: bool) -> None:
+    if not one["worst_case"]["bounds"]:
+        note(
+            f"{one['worst_case']['sentence']}."
+            f" Mend it: tuckshop group edit {one['name']} --each '$0.20/month'"
+        )
     if as_json:
         print_json(one)
         return
@@ -251,6 +251,7 @@ def _show(one: Json, as_json: bool) -> None:
             ("endpoints", allowed(one["endpoints"])),
             ("each member", listing(one["each"], none="", empty="no limits")),
             ("all together", listing(one["shared"], none="", empty="no limits")),
+            ("at worst", one["worst_case"]["sentence"]),
             ("longest answer", _tokens(one["max_output_tokens"])),
             ("least answer", _tokens(one["min_output_tokens"])),
             ("patience", f"{one['patience_s']} s"),

@@ -57,3 +57,9 @@ def format_usd(nano: int) -> str:
     if point and len(decimals) == 1:
         decimals += "0"
     return f"${whole}{point}{decimals}" if nano >= 0 else f"-{format_usd(-nano)}"
+
+
+def price_tag(nano: int) -> str:
+    """*nano* nano-USD as a sentence says it, with two decimals at least: ``$20.00``, ``$1,234.50``, ``$0.0001``."""
+    whole, decimals = divmod(nano, NANO_PER_USD)
+    return f"${whole:,}.{f'{decimals:09d}'.rstrip('0').ljust(2, '0')}"

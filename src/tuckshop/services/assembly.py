@@ -80,7 +80,7 @@ def assemble(
     return Services(
         directory=directory,
         changes=changes,
-        groups=Groups(changes, directory, ledger, default_zone),
+        groups=Groups(changes, directory, ledger, default_zone, clock),
         members=members,
         rosters=Rosters(members, directory, database),
         keys=Keys(changes, directory, ledger, database, clock),

@@ -11,7 +11,7 @@ words as what there is not (K5).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import NotFoundError
@@ -145,6 +145,14 @@ class Directory:
     def member_ids(self, group_id: str) -> list[str]:
         """The ids of a group's members, archived ones too."""
         return sorted(m.id for m in self._members.values() if m.group_id == group_id)
+
+    def members_by_group(self, group_ids: Collection[str]) -> dict[str, list[Member]]:
+        """The members of each of these groups, archived ones too, in no order. One walk over all members."""
+        found: dict[str, list[Member]] = {group_id: [] for group_id in group_ids}
+        for member in self._members.values():
+            if member.group_id in found:
+                found[member.group_id].append(member)
+        return found
 
     def known_members(self, ids: Iterable[str]) -> list[Member]:
         """Those of *ids* that are here, in the order given."""

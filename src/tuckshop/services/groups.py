@@ -10,6 +10,7 @@ from msgspec import UNSET
 from sqlalchemy import insert, select
 
 from tuckshop.domain.actor import Actor
+from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ConflictError
 from tuckshop.domain.records import Group, State
 from tuckshop.domain.reservation import Scope
@@ -31,6 +32,7 @@ from tuckshop.services.shapes.groups import (
     NewGroup,
 )
 from tuckshop.services.standing import limits_of_group, standings_of
+from tuckshop.services.worst_case import worst_case_of
 from tuckshop.storage.rows import text_of_zone, zone_of_text
 from tuckshop.storage.schema import groups
 
@@ -55,12 +57,18 @@ class Groups:
     """What staff do with groups."""
 
     def __init__(
-        self, changes: Changes, directory: Directory, ledger: Ledger, default_zone: str
+        self,
+        changes: Changes,
+        directory: Directory,
+        ledger: Ledger,
+        default_zone: str,
+        clock: Clock,
     ) -> None:
         self._changes = changes
         self._directory = directory
         self._ledger = ledger
         self._default_zone = default_zone
+        self._clock = clock
 
     async def create(self, actor: Actor, new: NewGroup) -> GroupShape:
         """
@@ -70,7 +78,7 @@ class Groups:
             InvalidFieldsError: Fields that cannot be taken.
             ConflictError: The name is taken.
         """
-        columns = self._columns(new)
+        columns = self.columns_of(new, self._default_zone)
         zone = str(columns.pop("time_zone", self._default_zone))
 
         def work(edit: Edit) -> str:
@@ -143,7 +151,7 @@ class Groups:
             ConflictError: The new name is taken.
         """
         group_id = self._directory.group(name_or_id, actor).id
-        columns = self._columns(change)
+        columns = self.columns_of(change, self._default_zone)
         zone = columns.pop("time_zone", None)
 
         def work(edit: Edit) -> None:
@@ -206,11 +214,18 @@ class Groups:
             await self._changes.make(actor, work)
         return await self.get(actor, group_id)
 
-    def _columns(self, change: GroupChange) -> dict[str, object]:
+    @staticmethod
+    def columns_of(change: GroupChange, default_zone: str) -> dict[str, object]:
+        """
+        The columns that *change* sets, each field read and in its normal form.
+
+        Raises:
+            InvalidFieldsError: Fields that cannot be taken, all of them.
+        """
         columns = Columns()
         columns.set("name", change.name, fields.group_name)
         columns.set("title", change.title, fields.text, unset="")
-        columns.set("time_zone", change.time_zone, fields.zone_name, unset=self._default_zone)
+        columns.set("time_zone", change.time_zone, fields.zone_name, unset=default_zone)
         columns.set("models", change.models, fields.models)
         columns.set("endpoints", change.endpoints, fields.endpoints)
         columns.set("each", change.each, fields.limits, unset="[]", column="each_limits")
@@ -241,6 +256,8 @@ class Groups:
         standings = await standings_of(
             self._ledger, [limits_of_group(group, workspace) for group in chosen]
         )
+        people = self._directory.members_by_group({group.id for group in chosen})
+        now_us = self._clock.now_us()
         return [
             GroupShape(
                 id=group.id,
@@ -259,6 +276,7 @@ class Groups:
                 show_shared=group.show_shared,
                 state=group.state,
                 in_force=in_force,
+                worst_case=worst_case_of(group, people[group.id], workspace, now_us),
             )
             for group, in_force in zip(chosen, standings, strict=True)
         ]

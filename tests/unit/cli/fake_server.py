@@ -109,6 +109,13 @@ GROUP: dict[str, Any] = {
     "log_days": 400,
     "state": "active",
     "in_force": [],
+    "worst_case": {
+        "members": 100,
+        "bounds": [
+            {"window": "month", "amount_usd": 20, "renews_at": "2026-11-30T23:00:00Z"},
+        ],
+        "sentence": "100 members: at most $20.00 a month; renews 1 Dec 00:00 Europe/Berlin",
+    },
 }
 STANDING: dict[str, Any] = {
     "limit": "$0.20/month",

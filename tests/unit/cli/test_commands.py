@@ -106,11 +106,20 @@ def test_wrong_use_is_status_2_and_changes_nothing(
 
 
 def test_a_group_without_a_limit_on_money_is_pointed_out(run: Run, server: FakeServer) -> None:
-    server.will_answer({**GROUP, "each": ["35 requests/minute"]}, 201)
+    endless = {"members": 3, "bounds": [], "sentence": "3 members: no limit on money"}
+    server.will_answer({**GROUP, "worst_case": endless}, 201)
 
     result = run("group", "create", "swa", environment=server.environment())
 
-    assert "No limit on money is set" in result.stderr
+    assert "3 members: no limit on money. Mend it: tuckshop group edit swa --each" in result.stderr
+
+
+def test_the_worst_case_is_said(run: Run, server: FakeServer) -> None:
+    server.will_answer(GROUP, 201)
+
+    result = run("group", "create", "swa", environment=server.environment())
+
+    assert "100 members: at most $20.00 a month; renews 1 Dec 00:00" in result.stdout
 
 
 def test_a_group_is_shown_with_what_is_left(run: Run, server: FakeServer) -> None:

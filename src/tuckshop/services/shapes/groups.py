@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from tuckshop.domain.records import OnDisconnect, State, UnknownParameters
 from tuckshop.services.shapes.parts import LimitList, OutputCap, Sent, Shown, TextList
 from tuckshop.services.shapes.standing import LimitStanding
+from tuckshop.services.shapes.worst_case import WorstCaseShape
 
 
 class Moderation(Sent, frozen=True, kw_only=True):
@@ -93,6 +94,7 @@ class GroupShape(Shown, frozen=True, kw_only=True):
     log_days: int = LOG_DAYS
     state: State
     in_force: list[LimitStanding]
+    worst_case: WorstCaseShape
 
 
 class GroupReset(Sent, frozen=True, kw_only=True):

@@ -1,0 +1,49 @@
+"""The worst case of a group, as the API shows it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from tuckshop.domain.money import usd
+from tuckshop.domain.records import Group, Member, Workspace
+from tuckshop.domain.worst_case import (
+    GroupTerms,
+    OwnTerms,
+    renews_at_us,
+    sentence,
+    window_text,
+    worst_case,
+)
+from tuckshop.services.fields import rfc3339
+from tuckshop.services.shapes.worst_case import SpendingBound, WorstCaseShape
+
+
+def worst_case_of(
+    group: Group, members: Iterable[Member], workspace: Workspace, now_us: int
+) -> WorstCaseShape:
+    """What *members* of *group* can spend at worst; archived ones spend nothing any more."""
+    is_same_zone = workspace.zone.current == group.zone.current
+    terms = GroupTerms(
+        each=group.each,
+        shared=group.shared,
+        above=tuple(limit for limit in workspace.limits if is_same_zone or limit.window == "total"),
+        model_lists=tuple(names for names in (workspace.models, group.models) if names is not None),
+    )
+    people = Counter(
+        OwnTerms(member.limits, member.models) for member in members if member.state != "archived"
+    )
+    case = worst_case(terms, people)
+    return WorstCaseShape(
+        members=case.members,
+        bounds=[
+            SpendingBound(
+                window=window_text(bound.window),
+                amount_usd=usd(bound.amount),
+                renews_at=None if end_us is None else rfc3339(end_us),
+            )
+            for bound in case.bounds
+            for end_us in (renews_at_us(bound.window, group.zone, now_us),)
+        ],
+        sentence=sentence(case, group.zone, now_us),
+    )
