@@ -57,7 +57,9 @@ class Access:
             self._note(request, now_us)
             if self._holder(request, now_us) is not None:
                 raise ProblemError(
-                    403, "A key opens only GET /api/v1/me here; this call needs the admin token."
+                    403,
+                    "A key opens only /api/v1/me and /api/v1/me/rotate here;"
+                    " this call needs the admin token.",
                 )
             raise ProblemError(
                 401,
@@ -94,12 +96,17 @@ class Access:
         is_same = hmac.compare_digest(hashlib.sha256(token.strip()).digest(), self._admin_digest)
         return scheme.lower() == b"bearer" and is_same
 
-    def _holder(self, request: Request, now_us: int) -> Holder | None:
+    def presented(self, request: Request) -> bytes | None:
+        """The digest of the key that a call carries; None: there is none that could be one."""
         try:
-            secret = secret_of(request.headers.raw)
+            secret = secret_of(request.headers.raw, foreign=self._directory.holds_foreign_keys)
         except InvalidApiKeyError:
             return None
-        return self._directory.find(digest_of(secret), now_us)
+        return digest_of(secret)
+
+    def _holder(self, request: Request, now_us: int) -> Holder | None:
+        digest = self.presented(request)
+        return None if digest is None else self._directory.find(digest, now_us)
 
 
 def _values(request: Request, name: bytes) -> Sequence[bytes]:

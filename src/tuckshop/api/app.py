@@ -170,6 +170,7 @@ class _Endpoint:
                 media_type=media_type,
                 table_type=table_type,
                 holder=holder,
+                presented=None if holder is None else self._access.presented(request),
             )
         )
 

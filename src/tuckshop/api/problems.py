@@ -17,9 +17,11 @@ from tuckshop.domain.errors import (
     InvalidFieldError,
     InvalidFieldsError,
     NotFoundError,
+    NotPermittedError,
     RateLimitExceededError,
     RefusalError,
     ServerBusyError,
+    TooOftenError,
     TuckshopError,
 )
 from tuckshop.protocols.sentences import sentence
@@ -99,8 +101,16 @@ def of_error(error: TuckshopError) -> Response:
             return respond(error.status, error.detail, errors=error.errors, headers=error.headers)
         case NotFoundError():
             return respond(404, str(error))
+        case NotPermittedError():
+            return respond(403, str(error))
         case ConflictError():
             return respond(409, str(error))
+        case TooOftenError():
+            return respond(
+                429,
+                str(error),
+                headers={"retry-after": str(max(1, ceil(error.retry_after_s)))},
+            )
         case InvalidFieldError():
             return invalid([FieldProblem(error.field, error.message)])
         case InvalidFieldsError():

@@ -45,7 +45,8 @@ class Call:
     body: object = None  # of the route's `request` type, or bytes where the route reads it itself
     media_type: str = JSON_TYPE  # of the body
     table_type: str | None = None  # of `tables.TABLE_TYPES`, where the client asks for a file
-    holder: Holder | None = None  # whose key it came with, on routes for keys
+    holder: Holder | None = None  # whose key it came with, on routes for keys …
+    presented: bytes | None = None  # … and the digest of the secret that it carried
 
     def body_as(self, kind: type[T]) -> T:
         """The body, which the route declares to be a *kind*."""

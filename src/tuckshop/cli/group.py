@@ -23,12 +23,18 @@ _LISTS: Final = ("models", "endpoints")
 _UNSETTABLE: Final = (
     *("title", "time_zone", "models", "endpoints", "each", "shared", "max_output_tokens"),
     *("min_output_tokens", "patience_s", "on_disconnect", "unknown_parameters", "show_shared"),
+    "self_rotate",
 )
 
 
 def policy_options(command: options.Command) -> options.Command:
     """The fields of a group's policy."""
     chosen: tuple[options.Decorator, ...] = (
+        click.option(
+            "--self-rotate/--no-self-rotate",
+            default=None,
+            help="May holders give their own keys a new secret?",
+        ),
         click.option(
             "--show-shared/--no-show-shared",
             default=None,
@@ -258,6 +264,7 @@ def _show(one: Json, as_json: bool) -> None:
             ("on disconnect", one["on_disconnect"]),
             ("unknown parameters", one["unknown_parameters"]),
             ("shows shared", "yes" if one["show_shared"] else "no"),
+            ("self rotate", "yes" if one["self_rotate"] else "no"),
         ],
     )
     if one.get("in_force"):

@@ -44,6 +44,18 @@ class ConflictError(TuckshopError):
     """It cannot be done in the present state: a name that is taken, a key that is revoked."""
 
 
+class NotPermittedError(TuckshopError):
+    """The caller may not do this; says whose leave it needs."""
+
+
+class TooOftenError(TuckshopError):
+    """It was done as often as it may be for now."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class InvalidFieldError(TuckshopError):
     """A field of the admin API has a value that cannot be taken."""
 

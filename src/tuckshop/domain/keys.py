@@ -7,7 +7,7 @@ import re
 import secrets
 import string
 import zlib
-from typing import Final
+from typing import Final, Literal
 
 PREFIX: Final = "sk-tuck-"
 _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -15,6 +15,11 @@ _RANDOM_LENGTH: Final = 34  # about 202 bits, so a fast hash is enough to keep t
 # Two digits of base 62 at a time; six of them hold a CRC-32.
 _PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _FORMAT: Final = re.compile(rf"{PREFIX}([0-9A-Za-z]{{34}})([0-9A-Za-z]{{6}})")
+# What looks like a credential of any gateway or provider: `sk-`, and then no sign that ends a word in code or prose.
+_LOOKS_LIKE: Final = re.compile(r"(?<![0-9A-Za-z_-])sk-[0-9A-Za-z_-]{4,512}")
+
+# ours: format and checksum are right; mistyped: it claims to be one of ours and cannot be; foreign: of another format
+Spelling = Literal["ours", "mistyped", "foreign"]
 
 
 def new_secret() -> str:
@@ -27,6 +32,34 @@ def is_well_formed(secret: str) -> bool:
     """Whether *secret* has the format and its checksum is right, so that looking it up makes sense."""
     found = _FORMAT.fullmatch(secret)
     return found is not None and _checksum(found[1]) == found[2]
+
+
+def spelling_of(secret: str) -> Spelling:
+    """What can be told of *secret* without a look-up."""
+    if is_well_formed(secret):
+        return "ours"
+    return "mistyped" if secret.startswith(PREFIX) else "foreign"
+
+
+def secrets_in(text: str, most: int) -> list[str]:
+    """What stands in *text* that looks like a key, each once, at most *most*; a single word is taken as it is."""
+    words = text.split(None, 1)
+    if len(words) == 1 and not _LOOKS_LIKE.search(words[0]):
+        return words
+    found: dict[str, None] = {}
+    for match in _LOOKS_LIKE.finditer(text):
+        found[match[0]] = None
+        if len(found) == most:
+            break
+    return list(found)
+
+
+def masked(secret: str) -> str:
+    """*secret* as an answer may tell which one is meant: its beginning and its last four characters."""
+    if len(secret) < 16:
+        return "…"
+    start = PREFIX if secret.startswith(PREFIX) else secret[:5]
+    return f"{start}…{secret[-4:]}"
 
 
 def digest_of(secret: str) -> bytes:

@@ -74,6 +74,7 @@ class Group:
     unknown_parameters: UnknownParameters
     show_shared: bool
     state: State
+    self_rotate: bool = False  # may holders give their keys a new secret?
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,16 @@ class VirtualKey:
     tags: tuple[str, ...]
     expires_at_us: int | None  # None: never
     state: KeyState
+    taken_from: str | None = None  # the gateway it was taken over from
+    taken_digest: bytes | None = field(repr=False, default=None)  # of the secret it came with
+
+    @property
+    def has_foreign_secret(self) -> bool:
+        """Does a secret in the format of another gateway open it, now or for an overlap?"""
+        return self.taken_digest is not None and self.taken_digest in (
+            self.digest,
+            self.previous_digest,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

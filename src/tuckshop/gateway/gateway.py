@@ -123,8 +123,12 @@ class Gateway:
         """Who calls which endpoint; raises the refusal, before any of the body is read."""
         now_us = self._clock.now_us()
         known: _Known | None = head.learned  # of the last request, which said the same
-        digest = digest_of(secret_of(head.headers)) if known is None else known.digest
-        holder = may_call(self._directory.find(digest, now_us), now_us)
+        directory = self._directory
+        if known is None:
+            digest = digest_of(secret_of(head.headers, foreign=directory.holds_foreign_keys))
+        else:
+            digest = known.digest
+        holder = may_call(directory.find(digest, now_us), now_us)
         self._flood.pass_through(holder.key.id, self._clock.monotonic_s())
         if known is None:
             endpoint, tag = route(head.method, head.path), tag_of(head.headers)

@@ -19,6 +19,10 @@ class Directory(Protocol):
     def find(self, digest: bytes, now_us: int) -> Holder | None:
         """The holder of the key with this digest, whatever its state."""
 
+    @property
+    def holds_foreign_keys(self) -> bool:
+        """Is there any key that a secret of another gateway's format opens?"""
+
 
 class Resolver(Protocol):
     """Where a resolution is handed over; returns at once."""

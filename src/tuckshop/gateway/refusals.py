@@ -54,7 +54,8 @@ class Refusals:
 
     def _known_holder(self, head: RequestHead, now_us: int) -> Holder | None:
         try:
-            return self._directory.find(digest_of(secret_of(head.headers)), now_us)
+            secret = secret_of(head.headers, foreign=self._directory.holds_foreign_keys)
+            return self._directory.find(digest_of(secret), now_us)
         except InvalidApiKeyError:
             return None
 

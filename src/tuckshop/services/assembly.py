@@ -20,6 +20,7 @@ from tuckshop.services.members import Members
 from tuckshop.services.price_list import Prices
 from tuckshop.services.request_log import RequestLog
 from tuckshop.services.rosters import Rosters
+from tuckshop.services.self_rotation import SelfRotation
 from tuckshop.services.upstreams import IsOwn, Upstreams
 from tuckshop.services.usage import Usage
 from tuckshop.storage.database import Database
@@ -42,6 +43,7 @@ class Services:
     request_log: RequestLog
     usage: Usage
     mine: Mine
+    self_rotation: SelfRotation
     prices: Prices
     corrections: Corrections
     audit_trail: AuditTrail
@@ -96,6 +98,7 @@ def assemble(
             models=[price.model for price in prices.rows() if not price.search],
             endpoint_groups=endpoint_groups,
         ),
+        self_rotation=SelfRotation(changes),
         prices=Prices(prices, upstream),
         corrections=Corrections(changes, directory, ledger, database),
         audit_trail=AuditTrail(directory, database),

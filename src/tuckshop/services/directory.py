@@ -35,6 +35,7 @@ class Directory:
         self._members: dict[str, Member] = {}
         self._keys: dict[str, VirtualKey] = {}
         self._keys_by_digest: dict[bytes, str] = {}
+        self._foreign: set[str] = set()  # the keys that a secret of another format opens
         self._holders: dict[str, Holder] = {}  # built on first use, thrown away by every change
         self._listeners: list[CutListener] = []
         self._upstreams: tuple[UpstreamRecord, ...] = ()
@@ -52,6 +53,11 @@ class Directory:
     def workspace(self) -> Workspace:
         """The one workspace."""
         return self._workspace
+
+    @property
+    def holds_foreign_keys(self) -> bool:
+        """Is there any key that a secret of another format opens? If not, none such is worth a look-up (K1)."""
+        return bool(self._foreign)
 
     def find(self, digest: bytes, now_us: int) -> Holder | None:
         """The chain of the key whose secret has *digest*; the secret before a rotation opens until its end."""
@@ -207,6 +213,10 @@ class Directory:
         self._keys[key.id] = key
         for digest in _digests(key):
             self._keys_by_digest[digest] = key.id
+        if key.has_foreign_secret:
+            self._foreign.add(key.id)
+        else:
+            self._foreign.discard(key.id)
 
     def _no_longer_active(self, rows: DirectoryRows) -> Iterator[str]:
         changed: tuple[Group | Member | VirtualKey, ...] = (

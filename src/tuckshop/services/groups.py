@@ -46,7 +46,6 @@ NOT_YET: Final[Mapping[str, object]] = {
     "carry_over": None,
     "provider_storage": "off",
     "objects": "own",
-    "self_rotate": False,
     "moderation": NO_MODERATION,
     "logging": NO_LOGGING,
     "log_days": LOG_DAYS,
@@ -92,6 +91,7 @@ class Groups:
                 "on_disconnect": "drain",
                 "unknown_parameters": "refuse",
                 "show_shared": False,
+                "self_rotate": False,
                 "state": "active",
                 **columns,
                 "zone_changes": text_of_zone(ZoneHistory.of(zone)),
@@ -236,6 +236,7 @@ class Groups:
         columns.set("on_disconnect", change.on_disconnect, fields.same, unset="drain")
         columns.set("unknown_parameters", change.unknown_parameters, fields.same, unset="refuse")
         columns.set("show_shared", change.show_shared, fields.same, unset=False)
+        columns.set("self_rotate", change.self_rotate, fields.same, unset=False)
         columns.set("state", change.state, fields.same)
         for name, default in NOT_YET.items():
             sent = getattr(change, name)
@@ -274,6 +275,7 @@ class Groups:
                 on_disconnect=group.on_disconnect,
                 unknown_parameters=group.unknown_parameters,
                 show_shared=group.show_shared,
+                self_rotate=group.self_rotate,
                 state=group.state,
                 in_force=in_force,
                 worst_case=worst_case_of(group, people[group.id], workspace, now_us),

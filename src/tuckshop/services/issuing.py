@@ -16,7 +16,10 @@ from tuckshop.storage.schema import keys
 
 # Columns that no audit row shows: digests, and free text that may name a person (P8).
 _UNAUDITED: Final = frozenset(
-    {"workspace_id", "created_at", "digest", "previous_digest", "name", "tags"}
+    {
+        *("workspace_id", "created_at", "name", "tags"),
+        *("digest", "previous_digest", "taken_digest", "self_rotations"),
+    }
 )
 
 

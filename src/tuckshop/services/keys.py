@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from msgspec import UNSET
 from sqlalchemy import Row, Select, select
 
 from tuckshop.domain.actor import Actor
-from tuckshop.domain.clock import US_PER_SECOND, Clock
+from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ConflictError, InvalidFieldError
-from tuckshop.domain.keys import digest_of, new_secret
 from tuckshop.domain.policy import policy_of
 from tuckshop.domain.records import VirtualKey
 from tuckshop.domain.reservation import Scope
@@ -22,6 +21,7 @@ from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError, rfc3339
 from tuckshop.services.issuing import audited_key, issue, key_columns
+from tuckshop.services.key_life import Verb, follow, key_row, rotate
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.search import seen_by
 from tuckshop.services.shapes.keys import (
@@ -37,20 +37,6 @@ from tuckshop.storage.database import Database
 from tuckshop.storage.schema import keys, requests
 
 ListedKeys = Literal["active", "paused", "revoked", "expired", "archived", "all"]
-Verb = Literal["pause", "resume", "revoke", "archive"]
-
-# From which states each verb leads where. What is not here is refused; what changes nothing is fine.
-_VERBS: Final[Mapping[Verb, Mapping[str, str]]] = {
-    "pause": {"active": "paused", "paused": "paused"},
-    "resume": {"paused": "active", "active": "active"},
-    "revoke": {
-        "active": "revoked",
-        "paused": "revoked",
-        "revoked": "revoked",
-        "archived": "archived",  # opens nothing either, and stays hidden
-    },
-    "archive": dict.fromkeys(("active", "paused", "revoked", "archived"), "archived"),
-}
 
 
 class Keys:
@@ -162,7 +148,7 @@ class Keys:
 
         def work(edit: Edit) -> None:
             changed = edit.alter(
-                keys, "key.change", _row(edit, key_id), columns, audited=audited_key
+                keys, "key.change", key_row(edit, key_id), columns, audited=audited_key
             )
             if "limits" in changed:
                 self._ledger.forget_kinds(edit.transaction)
@@ -181,7 +167,7 @@ class Keys:
         self._directory.key(key_id, actor)
 
         def work(edit: Edit) -> None:
-            _follow(edit, key_id, verb)
+            follow(edit, key_row(edit, key_id), verb)
 
         await self._changes.make(actor, work)
         return await self._shape(key_id)
@@ -196,8 +182,8 @@ class Keys:
         self._directory.key(key_id, actor)
 
         def work(edit: Edit) -> None:
-            _follow(edit, key_id, "revoke")
-            _follow(edit, key_id, "archive")
+            follow(edit, key_row(edit, key_id), "revoke")
+            follow(edit, key_row(edit, key_id), "archive")
 
         await self._changes.make(actor, work)
         return await self._shape(key_id)
@@ -236,21 +222,7 @@ class Keys:
             raise InvalidFieldError("overlap", str(error)) from None
 
         def work(edit: Edit) -> str:
-            before = _row(edit, key_id)
-            if before["state"] in ("revoked", "archived"):
-                raise ConflictError(
-                    f"The key is {before['state']}, which is for good: issue a new one."
-                )
-            secret = new_secret()
-            until = edit.now_us + overlap_s * US_PER_SECOND if overlap_s else None
-            columns: dict[str, object] = {
-                "digest": digest_of(secret),
-                "last4": secret[-4:],
-                "previous_digest": before["digest"] if overlap_s else None,
-                "previous_until": until,
-            }
-            edit.alter(keys, "key.rotate", before, columns, audited=audited_key)
-            return secret
+            return rotate(edit, key_row(edit, key_id), overlap_s=overlap_s)
 
         secret = await self._changes.make(actor, work)
         return await self._shape(key_id, secret)
@@ -324,19 +296,3 @@ def _with_last_use() -> Select[tuple[str, int | None]]:
         .scalar_subquery()
     )
     return select(keys.c.id, last_use.label("last_used_at"))
-
-
-def _follow(edit: Edit, key_id: str, verb: Verb) -> None:
-    before = _row(edit, key_id)
-    after = _VERBS[verb].get(before["state"])
-    if after is None:
-        raise ConflictError(f"The key is {before['state']}, which is for good: issue a new one.")
-    columns: dict[str, object] = {"state": after}
-    if after in ("revoked", "archived"):
-        columns |= {"previous_digest": None, "previous_until": None}
-    edit.alter(keys, f"key.{verb}", before, columns, audited=audited_key)
-
-
-def _row(edit: Edit, key_id: str) -> Mapping[str, Any]:
-    query = select(keys).where(keys.c.workspace_id == edit.workspace_id, keys.c.id == key_id)
-    return dict(edit.connection.execute(query).mappings().one())

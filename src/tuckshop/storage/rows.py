@@ -99,6 +99,7 @@ def group_of(row: Row) -> Group:
         unknown_parameters=row["unknown_parameters"],
         show_shared=row["show_shared"],
         state=row["state"],
+        self_rotate=row["self_rotate"],
     )
 
 
@@ -136,6 +137,8 @@ def key_of(row: Row) -> VirtualKey:
         tags=list_of_text(row["tags"]),
         expires_at_us=row["expires_at"],
         state=_shared(row["state"]),
+        taken_from=row["taken_from"],
+        taken_digest=row["taken_digest"],
     )
 
 

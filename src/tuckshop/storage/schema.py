@@ -106,8 +106,13 @@ keys = Table(
     Column("expires_at", BigInteger),
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("taken_from", Text),  # the gateway it was taken over from; null: it has our own format
+    Column("taken_from", Text),  # the gateway it was taken over from; null: it was issued here
+    Column(
+        "taken_digest", LargeBinary
+    ),  # of the secret it was taken over with, whatever it has now
+    Column("self_rotations", Text),  # JSON list: when its holder rotated it, the last few times
     Index("keys_by_member", "workspace_id", "member_id"),
+    Index("keys_by_taken_digest", "taken_digest", unique=True),
 )
 
 staff_tokens = Table(

@@ -103,7 +103,6 @@ async def test_a_limit_that_cannot_be_read_is_refused_with_field_and_column(
         ({"name": "a", "carry_over": "$1"}, "carry_over"),
         ({"name": "a", "provider_storage": "on"}, "provider_storage"),
         ({"name": "a", "objects": "shared"}, "objects"),
-        ({"name": "a", "self_rotate": True}, "self_rotate"),
         ({"name": "a", "log_days": 30}, "log_days"),
         ({"name": "a", "moderation": {"mode": "block"}}, "moderation"),
         ({"name": "a", "moderation": {"mode": "off", "wrong": 1}}, "moderation.wrong"),

@@ -146,6 +146,8 @@ class Door:
         self.bodies = BodiesHere()
         self.upstreams = FakeUpstreams(upstream(self.pool, profile=profile))
 
+    holds_foreign_keys = False
+
     def find(self, digest: bytes, now_us: int) -> Holder | None:
         return self.holder
 

@@ -53,6 +53,26 @@ def test_no_key_a_malformed_one_or_two_that_differ_are_refused(
         secret_of(headers)
 
 
+@pytest.mark.parametrize("secret", ["sk-1234", "sk-Aq9_x-27Yz", "0b1e-aa"])
+def test_a_key_of_another_format_passes_only_where_such_keys_were_taken_over(secret: str) -> None:
+    """K1."""
+    headers = [(b"authorization", b"Bearer " + secret.encode())]
+
+    assert secret_of(headers, foreign=True) == secret
+    with pytest.raises(InvalidApiKeyError):
+        secret_of(headers)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [SECRET[:-1], SECRET[:-1] + "!", SECRET + "0", "sk-tuck-", "sk-tuck-mine", "sk-\xff", ""],
+)
+def test_a_mistyped_key_is_refused_without_a_look_up_whatever_was_taken_over(secret: str) -> None:
+    """K1."""
+    with pytest.raises(InvalidApiKeyError):
+        secret_of([(b"authorization", b"Bearer " + secret.encode("latin-1"))], foreign=True)
+
+
 def test_a_flood_of_one_key_is_stopped_and_others_are_not() -> None:
     gate = FloodGate(per_second=10, burst=3)
     for _ in range(3):

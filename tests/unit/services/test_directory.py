@@ -179,3 +179,22 @@ def test_what_is_of_another_group_is_told_like_what_there_is_not(directory: Dire
             look_up("nosuch", stranger)
         assert str(foreign.value).replace(name, "nosuch") == str(unknown.value)
     assert directory.groups(stranger) == []
+
+
+def test_foreign_keys_are_looked_for_only_while_one_could_be_found(directory: Directory) -> None:
+    """K1."""
+    taken = replace(KEY, taken_from="litellm", taken_digest=b"first")
+    seen = [directory.holds_foreign_keys]
+
+    for version, key in enumerate(
+        (
+            taken,
+            replace(taken, digest=b"second", previous_digest=b"first"),
+            replace(taken, digest=b"second"),
+        ),
+        2,
+    ):
+        directory.apply(DirectoryRows(version=version, workspace=WORKSPACE, keys=(key,)))
+        seen.append(directory.holds_foreign_keys)
+
+    assert seen == [False, True, True, False]

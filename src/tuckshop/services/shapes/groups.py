@@ -88,7 +88,7 @@ class GroupShape(Shown, frozen=True, kw_only=True):
     provider_storage: Literal["on", "off"] = "off"
     objects: Literal["own", "shared"] = "own"
     show_shared: bool
-    self_rotate: bool = False
+    self_rotate: bool
     moderation: Moderation = NO_MODERATION
     logging: Logging = NO_LOGGING
     log_days: int = LOG_DAYS

@@ -16,6 +16,12 @@ class OwnKey(Shown, frozen=True, kw_only=True):
     last4: str
 
 
+class OwnNewKey(OwnKey, frozen=True, kw_only=True):
+    """The key after its holder rotated it. `key` only here."""
+
+    key: str
+
+
 class OwnGroup(Shown, frozen=True, kw_only=True):
     """What its group is called in public, and by which zone its windows turn."""
 

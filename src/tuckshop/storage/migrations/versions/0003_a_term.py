@@ -44,6 +44,9 @@ def _grants() -> None:
 def _keys() -> None:
     """Keys of other gateways, and links by which a key is picked up."""
     op.add_column("keys", sa.Column("taken_from", sa.Text(), nullable=True))
+    op.add_column("keys", sa.Column("taken_digest", sa.LargeBinary(), nullable=True))
+    op.add_column("keys", sa.Column("self_rotations", sa.Text(), nullable=True))
+    op.create_index("keys_by_taken_digest", "keys", ["taken_digest"], unique=True)
     op.create_table(
         "claims",
         sa.Column("workspace_id", sa.Text(), nullable=False),

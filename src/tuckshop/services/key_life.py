@@ -1,0 +1,91 @@
+"""What becomes of a key inside a change: pause, resume, revoke, archive, and a new secret in place of the old one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from sqlalchemy import select
+
+from tuckshop.domain.clock import US_PER_SECOND
+from tuckshop.domain.errors import ConflictError
+from tuckshop.domain.keys import digest_of, new_secret
+from tuckshop.services.changes import Edit
+from tuckshop.services.issuing import audited_key
+from tuckshop.storage.schema import keys
+
+Verb = Literal["pause", "resume", "revoke", "archive"]
+
+# From which states each verb leads where. What is not here is refused; what changes nothing is fine.
+VERBS: Final[Mapping[Verb, Mapping[str, str]]] = {
+    "pause": {"active": "paused", "paused": "paused"},
+    "resume": {"paused": "active", "active": "active"},
+    "revoke": {
+        "active": "revoked",
+        "paused": "revoked",
+        "revoked": "revoked",
+        "archived": "archived",  # opens nothing either, and stays hidden
+    },
+    "archive": dict.fromkeys(("active", "paused", "revoked", "archived"), "archived"),
+}
+
+
+def follow(edit: Edit, before: Mapping[str, Any], verb: Verb) -> bool:
+    """
+    Do *verb* to the key whose row is *before*. What is revoked or archived never opens again.
+
+    Returns:
+        Whether that changed anything.
+    Raises:
+        ConflictError: The key's state does not allow it.
+    """
+    after = VERBS[verb].get(before["state"])
+    if after is None:
+        raise for_good(before)
+    columns: dict[str, object] = {"state": after}
+    if after in ("revoked", "archived"):
+        columns |= {"previous_digest": None, "previous_until": None}
+    return bool(edit.alter(keys, f"key.{verb}", before, columns, audited=audited_key))
+
+
+def rotate(
+    edit: Edit,
+    before: Mapping[str, Any],
+    *,
+    overlap_s: int = 0,
+    besides: Mapping[str, object] | None = None,
+) -> str:
+    """
+    Give the key whose row is *before* a new secret; all else carries over (M14).
+
+    Args:
+        overlap_s: How much longer the secret before opens.
+        besides: Other columns that this changes.
+    Returns:
+        The secret, which nobody can read again.
+    Raises:
+        ConflictError: The key is revoked or archived.
+    """
+    if before["state"] in ("revoked", "archived"):
+        raise for_good(before)
+    secret = new_secret()
+    columns: dict[str, object] = {
+        "digest": digest_of(secret),
+        "last4": secret[-4:],
+        "previous_digest": before["digest"] if overlap_s else None,
+        "previous_until": edit.now_us + overlap_s * US_PER_SECOND if overlap_s else None,
+        **(besides or {}),
+    }
+    edit.alter(keys, "key.rotate", before, columns, audited=audited_key)
+    return secret
+
+
+def for_good(row: Mapping[str, Any]) -> ConflictError:
+    """Why nothing opens this key again."""
+    return ConflictError(f"The key is {row['state']}, which is for good: issue a new one.")
+
+
+def key_row(edit: Edit, key_id: str) -> dict[str, Any]:
+    """The row of a key that is here."""
+    query = select(keys).where(keys.c.workspace_id == edit.workspace_id, keys.c.id == key_id)
+    return dict(edit.connection.execute(query).mappings().one())
