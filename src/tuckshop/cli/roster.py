@@ -47,6 +47,16 @@ _WORDS: Final = {
     "--issue-keys", is_flag=True, help="Give each that has no active key one, shown only now."
 )
 @click.option(
+    "--reissue",
+    is_flag=True,
+    help="With --issue-keys: give the others a new secret. The old ones stop to open.",
+)
+@click.option(
+    "--overlap",
+    metavar="TIME",
+    help="With --reissue: how long old secrets still open, such as 24h.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where the keys go, as CSV: a new file, readable by you alone.",
@@ -60,6 +70,8 @@ def import_(
     as_new: bool,
     pause_missing: bool,
     issue_keys: bool,
+    reissue: bool,
+    overlap: str | None,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -75,6 +87,10 @@ def import_(
     """
     if out is not None and not issue_keys:
         raise click.UsageError("--out is for the keys of --issue-keys.")
+    if reissue and not issue_keys:
+        raise click.UsageError("--reissue goes with --issue-keys.")
+    if overlap is not None and not reissue:
+        raise click.UsageError("--overlap is for the secrets that --reissue replaces.")
     if dry_run and (issue_keys or as_new or pause_missing):
         raise click.UsageError(
             "--dry-run changes nothing: say the others when it is done in earnest."
@@ -92,6 +108,8 @@ def import_(
     query = {
         "id_column": id_column,
         "issue_keys": issue_keys or None,
+        "reissue": reissue or None,
+        "overlap": overlap,
         "as_new": as_new or None,
         "pause_missing": pause_missing or None,
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import insert
 
 from tuckshop.domain.keys import digest_of, new_secret
 from tuckshop.services import fields
@@ -82,17 +82,6 @@ def put_keys(edit: Edit, rows: Sequence[Mapping[str, object]]) -> None:
     for row in rows:
         edit.audit("key.create", str(row["id"]), None, audited_key(row))
         edit.touch(str(row["id"]))
-
-
-def with_active_key(edit: Edit, member_ids: Collection[str]) -> set[str]:
-    """Those of the members who have a key that opens now."""
-    query = select(keys.c.member_id).where(
-        keys.c.workspace_id == edit.workspace_id,
-        keys.c.member_id.in_(member_ids),
-        keys.c.state == "active",
-        or_(keys.c.expires_at.is_(None), keys.c.expires_at > edit.now_us),
-    )
-    return set(edit.connection.execute(query).scalars())
 
 
 def audited_key(columns: Mapping[str, object]) -> dict[str, object]:

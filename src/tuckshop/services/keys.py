@@ -11,18 +11,18 @@ from sqlalchemy import Row, Select, select
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
-from tuckshop.domain.errors import ConflictError, InvalidFieldError
+from tuckshop.domain.errors import ConflictError
 from tuckshop.domain.policy import policy_of
 from tuckshop.domain.records import VirtualKey
 from tuckshop.domain.reservation import Scope
 from tuckshop.ledger.ledger import Ledger
-from tuckshop.services import fields
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
-from tuckshop.services.fields import InvalidValueError, rfc3339
+from tuckshop.services.fields import rfc3339
 from tuckshop.services.issuing import audited_key, issue, key_columns
 from tuckshop.services.key_life import Verb, follow, key_row, rotate
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
+from tuckshop.services.reissuing import Reissue
 from tuckshop.services.search import seen_by
 from tuckshop.services.shapes.keys import (
     KeyChange,
@@ -216,10 +216,7 @@ class Keys:
             ConflictError: The key is revoked or archived.
         """
         self._directory.key(key_id, actor)
-        try:
-            overlap_s = fields.overlap(rotation.overlap) if rotation.overlap is not None else 0
-        except InvalidValueError as error:
-            raise InvalidFieldError("overlap", str(error)) from None
+        overlap_s = Reissue.of(rotation.overlap).overlap_s
 
         def work(edit: Edit) -> str:
             return rotate(edit, key_row(edit, key_id), overlap_s=overlap_s)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from msgspec import UNSET
 from sqlalchemy import func, select
@@ -15,10 +15,12 @@ from tuckshop.domain.external_id import folded
 from tuckshop.domain.records import Member, State
 from tuckshop.domain.reservation import Scope
 from tuckshop.ledger.ledger import Ledger
+from tuckshop.services.batches import batches, by_batches
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.groups import Listed
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
+from tuckshop.services.reissuing import Reissue
 from tuckshop.services.roster import (
     ReadyRow,
     RosterLine,
@@ -34,11 +36,6 @@ from tuckshop.services.standing import limits_of_member, standings_of
 from tuckshop.storage.database import Database
 from tuckshop.storage.schema import members
 
-R = TypeVar("R")
-M = TypeVar("M")
-
-ROWS_PER_TRANSACTION: Final = 50  # so that calls never wait long for an import
-PAUSE_S: Final = 0.01  # between two such transactions, or as long as the last one took
 ROSTER_MAX_ROWS: Final = 10_000
 SHAPES_PER_STEP: Final = 200  # so that a long list never keeps the event loop
 
@@ -55,23 +52,36 @@ class Members:
         self._database = database
 
     async def add(
-        self, actor: Actor, group: str, lines: Sequence[RosterLine], *, issue_keys: bool
+        self,
+        actor: Actor,
+        group: str,
+        lines: Sequence[RosterLine],
+        *,
+        issue_keys: bool,
+        reissue: Reissue | None = None,
     ) -> Roster:
         """
         Add members, or change those whose external id is in the group already; archived ones come back.
 
-        Rows that fail are told, the others go in. With *issue_keys* each that has no active key gets one, shown once.
+        Rows that fail are told, the others go in. With *issue_keys* each that has no active key gets one, shown once;
+        with *reissue* too, the others get a new secret.
 
         Raises:
             NotFoundError: No such group.
             ConflictError: The group is archived.
         """
         ready, errors = await asyncio.to_thread(read_roster, lines)
-        shapes = await self.put(actor, group, ready, issue_keys=issue_keys)
+        shapes = await self.put(actor, group, ready, issue_keys=issue_keys, reissue=reissue)
         return Roster(data=shapes, errors=sorted(errors, key=lambda error: error.line))
 
     async def put(
-        self, actor: Actor, group: str, ready: Sequence[ReadyRow], *, issue_keys: bool
+        self,
+        actor: Actor,
+        group: str,
+        ready: Sequence[ReadyRow],
+        *,
+        issue_keys: bool,
+        reissue: Reissue | None = None,
     ) -> list[MemberShape]:
         """
         The same for rows that have been read.
@@ -87,9 +97,9 @@ class Members:
         secrets: dict[str, str] = {}
 
         def work(edit: Edit, batch: Sequence[ReadyRow]) -> list[tuple[str, str | None]]:
-            return put_in(edit, found.id, batch, issue_keys=issue_keys)
+            return put_in(edit, found.id, batch, issue_keys=issue_keys, reissue=reissue)
 
-        async for made in self._by_batches(actor, ready, work):
+        async for made in by_batches(self._changes, actor, ready, work):
             for member_id, secret in made:
                 ids[member_id] = None
                 if secret is not None:
@@ -105,7 +115,7 @@ class Members:
                 if before["state"] == "active":
                     self._write(edit, "member.pause", before, {"state": "paused"})
 
-        async for _ in self._by_batches(actor, ids, work):
+        async for _ in by_batches(self._changes, actor, ids, work):
             pass
 
     async def get(self, actor: Actor, member_id: str) -> MemberShape:
@@ -234,24 +244,6 @@ class Members:
         await self._changes.make(actor, work)
         return await self.get(actor, member_id)
 
-    async def _by_batches(
-        self, actor: Actor, rows: Sequence[R], work: Callable[[Edit, Sequence[R]], M]
-    ) -> AsyncIterator[M]:
-        """Do *work* on *rows* by transactions of a few, so that calls get through in between (D6)."""
-        loop = asyncio.get_running_loop()
-        took_s = 0.0
-        for batch in _batches(rows, ROWS_PER_TRANSACTION):
-            if took_s:
-                # Each change sends calls back to look again who they are for.
-                await asyncio.sleep(max(PAUSE_S, took_s))
-            began_s = loop.time()
-
-            def in_edit(edit: Edit, batch: Sequence[R] = batch) -> M:
-                return work(edit, batch)
-
-            yield await self._changes.make(actor, in_edit)
-            took_s = loop.time() - began_s
-
     def _write(
         self, edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
     ) -> None:
@@ -264,7 +256,7 @@ class Members:
     ) -> list[MemberShape]:
         directory = self._directory
         shapes: list[MemberShape] = []
-        for some in _batches(chosen, SHAPES_PER_STEP):
+        for some in batches(chosen, SHAPES_PER_STEP):
             standings = await standings_of(
                 self._ledger,
                 [
@@ -290,11 +282,6 @@ class Members:
                 for member, in_force in zip(some, standings, strict=True)
             ]
         return shapes
-
-
-def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
 
 
 def _row(edit: Edit, member_id: str) -> Mapping[str, Any]:

@@ -13,8 +13,7 @@ from tuckshop.domain.external_id import folded
 from tuckshop.services import fields
 from tuckshop.services.changes import Edit
 from tuckshop.services.fields import Columns
-from tuckshop.services.issuing import new_key, put_keys, with_active_key
-from tuckshop.services.shapes.keys import NewKey
+from tuckshop.services.reissuing import Reissue, hand_out
 from tuckshop.services.shapes.members import MemberChange, NewMember
 from tuckshop.services.shapes.rosters import RowError
 from tuckshop.storage.schema import members
@@ -55,7 +54,12 @@ def read_roster(lines: Sequence[RosterLine]) -> tuple[list[ReadyRow], list[RowEr
 
 
 def put_in(
-    edit: Edit, group_id: str, batch: Sequence[ReadyRow], *, issue_keys: bool
+    edit: Edit,
+    group_id: str,
+    batch: Sequence[ReadyRow],
+    *,
+    issue_keys: bool,
+    reissue: Reissue | None = None,
 ) -> list[tuple[str, str | None]]:
     """Insert or update *batch*; (member id, secret of the key issued to it) per row."""
     wanted = {str(ready.columns["external_id_folded"]) for ready in batch}
@@ -85,8 +89,10 @@ def put_in(
         known[name] = row
         ids.append(str(row["id"]))
     _put_added(edit, added)
-    secrets = _issue_where_missing(edit, group_id, ids) if issue_keys else {}
-    return [(member_id, secrets.get(member_id)) for member_id in ids]
+    handed = hand_out(edit, group_id, ids, reissue=reissue) if issue_keys else {}
+    return [
+        (member_id, handed[member_id].secret if member_id in handed else None) for member_id in ids
+    ]
 
 
 def _put_added(edit: Edit, added: list[dict[str, Any]]) -> None:
@@ -98,21 +104,6 @@ def _put_added(edit: Edit, added: list[dict[str, Any]]) -> None:
         edit.audit("member.create", row["id"], None, audited_member(row))
         edit.touch(row["id"])
     added.clear()
-
-
-def _issue_where_missing(edit: Edit, group_id: str, ids: Sequence[str]) -> dict[str, str]:
-    """A key for each member without an active one; the secrets by member."""
-    served = with_active_key(edit, ids)
-    rows: list[dict[str, object]] = []
-    secrets: dict[str, str] = {}
-    for member_id in dict.fromkeys(ids):
-        if member_id not in served:
-            row, secrets[member_id] = new_key(
-                edit, group_id=group_id, member_id=member_id, new=NewKey()
-            )
-            rows.append(row)
-    put_keys(edit, rows)
-    return secrets
 
 
 def member_columns(change: MemberChange) -> dict[str, object]:

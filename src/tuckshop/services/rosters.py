@@ -12,6 +12,7 @@ from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import ConflictError, InvalidFieldError
 from tuckshop.services.directory import Directory
 from tuckshop.services.members import ROSTER_MAX_ROWS, Members
+from tuckshop.services.reissuing import Reissue
 from tuckshop.services.roster import ReadyRow, read_roster
 from tuckshop.services.roster_csv.errors import RosterFileError
 from tuckshop.services.roster_csv.reader import CsvRoster, read_csv
@@ -64,6 +65,7 @@ class Rosters:
         *,
         id_column: str | None,
         issue_keys: bool,
+        reissue: Reissue | None,
         as_new: bool,
         pause_missing: bool,
     ) -> Roster:
@@ -72,6 +74,7 @@ class Rosters:
 
         Args:
             issue_keys: A key for each member of the file without an active one, shown once.
+            reissue: And a new secret for each of the others.
             as_new: That people look new although they may be respelled is all right.
             pause_missing: Pause who is active in the group and not in the file; without it they are only told.
         Raises:
@@ -91,7 +94,9 @@ class Rosters:
                 f"Nothing was imported: who is missing cannot be told while line {errors[0].line} "
                 f"cannot be read ({errors[0].field or 'the row'} {errors[0].message})."
             )
-        data = await self._members.put(actor, group_id, ready, issue_keys=issue_keys)
+        data = await self._members.put(
+            actor, group_id, ready, issue_keys=issue_keys, reissue=reissue
+        )
         if pause_missing:
             active = [one.id for one in outlook.missing if one.state == "active"]
             await self._members.pause_all(actor, active)

@@ -6,9 +6,15 @@ import pytest
 from sqlalchemy import select
 
 from tests.integration.api.conftest import Counter
+from tuckshop.domain.keys import digest_of
 from tuckshop.storage.schema import audit
 
 pytestmark = pytest.mark.anyio
+
+
+def opens(counter: Counter, secret: str) -> bool:
+    """Whether the directory finds a holder by this secret."""
+    return counter.services.directory.find(digest_of(secret), counter.clock.now_us()) is not None
 
 
 async def test_a_member_is_added_and_read_with_every_limit_in_force(counter: Counter) -> None:
@@ -137,6 +143,50 @@ async def test_an_archived_member_comes_back_and_a_paused_one_stays_paused(
         (gone["id"], "active"),
         (paused["id"], "paused"),
     ]
+
+
+async def test_reissue_gives_a_new_secret_and_no_fresh_budget(counter: Counter) -> None:
+    """M14: the key stays the key; its old secret dies at once, or after the overlap. Another key goes on."""
+    await counter.group(each=["$1/month"])
+    rows = [{"external_id": "4711"}, {"external_id": "4712"}]
+    path = "/api/v1/groups/swa/members"
+    first = (await counter.admin.post(path, rows[:1], issue_keys="true")).json["data"][0]
+    [known] = (await counter.admin.get("/api/v1/keys")).json["data"]
+    counter.clock.advance(1)
+    laptop = await counter.key(first["id"], name="laptop")
+
+    answer = await counter.admin.post(path, rows, issue_keys="true", reissue="true")
+
+    ada, charles = answer.json["data"]
+    assert ada["key"] != first["key"]
+    assert charles["key"]
+    assert not opens(counter, first["key"])
+    assert opens(counter, ada["key"])
+    assert opens(counter, laptop["key"])
+    one = (await counter.admin.get(f"/api/v1/keys/{known['id']}")).json
+    assert one["last4"] == ada["key"][-4:]
+
+    later = await counter.admin.post(
+        path, rows[:1], issue_keys="true", reissue="true", overlap="24h"
+    )
+    assert opens(counter, ada["key"])
+    assert opens(counter, later.json["data"][0]["key"])
+    counter.clock.advance(86_400)
+    assert not opens(counter, ada["key"])
+
+
+async def test_reissue_and_overlap_are_said_with_what_they_go_with(counter: Counter) -> None:
+    await counter.group()
+    path = "/api/v1/groups/swa/members"
+
+    for query in (
+        {"reissue": "true"},
+        {"issue_keys": "true", "overlap": "1h"},
+        {"issue_keys": "true", "reissue": "true", "overlap": "soon"},
+    ):
+        answer = await counter.admin.send("POST", path, body={"external_id": "1"}, query=query)
+        assert answer.status == 422, answer.body
+    assert (await counter.admin.get(path)).json["data"] == []
 
 
 async def test_issue_keys_gives_each_member_without_an_active_key_one(counter: Counter) -> None:

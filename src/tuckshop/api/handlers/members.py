@@ -14,6 +14,7 @@ from tuckshop.api.routing import CSV_TYPE, Call
 from tuckshop.services.groups import Listed
 from tuckshop.services.members import ROSTER_MAX_ROWS
 from tuckshop.services.paging import PAGE_DEFAULT, PageSize
+from tuckshop.services.reissuing import Reissue
 from tuckshop.services.roster import RosterLine
 from tuckshop.services.search import SearchText
 from tuckshop.services.shapes.members import MemberChange, NewMember
@@ -30,9 +31,15 @@ class PreviewQuery(Sent, frozen=True, kw_only=True):
 
 
 class RosterQuery(PreviewQuery, frozen=True, kw_only=True):
-    """Whether each member without an active key gets one; the others are for files alone."""
+    """
+    Whether each member without an active key gets one, and the others a new secret; the rest is for files alone.
+
+    `overlap` (`24h`) is how long the secrets that `reissue` replaces open on; unsaid, not at all.
+    """
 
     issue_keys: bool = False
+    reissue: bool = False
+    overlap: str | None = None
     as_new: bool = False
     pause_missing: bool = False
 
@@ -57,6 +64,7 @@ class MemberQuery(GroupMemberQuery, frozen=True, kw_only=True):
 async def add_members(call: Call) -> object:
     body = call.body_as(bytes)
     query = call.query_as(RosterQuery)
+    reissue = _reissue(query)
     if call.media_type == CSV_TYPE:
         return await call.services.rosters.take(
             call.actor,
@@ -64,10 +72,11 @@ async def add_members(call: Call) -> object:
             body,
             id_column=query.id_column,
             issue_keys=query.issue_keys,
+            reissue=reissue,
             as_new=query.as_new,
             pause_missing=query.pause_missing,
         )
-    if query != RosterQuery(issue_keys=query.issue_keys):
+    if query.as_new or query.pause_missing or query.id_column is not None:
         raise ProblemError(
             422, "as_new, pause_missing and id_column are for files: send them with text/csv."
         )
@@ -77,7 +86,7 @@ async def add_members(call: Call) -> object:
     else:
         lines = [RosterLine(1, await decode(body, NewMember))]
     roster = await call.services.members.add(
-        call.actor, call.path["group"], lines, issue_keys=query.issue_keys
+        call.actor, call.path["group"], lines, issue_keys=query.issue_keys, reissue=reissue
     )
     if roster.errors and not is_list:
         raise ProblemError(
@@ -151,6 +160,14 @@ async def reset_member(call: Call) -> object:
     return await call.services.members.reset(
         call.actor, call.path["member"], with_total=call.query_as(ResetQuery).total
     )
+
+
+def _reissue(query: RosterQuery) -> Reissue | None:
+    if query.reissue and not query.issue_keys:
+        raise ProblemError(422, "reissue goes with issue_keys=true: say both.")
+    if query.overlap is not None and not query.reissue:
+        raise ProblemError(422, "overlap is how long secrets open on that reissue=true replaces.")
+    return Reissue.of(query.overlap) if query.reissue else None
 
 
 def roster_lines(body: bytes) -> list[RosterLine]:
