@@ -179,6 +179,7 @@ async def start(settings: Settings) -> Server:
             sealer=sealer,
             is_own=own.is_named_by,
             upstream=DEFAULT_UPSTREAM,
+            public_url=settings.public_url,
         )
         pseudonym_key = derived(master, "member pseudonyms")
         counter = TokenCounter(clock=clock)

@@ -1,4 +1,4 @@
-"""Who calls: the operator by the admin token, or a key that may only ask about itself (K4, K21)."""
+"""Who calls: the operator by the admin token, a key that may only ask about itself (K4, K21), or anybody."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from tuckshop.api.problems import ProblemError
 from tuckshop.api.routing import Role
+from tuckshop.api.visitors import Visitors
 from tuckshop.domain.actor import OPERATOR, SYSTEM, Actor
 from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import InvalidApiKeyError
@@ -32,10 +33,13 @@ ME_BURST: Final = 60
 class Access:
     """Tells the callers apart. Knows the admin token by its digest alone."""
 
-    def __init__(self, admin_token: str, directory: Directory) -> None:
+    def __init__(
+        self, admin_token: str, directory: Directory, public_url: str | None = None
+    ) -> None:
         self._admin_digest = hashlib.sha256(admin_token.encode()).digest()
         self._directory = directory
         self._flood = FloodGate(per_second=ME_PER_SECOND, burst=ME_BURST)
+        self._visitors = Visitors(public_url)
         self._unlogged = 0
         self._logged_us = 0
 
@@ -44,10 +48,13 @@ class Access:
         Who makes this call.
 
         Raises:
-            ProblemError: 401 without a credential that is known, 403 with one that may not.
+            ProblemError: 401 without a credential that is known, 403 with one that may not; where none is needed, 403
+                or 429 to what is no call of our own page, or one too many.
             RefusalError: The key is not active, or asks too often.
         """
         if role == "public":
+            if request.method not in ("GET", "HEAD"):
+                self._visitors.check(request, clock.monotonic_s())
             return SYSTEM, None
         now_us = clock.now_us()
         is_admin = self._is_admin(request)

@@ -10,6 +10,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.routing import Route as StarletteRoute
 
 from tuckshop.api import openapi, problems
@@ -42,7 +43,13 @@ Readiness = Callable[[], str | None]  # why it cannot serve; None: it can
 
 
 def build_app(
-    *, services: Services, admin_token: str, readiness: Readiness, metrics: Page = lambda: b""
+    *,
+    services: Services,
+    admin_token: str,
+    readiness: Readiness,
+    metrics: Page = lambda: b"",
+    pages: Sequence[BaseRoute] = (),
+    public_url: str | None = None,
 ) -> Starlette:
     """
     The application.
@@ -51,9 +58,11 @@ def build_app(
         admin_token: The operator's bearer token; only its digest is kept.
         readiness: Asked by ``/readyz``.
         metrics: Makes the page of ``/metrics``.
+        pages: What is served besides: pages for people.
+        public_url: How people reach the server.
     """
     routes = all_routes(readiness, metrics)
-    access = Access(admin_token, services.directory)
+    access = Access(admin_token, services.directory, public_url)
     by_path: dict[str, dict[str, Route]] = {}
     for route in routes:
         methods = by_path.setdefault(route.path, {})
@@ -64,6 +73,7 @@ def build_app(
             StarletteRoute(path, _Endpoint(methods, access, services), methods=None)
             for path, methods in by_path.items()
         ]
+        + list(pages)
     )
     app.router.redirect_slashes = False  # a redirect would be built from `Host`
     app.router.default = _NotFound(routes)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from tuckshop.domain.errors import (
     ConflictError,
+    GoneError,
     InvalidApiKeyError,
     InvalidFieldError,
     InvalidFieldsError,
@@ -103,6 +104,8 @@ def of_error(error: TuckshopError) -> Response:
             return respond(404, str(error))
         case NotPermittedError():
             return respond(403, str(error))
+        case GoneError():
+            return respond(410, str(error))
         case ConflictError():
             return respond(409, str(error))
         case TooOftenError():

@@ -56,6 +56,10 @@ class TooOftenError(TuckshopError):
         self.retry_after_s = retry_after_s
 
 
+class GoneError(TuckshopError):
+    """It was there and is over for good: a link that was opened, replaced or is too old."""
+
+
 class InvalidFieldError(TuckshopError):
     """A field of the admin API has a value that cannot be taken."""
 

@@ -13,6 +13,10 @@ class FloodGate:
         self._burst = burst
         self._buckets: dict[str, tuple[float, float]] = {}  # key id → (tokens left, as of)
 
+    def __len__(self) -> int:
+        """How many keys it remembers."""
+        return len(self._buckets)
+
     def pass_through(self, key_id: str, now_s: float) -> None:
         """
         Take one token of *key_id*. *now_s* is the monotonic clock.

@@ -10,10 +10,12 @@ from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.prices import PriceList
 from tuckshop.services.audit_trail import AuditTrail
 from tuckshop.services.changes import Changes
+from tuckshop.services.claims import Claims
 from tuckshop.services.clock import ServerClock
 from tuckshop.services.corrections import Corrections
 from tuckshop.services.directory import Directory
 from tuckshop.services.groups import Groups
+from tuckshop.services.handing_out import HandingOut
 from tuckshop.services.keys import Keys
 from tuckshop.services.me import Mine
 from tuckshop.services.members import Members
@@ -39,6 +41,8 @@ class Services:
     members: Members
     rosters: Rosters
     keys: Keys
+    claims: Claims
+    handing_out: HandingOut
     upstreams: Upstreams
     request_log: RequestLog
     usage: Usage
@@ -65,6 +69,7 @@ def assemble(
     sealer: Sealer,
     is_own: IsOwn = lambda base_url: False,
     upstream: str = "openai",
+    public_url: str | None = None,
 ) -> Services:
     """
     All services over one database.
@@ -74,11 +79,15 @@ def assemble(
         registry: The upstreams of this server; follows the directory from now on.
         sealer: For their credentials.
         is_own: Whether an address is that of this server.
+        public_url: How people reach it, for the links that are sent to them; None: none can be built.
     """
     directory.on_upstreams(registry.follow)
     changes = Changes(writer, directory)
     members = Members(changes, directory, ledger, database)
     usage = Usage(directory, ledger, database, clock, default_zone)
+    claims = Claims(
+        changes, directory, database, clock, prices=prices.rows(), public_url=public_url
+    )
     return Services(
         directory=directory,
         changes=changes,
@@ -86,6 +95,8 @@ def assemble(
         members=members,
         rosters=Rosters(members, directory, database),
         keys=Keys(changes, directory, ledger, database, clock),
+        claims=claims,
+        handing_out=HandingOut(changes, directory, claims, database, clock, public_url=public_url),
         upstreams=Upstreams(
             changes, directory, registry=registry, sealer=sealer, is_own=is_own, clock=clock
         ),

@@ -7,7 +7,7 @@ from typing import Final
 
 from tuckshop.domain.limits import Metric
 from tuckshop.domain.money import usd
-from tuckshop.domain.policy import policy_of
+from tuckshop.domain.policy import Policy, policy_of
 from tuckshop.domain.records import Group, Holder, Member, VirtualKey, Workspace
 from tuckshop.domain.reservation import LimitInForce, LimitState, Scope
 from tuckshop.ledger.ledger import Ledger
@@ -35,10 +35,14 @@ _ANY_KEY: Final = VirtualKey(
 
 def limits_of_member(member: Member, group: Group, workspace: Workspace) -> list[LimitInForce]:
     """Every limit that holds for *member* with whatever key."""
-    holder = Holder(
-        key=_ANY_KEY, member=member, group=group, workspace=workspace, directory_version=0
+    return list(policy_of_member(member, group, workspace).limits)
+
+
+def policy_of_member(member: Member, group: Group, workspace: Workspace) -> Policy:
+    """The policy that holds for *member* with a key that narrows nothing."""
+    return policy_of(
+        Holder(key=_ANY_KEY, member=member, group=group, workspace=workspace, directory_version=0)
     )
-    return list(policy_of(holder).limits)
 
 
 def limits_of_group(group: Group, workspace: Workspace) -> list[LimitInForce]:

@@ -25,6 +25,7 @@ from tuckshop.upstreams.pool import UpstreamPool
 from tuckshop.upstreams.registry import UpstreamRegistry
 
 OWN_PORT = 8001  # where this server would listen
+PUBLIC_URL = "https://tuckshop.example.org"
 ADMIN_TOKEN = "an admin token for tests only"
 
 
@@ -107,11 +108,13 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
             registry=registry,
             sealer=sealer,
             is_own=lambda base_url: base_url.port == OWN_PORT,
+            public_url=PUBLIC_URL,
         )
         app = build_app(
             services=services,
             admin_token=ADMIN_TOKEN,
             readiness=lambda: trouble[0] if trouble else None,
+            public_url=PUBLIC_URL,
         )
         yield Counter(
             services=services,

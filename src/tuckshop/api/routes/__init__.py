@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from tuckshop.api.routes import groups, keys, me, members, reports, server, upstreams
+from tuckshop.api.routes import claims, groups, keys, me, members, reports, server, upstreams
 from tuckshop.api.routing import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
     *groups.ROUTES,
     *members.ROUTES,
     *keys.ROUTES,
+    *claims.ROUTES,
     *reports.ROUTES,
     *upstreams.ROUTES,
     *server.ROUTES,
