@@ -15,13 +15,17 @@ from starlette.routing import Route as StarletteRoute
 
 from tuckshop.api import openapi, problems
 from tuckshop.api.access import Access
+from tuckshop.api.conditions import expected_of
+from tuckshop.api.idempotency import OneAtATime, claim_of
 from tuckshop.api.reading import body_of, decode, query_of
 from tuckshop.api.routes import ROUTES
 from tuckshop.api.routing import JSON_TYPE, Call, Route
 from tuckshop.api.tables import wanted
 from tuckshop.domain.errors import TuckshopError
 from tuckshop.services.assembly import Services
-from tuckshop.services.shapes.parts import Sent, Shown
+from tuckshop.services.once import Once
+from tuckshop.services.shapes.parts import Sent, Shown, Versioned
+from tuckshop.services.versions import Expected, tag_of
 
 _log: Final = logging.getLogger(__name__)
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -63,6 +67,7 @@ def build_app(
     """
     routes = all_routes(readiness, metrics)
     access = Access(admin_token, services.directory, public_url)
+    one_at_a_time = OneAtATime()
     by_path: dict[str, dict[str, Route]] = {}
     for route in routes:
         methods = by_path.setdefault(route.path, {})
@@ -70,7 +75,7 @@ def build_app(
         methods[route.method] = route
     app = Starlette(
         routes=[
-            StarletteRoute(path, _Endpoint(methods, access, services), methods=None)
+            StarletteRoute(path, _Endpoint(methods, access, services, one_at_a_time), methods=None)
             for path, methods in by_path.items()
         ]
         + list(pages)
@@ -122,10 +127,17 @@ def all_routes(readiness: Readiness, metrics: Page = lambda: b"") -> tuple[Route
 class _Endpoint:
     """Everything that is served at one path, by method. An ASGI application."""
 
-    def __init__(self, methods: Mapping[str, Route], access: Access, services: Services) -> None:
+    def __init__(
+        self,
+        methods: Mapping[str, Route],
+        access: Access,
+        services: Services,
+        one_at_a_time: OneAtATime,
+    ) -> None:
         self._methods = methods
         self._access = access
         self._services = services
+        self._one_at_a_time = one_at_a_time
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)
@@ -148,20 +160,26 @@ class _Endpoint:
             return problems.respond(500, "The server failed at this; its log says why.")
         if isinstance(answer, Response):
             return answer
+        headers = dict(problems.HEADERS)
+        if isinstance(answer, Versioned):
+            headers["etag"] = f'"{tag_of(answer)}"'
         return Response(
             _ENCODER.encode(answer),
             status_code=route.status,
             media_type="application/json",
-            headers=dict(problems.HEADERS),
+            headers=headers,
         )
 
     async def _call(self, route: Route, request: Request) -> object:
         actor, holder = self._access.check(request, route.role, self._services.clock)
+        expected = self._expected(route, request)
         query = query_of(request, route.query or NoQuery)
         body: object = None
+        claim: Once | None = None
         media_type = JSON_TYPE
         if route.method != "GET":
             sent, media_type = await body_of(request, route.media_types)
+            claim = claim_of(request, sent, media_type) if route.makes else None
             if route.raw_body:
                 body = sent
             elif route.request is not None:
@@ -170,19 +188,31 @@ class _Endpoint:
             elif sent.strip() not in (b"", b"{}"):
                 raise problems.ProblemError(422, "This call takes no body.")
         table_type = wanted(request.headers.get("accept", "")) if route.is_table else None
-        return await route.handler(
-            Call(
-                services=self._services,
-                actor=actor,
-                path={name: str(value) for name, value in request.path_params.items()},
-                query=query,
-                body=body,
-                media_type=media_type,
-                table_type=table_type,
-                holder=holder,
-                presented=None if holder is None else self._access.presented(request),
-            )
+        call = Call(
+            services=self._services,
+            actor=actor,
+            path={name: str(value) for name, value in request.path_params.items()},
+            query=query,
+            body=body,
+            media_type=media_type,
+            table_type=table_type,
+            holder=holder,
+            presented=None if holder is None else self._access.presented(request),
+            claim=claim,
+            expected=expected,
         )
+        async with self._one_at_a_time.turn(actor, claim):
+            return await route.handler(call)
+
+    @staticmethod
+    def _expected(route: Route, request: Request) -> Expected | None:
+        expected = expected_of(request)
+        if expected is not None and not route.is_conditional:
+            # Unheard, it would let somebody believe in a protection that there is not.
+            raise problems.ProblemError(
+                422, "If-Match is for PATCH and DELETE of what has an ETag: leave it out here."
+            )
+        return expected
 
 
 class _NotFound:

@@ -22,6 +22,7 @@ from tuckshop.domain.errors import (
     RateLimitExceededError,
     RefusalError,
     ServerBusyError,
+    StaleVersionError,
     TooOftenError,
     TuckshopError,
 )
@@ -113,6 +114,10 @@ def of_error(error: TuckshopError) -> Response:
                 429,
                 str(error),
                 headers={"retry-after": str(max(1, ceil(error.retry_after_s)))},
+            )
+        case StaleVersionError():
+            return respond(
+                412, f"{error} Read it again, and send the change with the ETag that it has now."
             )
         case InvalidFieldError():
             return invalid([FieldProblem(error.field, error.message)])

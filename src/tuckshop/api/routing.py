@@ -15,6 +15,9 @@ from typing import Any, Final, Literal, TypeVar, get_args
 from tuckshop.domain.actor import Actor, StaffRole
 from tuckshop.domain.records import Holder
 from tuckshop.services.assembly import Services
+from tuckshop.services.once import Once
+from tuckshop.services.shapes.parts import Versioned
+from tuckshop.services.versions import Expected
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 # The least that may make a call: staff of this role or above, a virtual key, or anybody.
@@ -47,6 +50,8 @@ class Call:
     table_type: str | None = None  # of `tables.TABLE_TYPES`, where the client asks for a file
     holder: Holder | None = None  # whose key it came with, on routes for keys …
     presented: bytes | None = None  # … and the digest of the secret that it carried
+    claim: Once | None = None  # the name by which its client may repeat it
+    expected: Expected | None = None  # the versions that a change may be based on
 
     def body_as(self, kind: type[T]) -> T:
         """The body, which the route declares to be a *kind*."""
@@ -80,6 +85,7 @@ class Route:
     query: Any = None  # the struct of its query
     is_table: bool = False  # its rows are also to be had as CSV and NDJSON
     status: int = 200
+    makes: bool = False  # a repeat with the same `Idempotency-Key` makes nothing anew
 
     def __post_init__(self) -> None:
         """Refuse a route that does not say who may call it."""
@@ -98,6 +104,16 @@ class Route:
     def table_types(self) -> tuple[str, ...]:
         """What its rows are to be had as, besides JSON."""
         return TABLE_TYPES if self.is_table else ()
+
+    @property
+    def is_versioned(self) -> bool:
+        """Its answers carry an `ETag`."""
+        return isinstance(self.response, type) and issubclass(self.response, Versioned)
+
+    @property
+    def is_conditional(self) -> bool:
+        """It changes something with a version, and may be bound to one by `If-Match`."""
+        return self.is_versioned and self.method in ("PATCH", "DELETE")
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -60,6 +60,10 @@ class GoneError(TuckshopError):
     """It was there and is over for good: a link that was opened, replaced or is too old."""
 
 
+class StaleVersionError(TuckshopError):
+    """A change is based on a version that is no longer the present one."""
+
+
 class InvalidFieldError(TuckshopError):
     """A field of the admin API has a value that cannot be taken."""
 

@@ -20,6 +20,7 @@ from tuckshop.services import fields
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import Columns
+from tuckshop.services.once import Once, once, same
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.shapes.groups import (
     LOG_DAYS,
@@ -31,9 +32,12 @@ from tuckshop.services.shapes.groups import (
     GroupShape,
     NewGroup,
 )
+from tuckshop.services.shapes.standing import LimitStanding
+from tuckshop.services.shapes.worst_case import WorstCaseShape
 from tuckshop.services.standing import limits_of_group, standings_of
+from tuckshop.services.versions import Expected
 from tuckshop.services.worst_case import worst_case_of
-from tuckshop.storage.rows import text_of_zone, zone_of_text
+from tuckshop.storage.rows import group_of, text_of_zone, zone_of_text
 from tuckshop.storage.schema import groups
 
 SCOPES_PER_TRANSACTION: Final = 200  # so that calls never wait long for the reset of a large group
@@ -69,7 +73,7 @@ class Groups:
         self._default_zone = default_zone
         self._clock = clock
 
-    async def create(self, actor: Actor, new: NewGroup) -> GroupShape:
+    async def create(self, actor: Actor, new: NewGroup, *, claim: Once | None = None) -> GroupShape:
         """
         Make a group.
 
@@ -80,7 +84,7 @@ class Groups:
         columns = self.columns_of(new, self._default_zone)
         zone = str(columns.pop("time_zone", self._default_zone))
 
-        def work(edit: Edit) -> str:
+        def make(edit: Edit) -> str:
             _check_name(edit, new.name, own_id=None)
             group_id = edit.new_id("grp")
             row: dict[str, object] = {
@@ -101,6 +105,9 @@ class Groups:
             edit.audit("group.create", group_id, None, _audited(row))
             edit.touch(group_id)
             return group_id
+
+        def work(edit: Edit) -> str:
+            return once(edit, claim, lambda: make(edit), told=same, again=str)
 
         return await self.get(actor, await self._changes.make(actor, work))
 
@@ -141,7 +148,14 @@ class Groups:
             next_cursor=cursor_after(chosen[limit - 1].id) if len(chosen) > limit else None,
         )
 
-    async def change(self, actor: Actor, name_or_id: str, change: GroupChange) -> GroupShape:
+    async def change(
+        self,
+        actor: Actor,
+        name_or_id: str,
+        change: GroupChange,
+        *,
+        expected: Expected | None = None,
+    ) -> GroupShape:
         """
         Change any part of a group's policy.
 
@@ -149,6 +163,7 @@ class Groups:
             NotFoundError: No such group.
             InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
             ConflictError: The new name is taken.
+            StaleVersionError: It is another version than *expected*.
         """
         group_id = self._directory.group(name_or_id, actor).id
         columns = self.columns_of(change, self._default_zone)
@@ -156,6 +171,7 @@ class Groups:
 
         def work(edit: Edit) -> None:
             before = _row(edit, group_id)
+            self._check_version(edit, before, expected)
             after = dict(columns)
             if zone is not None:
                 history = zone_of_text(before["zone_changes"])
@@ -168,18 +184,27 @@ class Groups:
         await self._changes.make(actor, work)
         return await self.get(actor, group_id)
 
-    async def set_state(self, actor: Actor, name_or_id: str, state: State) -> GroupShape:
+    async def set_state(
+        self,
+        actor: Actor,
+        name_or_id: str,
+        state: State,
+        *,
+        expected: Expected | None = None,
+    ) -> GroupShape:
         """
         Pause, resume or archive. An archived group that is resumed is active again.
 
         Raises:
             NotFoundError: No such group.
+            StaleVersionError: It is another version than *expected*.
         """
         group_id = self._directory.group(name_or_id, actor).id
         action = {"active": "resume", "paused": "pause", "archived": "archive"}[state]
 
         def work(edit: Edit) -> None:
             before = _row(edit, group_id)
+            self._check_version(edit, before, expected)
             if state == "paused" and before["state"] == "archived":
                 raise ConflictError("The group is archived: resume it first.")
             self._write(edit, f"group.{action}", before, {"state": state})
@@ -260,28 +285,39 @@ class Groups:
         people = self._directory.members_by_group({group.id for group in chosen})
         now_us = self._clock.now_us()
         return [
-            GroupShape(
-                id=group.id,
-                name=group.name,
-                title=group.title,
-                time_zone=group.zone.current,
-                models=_listed(group.models),
-                endpoints=_listed(group.endpoints),
-                each=[str(limit) for limit in group.each],
-                shared=[str(limit) for limit in group.shared],
-                max_output_tokens=group.max_output_tokens,
-                min_output_tokens=group.min_output_tokens,
-                patience_s=int(group.patience_s),
-                on_disconnect=group.on_disconnect,
-                unknown_parameters=group.unknown_parameters,
-                show_shared=group.show_shared,
-                self_rotate=group.self_rotate,
-                state=group.state,
-                in_force=in_force,
-                worst_case=worst_case_of(group, people[group.id], workspace, now_us),
-            )
+            _shape(group, in_force, worst_case_of(group, people[group.id], workspace, now_us))
             for group, in_force in zip(chosen, standings, strict=True)
         ]
+
+    def _check_version(self, edit: Edit, row: Mapping[str, Any], expected: Expected | None) -> None:
+        if expected is not None:
+            group = group_of(row)
+            # What nobody edits is no part of a version, so it need not be true here.
+            nobody = worst_case_of(group, [], self._directory.workspace, edit.now_us)
+            expected.check(edit, _shape(group, [], nobody), group.id)
+
+
+def _shape(group: Group, in_force: list[LimitStanding], worst_case: WorstCaseShape) -> GroupShape:
+    return GroupShape(
+        id=group.id,
+        name=group.name,
+        title=group.title,
+        time_zone=group.zone.current,
+        models=_listed(group.models),
+        endpoints=_listed(group.endpoints),
+        each=[str(limit) for limit in group.each],
+        shared=[str(limit) for limit in group.shared],
+        max_output_tokens=group.max_output_tokens,
+        min_output_tokens=group.min_output_tokens,
+        patience_s=int(group.patience_s),
+        on_disconnect=group.on_disconnect,
+        unknown_parameters=group.unknown_parameters,
+        show_shared=group.show_shared,
+        self_rotate=group.self_rotate,
+        state=group.state,
+        in_force=in_force,
+        worst_case=worst_case,
+    )
 
 
 def _listed(values: tuple[str, ...] | None) -> list[str] | None:

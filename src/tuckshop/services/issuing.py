@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from tuckshop.domain.keys import digest_of, new_secret
 from tuckshop.services import fields
 from tuckshop.services.changes import Edit
 from tuckshop.services.fields import Columns
 from tuckshop.services.shapes.keys import KeyChange, NewKey
-from tuckshop.storage.schema import keys
+from tuckshop.storage.schema import keys, requests
+
+KeyTold = tuple[str, str | None, int]
+
+# What is said in place of a secret that may be somebody's.
+NOT_AGAIN: Final = (
+    "The key was used, closed or rotated since it was issued, so its secret is not given again: "
+    "rotate it for a new one."
+)
 
 # Columns that no audit row shows: digests, and free text that may name a person (P8).
 _UNAUDITED: Final = frozenset(
@@ -46,6 +54,51 @@ def issue(edit: Edit, *, group_id: str, member_id: str, new: NewKey) -> tuple[st
     row, secret = new_key(edit, group_id=group_id, member_id=member_id, new=new)
     put_keys(edit, [row])
     return str(row["id"]), secret
+
+
+def issue_again(
+    edit: Edit, key_id: str, digest: str | None, issued_us: int
+) -> tuple[str, str | None]:
+    """
+    A key whose issuing is repeated, with a fresh secret in place of the one that got lost on its way.
+
+    Args:
+        digest: Of the secret that was given out, in hex; None: there is none to replace.
+        issued_us: When it was.
+    Returns:
+        No secret where the key was used, closed or rotated since: then somebody has the one that opens it.
+    """
+    row = edit.connection.execute(
+        select(keys).where(keys.c.workspace_id == edit.workspace_id, keys.c.id == key_id)
+    ).mappings()
+    before = dict(row.one())
+    if (
+        before["state"] != "active"
+        or before["digest"].hex() != digest
+        or _was_used(edit, before, issued_us)
+    ):
+        return key_id, None
+    secret = new_secret()
+    columns = {"digest": digest_of(secret), "last4": secret[-4:]}
+    edit.alter(keys, "key.rotate", before, columns, audited=audited_key)
+    return key_id, secret
+
+
+def told_of(issued: tuple[str, str | None], now_us: int) -> KeyTold:
+    """What is kept of an issued key for whoever repeats the call: its id, the digest of its secret, and when."""
+    key_id, secret = issued
+    return key_id, None if secret is None else digest_of(secret).hex(), now_us
+
+
+def _was_used(edit: Edit, key: Mapping[str, Any], since_us: int) -> bool:
+    columns = requests.c
+    query = select(columns.id).where(
+        columns.workspace_id == edit.workspace_id,
+        columns.member_id == key["member_id"],  # there is an index by member
+        columns.key_id == key["id"],
+        columns.admitted_at >= since_us,
+    )
+    return edit.connection.execute(query.limit(1)).one_or_none() is not None
 
 
 def new_key(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 from sqlalchemy import Row, Select, select
 
 from tuckshop.domain.actor import Actor
@@ -19,8 +20,16 @@ from tuckshop.ledger.ledger import Ledger
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import rfc3339
-from tuckshop.services.issuing import audited_key, issue, key_columns
+from tuckshop.services.issuing import (
+    NOT_AGAIN,
+    audited_key,
+    issue,
+    issue_again,
+    key_columns,
+    told_of,
+)
 from tuckshop.services.key_life import Verb, follow, key_row, rotate
+from tuckshop.services.once import Once, once
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.reissuing import Reissue
 from tuckshop.services.search import seen_by
@@ -32,8 +41,11 @@ from tuckshop.services.shapes.keys import (
     Rotation,
     ShownKeyState,
 )
+from tuckshop.services.shapes.standing import LimitStanding
 from tuckshop.services.standing import standings_of
+from tuckshop.services.versions import Expected
 from tuckshop.storage.database import Database
+from tuckshop.storage.rows import key_of
 from tuckshop.storage.schema import keys, requests
 
 ListedKeys = Literal["active", "paused", "revoked", "expired", "archived", "all"]
@@ -56,7 +68,9 @@ class Keys:
         self._database = database
         self._clock = clock
 
-    async def issue(self, actor: Actor, member_id: str, new: NewKey) -> KeyShape:
+    async def issue(
+        self, actor: Actor, member_id: str, new: NewKey, *, claim: Once | None = None
+    ) -> KeyShape:
         """
         A new key of a member, its secret in the answer and nowhere else.
 
@@ -70,11 +84,20 @@ class Keys:
             raise ConflictError("The member or its group is archived: resume it first.")
         key_columns(new)  # refused before anything is queued
 
-        def work(edit: Edit) -> tuple[str, str]:
+        def make(edit: Edit) -> tuple[str, str | None]:
             return issue(edit, group_id=member.group_id, member_id=member_id, new=new)
 
+        def work(edit: Edit) -> tuple[str, str | None]:
+            return once(
+                edit,
+                claim,
+                lambda: make(edit),
+                told=lambda made: told_of(made, edit.now_us),
+                again=lambda told: issue_again(edit, *told),
+            )
+
         key_id, secret = await self._changes.make(actor, work)
-        return await self._shape(key_id, secret)
+        return await self._shape(key_id, secret, NOT_AGAIN if secret is None else UNSET)
 
     async def get(self, actor: Actor, key_id: str) -> KeyShape:
         """
@@ -135,21 +158,29 @@ class Keys:
             next_cursor=cursor_after(rows[limit - 1].id) if len(rows) > limit else None,
         )
 
-    async def change(self, actor: Actor, key_id: str, change: KeyChange) -> KeyShape:
+    async def change(
+        self,
+        actor: Actor,
+        key_id: str,
+        change: KeyChange,
+        *,
+        expected: Expected | None = None,
+    ) -> KeyShape:
         """
         Change any part of a key.
 
         Raises:
             NotFoundError: No such key.
             InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
+            StaleVersionError: It is another version than *expected*.
         """
         self._directory.key(key_id, actor)
         columns = key_columns(change)
 
         def work(edit: Edit) -> None:
-            changed = edit.alter(
-                keys, "key.change", key_row(edit, key_id), columns, audited=audited_key
-            )
+            before = key_row(edit, key_id)
+            _check_version(edit, before, expected)
+            changed = edit.alter(keys, "key.change", before, columns, audited=audited_key)
             if "limits" in changed:
                 self._ledger.forget_kinds(edit.transaction)
 
@@ -172,16 +203,20 @@ class Keys:
         await self._changes.make(actor, work)
         return await self._shape(key_id)
 
-    async def delete(self, actor: Actor, key_id: str) -> KeyShape:
+    async def delete(
+        self, actor: Actor, key_id: str, *, expected: Expected | None = None
+    ) -> KeyShape:
         """
         Revoke and archive.
 
         Raises:
             NotFoundError: No such key.
+            StaleVersionError: It is another version than *expected*.
         """
         self._directory.key(key_id, actor)
 
         def work(edit: Edit) -> None:
+            _check_version(edit, key_row(edit, key_id), expected)
             follow(edit, key_row(edit, key_id), "revoke")
             follow(edit, key_row(edit, key_id), "archive")
 
@@ -224,13 +259,16 @@ class Keys:
         secret = await self._changes.make(actor, work)
         return await self._shape(key_id, secret)
 
-    async def _shape(self, key_id: str, secret: str | None = None) -> KeyShape:
+    async def _shape(
+        self, key_id: str, secret: str | None = None, note: str | UnsetType = UNSET
+    ) -> KeyShape:
         rows = await self._read(
             _with_last_use().where(
                 keys.c.workspace_id == self._directory.workspace.id, keys.c.id == key_id
             )
         )
-        return (await self._shapes(rows, secret))[0]
+        shape = (await self._shapes(rows))[0]
+        return replace(shape, key=UNSET if secret is None else secret, note=note)
 
     async def _read(self, query: Select[tuple[str, int | None]]) -> Sequence[Row[Any]]:
         def read() -> Sequence[Row[Any]]:
@@ -240,7 +278,7 @@ class Keys:
         await self._ledger.flush()
         return await asyncio.to_thread(read)
 
-    async def _shapes(self, rows: Sequence[Row[Any]], secret: str | None = None) -> list[KeyShape]:
+    async def _shapes(self, rows: Sequence[Row[Any]]) -> list[KeyShape]:
         last_uses = {row.id: row.last_used_at for row in rows}
         chosen = self._directory.known_keys(last_uses)
         now_us = self._clock.now_us()
@@ -249,24 +287,34 @@ class Keys:
             [policy_of(self._directory.holder(key.id)).limits for key in chosen],
         )
         return [
-            KeyShape(
-                id=key.id,
-                key=UNSET if secret is None else secret,
-                member=key.member_id,
-                name=key.name,
-                last4=key.last4,
-                limits=[str(limit) for limit in key.limits],
-                models=None if key.models is None else list(key.models),
-                endpoints=None if key.endpoints is None else list(key.endpoints),
-                max_output_tokens=key.max_output_tokens,
-                tags=list(key.tags),
-                expires_at=None if key.expires_at_us is None else rfc3339(key.expires_at_us),
-                last_used_at=(None if last_uses[key.id] is None else rfc3339(last_uses[key.id])),
-                state=shown_state(key, now_us),
-                in_force=in_force,
-            )
+            _shape(key, now_us, last_uses[key.id], in_force)
             for key, in_force in zip(chosen, standings, strict=True)
         ]
+
+
+def _shape(
+    key: VirtualKey, now_us: int, last_use_us: int | None, in_force: list[LimitStanding]
+) -> KeyShape:
+    return KeyShape(
+        id=key.id,
+        member=key.member_id,
+        name=key.name,
+        last4=key.last4,
+        limits=[str(limit) for limit in key.limits],
+        models=None if key.models is None else list(key.models),
+        endpoints=None if key.endpoints is None else list(key.endpoints),
+        max_output_tokens=key.max_output_tokens,
+        tags=list(key.tags),
+        expires_at=None if key.expires_at_us is None else rfc3339(key.expires_at_us),
+        last_used_at=None if last_use_us is None else rfc3339(last_use_us),
+        state=shown_state(key, now_us),
+        in_force=in_force,
+    )
+
+
+def _check_version(edit: Edit, row: Mapping[str, Any], expected: Expected | None) -> None:
+    if expected is not None:
+        expected.check(edit, _shape(key_of(row), edit.now_us, None, []), row["id"])
 
 
 def shown_state(key: VirtualKey, now_us: int) -> ShownKeyState:

@@ -19,21 +19,29 @@ from tuckshop.services.batches import batches, by_batches
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.groups import Listed
+from tuckshop.services.issuing import NOT_AGAIN
+from tuckshop.services.once import Once, once
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.reissuing import Reissue
 from tuckshop.services.roster import (
+    PutRow,
     ReadyRow,
     RosterLine,
     audited_member,
     member_columns,
     put_in,
+    put_in_again,
     read_roster,
+    told_of_rows,
 )
 from tuckshop.services.search import contains, seen_by
 from tuckshop.services.shapes.members import MemberChange, MemberPage, MemberShape
 from tuckshop.services.shapes.rosters import Roster
+from tuckshop.services.shapes.standing import LimitStanding
 from tuckshop.services.standing import limits_of_member, standings_of
+from tuckshop.services.versions import Expected
 from tuckshop.storage.database import Database
+from tuckshop.storage.rows import member_of
 from tuckshop.storage.schema import members
 
 ROSTER_MAX_ROWS: Final = 10_000
@@ -59,6 +67,7 @@ class Members:
         *,
         issue_keys: bool,
         reissue: Reissue | None = None,
+        claim: Once | None = None,
     ) -> Roster:
         """
         Add members, or change those whose external id is in the group already; archived ones come back.
@@ -71,7 +80,9 @@ class Members:
             ConflictError: The group is archived.
         """
         ready, errors = await asyncio.to_thread(read_roster, lines)
-        shapes = await self.put(actor, group, ready, issue_keys=issue_keys, reissue=reissue)
+        shapes = await self.put(
+            actor, group, ready, issue_keys=issue_keys, reissue=reissue, claim=claim
+        )
         return Roster(data=shapes, errors=sorted(errors, key=lambda error: error.line))
 
     async def put(
@@ -82,9 +93,10 @@ class Members:
         *,
         issue_keys: bool,
         reissue: Reissue | None = None,
+        claim: Once | None = None,
     ) -> list[MemberShape]:
         """
-        The same for rows that have been read.
+        The same for rows that have been read. Repeating a call goes on where it broke off.
 
         Raises:
             NotFoundError: No such group.
@@ -94,16 +106,22 @@ class Members:
         if found.state == "archived":
             raise ConflictError("The group is archived: resume it first.")
         ids: dict[str, None] = {}
-        secrets: dict[str, str] = {}
+        secrets: dict[str, str | None] = {}
 
-        def work(edit: Edit, batch: Sequence[ReadyRow]) -> list[tuple[str, str | None]]:
-            return put_in(edit, found.id, batch, issue_keys=issue_keys, reissue=reissue)
+        def work(edit: Edit, batch: Sequence[ReadyRow]) -> list[PutRow]:
+            return once(
+                edit,
+                None if claim is None else claim.part(batch[0].line),
+                lambda: put_in(edit, found.id, batch, issue_keys=issue_keys, reissue=reissue),
+                told=lambda rows: told_of_rows(rows, edit.now_us),
+                again=lambda told: put_in_again(edit, told),
+            )
 
         async for made in by_batches(self._changes, actor, ready, work):
-            for member_id, secret in made:
-                ids[member_id] = None
-                if secret is not None:
-                    secrets[member_id] = secret
+            for row in made:
+                ids[row.member_id] = None
+                if row.issued is not None:
+                    secrets[row.member_id] = row.issued[1]
         return await self._shapes(self._directory.known_members(ids), secrets)
 
     async def pause_all(self, actor: Actor, ids: Sequence[str]) -> None:
@@ -185,7 +203,14 @@ class Members:
             next_cursor=cursor_after(ids[limit - 1]) if len(ids) > limit else None,
         )
 
-    async def change(self, actor: Actor, member_id: str, change: MemberChange) -> MemberShape:
+    async def change(
+        self,
+        actor: Actor,
+        member_id: str,
+        change: MemberChange,
+        *,
+        expected: Expected | None = None,
+    ) -> MemberShape:
         """
         Change any part of a member.
 
@@ -193,12 +218,14 @@ class Members:
             NotFoundError: No such member.
             InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
             ConflictError: The external id is another member's.
+            StaleVersionError: It is another version than *expected*.
         """
         self._directory.member(member_id, actor)
         columns = member_columns(change)
 
         def work(edit: Edit) -> None:
             before = _row(edit, member_id)
+            _check_version(edit, before, expected)
             if "external_id_folded" in columns:
                 _check_free(edit, before, str(columns["external_id_folded"]))
             self._write(edit, "member.change", before, columns)
@@ -206,19 +233,28 @@ class Members:
         await self._changes.make(actor, work)
         return await self.get(actor, member_id)
 
-    async def set_state(self, actor: Actor, member_id: str, state: State) -> MemberShape:
+    async def set_state(
+        self,
+        actor: Actor,
+        member_id: str,
+        state: State,
+        *,
+        expected: Expected | None = None,
+    ) -> MemberShape:
         """
         Pause, resume or archive. An archived member who is resumed is active again.
 
         Raises:
             NotFoundError: No such member.
             ConflictError: An archived member cannot be paused.
+            StaleVersionError: It is another version than *expected*.
         """
         self._directory.member(member_id, actor)
         action = {"active": "resume", "paused": "pause", "archived": "archive"}[state]
 
         def work(edit: Edit) -> None:
             before = _row(edit, member_id)
+            _check_version(edit, before, expected)
             if state == "paused" and before["state"] == "archived":
                 raise ConflictError("The member is archived: resume them first.")
             self._write(edit, f"member.{action}", before, {"state": state})
@@ -252,7 +288,7 @@ class Members:
             self._ledger.forget_kinds(edit.transaction)
 
     async def _shapes(
-        self, chosen: Sequence[Member], secrets: Mapping[str, str] | None = None
+        self, chosen: Sequence[Member], secrets: Mapping[str, str | None] | None = None
     ) -> list[MemberShape]:
         directory = self._directory
         shapes: list[MemberShape] = []
@@ -265,23 +301,37 @@ class Members:
                 ],
             )
             shapes += [
-                MemberShape(
-                    id=member.id,
-                    group=member.group_id,
-                    external_id=member.external_id,
-                    name=member.name,
-                    email=member.email,
-                    limits=[str(limit) for limit in member.limits],
-                    models=None if member.models is None else list(member.models),
-                    endpoints=None if member.endpoints is None else list(member.endpoints),
-                    max_output_tokens=member.max_output_tokens,
-                    state=member.state,
-                    in_force=in_force,
-                    key=(secrets or {}).get(member.id, UNSET),
-                )
+                _shape(member, in_force, secrets or {})
                 for member, in_force in zip(some, standings, strict=True)
             ]
         return shapes
+
+
+def _shape(
+    member: Member, in_force: list[LimitStanding], secrets: Mapping[str, str | None]
+) -> MemberShape:
+    """As it is read. *secrets*: of the keys issued just now, by member; None: one is not told again."""
+    secret = secrets.get(member.id, UNSET)
+    return MemberShape(
+        id=member.id,
+        group=member.group_id,
+        external_id=member.external_id,
+        name=member.name,
+        email=member.email,
+        limits=[str(limit) for limit in member.limits],
+        models=None if member.models is None else list(member.models),
+        endpoints=None if member.endpoints is None else list(member.endpoints),
+        max_output_tokens=member.max_output_tokens,
+        state=member.state,
+        in_force=in_force,
+        key=UNSET if secret is None else secret,
+        note=NOT_AGAIN if secret is None else UNSET,
+    )
+
+
+def _check_version(edit: Edit, row: Mapping[str, Any], expected: Expected | None) -> None:
+    if expected is not None:
+        expected.check(edit, _shape(member_of(row), [], {}), row["id"])
 
 
 def _row(edit: Edit, member_id: str) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import insert, select
@@ -13,6 +13,7 @@ from tuckshop.domain.external_id import folded
 from tuckshop.services import fields
 from tuckshop.services.changes import Edit
 from tuckshop.services.fields import Columns
+from tuckshop.services.issuing import KeyTold, issue_again, told_of
 from tuckshop.services.reissuing import Reissue, hand_out
 from tuckshop.services.shapes.members import MemberChange, NewMember
 from tuckshop.services.shapes.rosters import RowError
@@ -34,6 +35,14 @@ class RosterLine:
 class ReadyRow:
     line: int
     columns: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class PutRow:
+    """Whom a row became, and the key that they were issued: its id and its secret."""
+
+    member_id: str
+    issued: tuple[str, str | None] | None = field(default=None, repr=False)
 
 
 def read_roster(lines: Sequence[RosterLine]) -> tuple[list[ReadyRow], list[RowError]]:
@@ -60,8 +69,8 @@ def put_in(
     *,
     issue_keys: bool,
     reissue: Reissue | None = None,
-) -> list[tuple[str, str | None]]:
-    """Insert or update *batch*; (member id, secret of the key issued to it) per row."""
+) -> list[PutRow]:
+    """Insert or update *batch*; per row who it is, and the key issued to them."""
     wanted = {str(ready.columns["external_id_folded"]) for ready in batch}
     query = select(members).where(
         members.c.workspace_id == edit.workspace_id,
@@ -90,8 +99,22 @@ def put_in(
         ids.append(str(row["id"]))
     _put_added(edit, added)
     handed = hand_out(edit, group_id, ids, reissue=reissue) if issue_keys else {}
+    issued = {member_id: (key.key_id, key.secret) for member_id, key in handed.items()}
+    return [PutRow(member_id, issued.get(member_id)) for member_id in ids]
+
+
+def put_in_again(edit: Edit, told: Sequence[tuple[str, KeyTold | None]]) -> list[PutRow]:
+    """The rows of a batch that was put in before: nobody is changed, and keys that nobody used get fresh secrets."""
     return [
-        (member_id, handed[member_id].secret if member_id in handed else None) for member_id in ids
+        PutRow(member_id, None if key is None else issue_again(edit, *key))
+        for member_id, key in told
+    ]
+
+
+def told_of_rows(rows: Sequence[PutRow], now_us: int) -> list[tuple[str, KeyTold | None]]:
+    """What is kept of a batch for whoever repeats the call."""
+    return [
+        (row.member_id, None if row.issued is None else told_of(row.issued, now_us)) for row in rows
     ]
 
 

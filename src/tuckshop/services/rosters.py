@@ -12,6 +12,7 @@ from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import ConflictError, InvalidFieldError
 from tuckshop.services.directory import Directory
 from tuckshop.services.members import ROSTER_MAX_ROWS, Members
+from tuckshop.services.once import Once, was_begun
 from tuckshop.services.reissuing import Reissue
 from tuckshop.services.roster import ReadyRow, read_roster
 from tuckshop.services.roster_csv.errors import RosterFileError
@@ -68,6 +69,7 @@ class Rosters:
         reissue: Reissue | None,
         as_new: bool,
         pause_missing: bool,
+        claim: Once | None = None,
     ) -> Roster:
         """
         Import the file *raw*: rows that fail are told, the others go in. Doing it twice changes nothing.
@@ -85,7 +87,8 @@ class Rosters:
         group_id = self._directory.group(group, actor).id
         _, ready, errors = await _read(raw, id_column)
         outlook = await self._look_ahead(group_id, ready)
-        if outlook.questions and not as_new:
+        # Who sends a file again after half of it went in was not asked the first time.
+        if outlook.questions and not as_new and not await self._was_begun(actor, ready, claim):
             raise ConflictError(
                 f"Nothing was imported: {'; and '.join(outlook.questions)}. {_HOW_TO_ANSWER}"
             )
@@ -95,7 +98,7 @@ class Rosters:
                 f"cannot be read ({errors[0].field or 'the row'} {errors[0].message})."
             )
         data = await self._members.put(
-            actor, group_id, ready, issue_keys=issue_keys, reissue=reissue
+            actor, group_id, ready, issue_keys=issue_keys, reissue=reissue, claim=claim
         )
         if pause_missing:
             active = [one.id for one in outlook.missing if one.state == "active"]
@@ -105,6 +108,17 @@ class Rosters:
             for one in outlook.missing
         ]
         return Roster(data=data, errors=errors, missing=missing)
+
+    async def _was_begun(self, actor: Actor, ready: Sequence[ReadyRow], claim: Once | None) -> bool:
+        if claim is None or not ready:
+            return False
+        workspace_id, first = self._directory.workspace.id, claim.part(ready[0].line)
+
+        def look() -> bool:
+            with self._database.reader() as connection:
+                return was_begun(connection, workspace_id, actor, first)
+
+        return await asyncio.to_thread(look)
 
     async def _look_ahead(self, group_id: str, ready: Sequence[ReadyRow]) -> Outlook:
         workspace_id = self._directory.workspace.id

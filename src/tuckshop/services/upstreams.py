@@ -23,6 +23,7 @@ from tuckshop.services import fields
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import Columns, InvalidValueError
+from tuckshop.services.once import Once, once, same
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.shapes.upstreams import (
     NewUpstream,
@@ -31,6 +32,8 @@ from tuckshop.services.shapes.upstreams import (
     UpstreamShape,
     UpstreamTest,
 )
+from tuckshop.services.versions import Expected
+from tuckshop.storage.rows import upstream_of
 from tuckshop.storage.schema import upstreams
 from tuckshop.storage.sealing import Sealer, credential_place
 from tuckshop.upstreams.addresses import AddressGuard
@@ -71,7 +74,9 @@ class Upstreams:
         self._is_own = is_own
         self._clock = clock
 
-    async def add(self, actor: Actor, new: NewUpstream) -> UpstreamShape:
+    async def add(
+        self, actor: Actor, new: NewUpstream, *, claim: Once | None = None
+    ) -> UpstreamShape:
         """
         Add an upstream.
 
@@ -95,15 +100,18 @@ class Upstreams:
             **await self._sealed(new, workspace_id, upstream_id),
         }
 
-        def work(edit: Edit) -> None:
+        def make(edit: Edit) -> str:
             _check_name(edit, new.name, own_id=None)
             row["created_at"] = edit.now_us
             edit.connection.execute(insert(upstreams).values(row))
             edit.audit("upstream.add", upstream_id, None, audited(row))
             _touch(edit, upstream_id)
+            return upstream_id
 
-        await self._changes.make(actor, work)
-        return await self.get(upstream_id)
+        def work(edit: Edit) -> str:
+            return once(edit, claim, lambda: make(edit), told=same, again=str)
+
+        return await self.get(await self._changes.make(actor, work))
 
     async def get(self, name_or_id: str) -> UpstreamShape:
         """
@@ -133,7 +141,14 @@ class Upstreams:
             next_cursor=cursor_after(found[limit - 1].id) if len(found) > limit else None,
         )
 
-    async def change(self, actor: Actor, name_or_id: str, change: UpstreamChange) -> UpstreamShape:
+    async def change(
+        self,
+        actor: Actor,
+        name_or_id: str,
+        change: UpstreamChange,
+        *,
+        expected: Expected | None = None,
+    ) -> UpstreamShape:
         """
         Change an upstream. Another scheme, host or port drops its credential, unless one comes with it (K20).
 
@@ -141,6 +156,7 @@ class Upstreams:
             NotFoundError: No such upstream.
             InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
             ConflictError: The new name is taken, or the settings give the name.
+            StaleVersionError: It is another version than *expected*.
         """
         record = self._directory.upstream(name_or_id)
         columns = self._columns(actor, change)
@@ -150,6 +166,7 @@ class Upstreams:
 
         def work(edit: Edit) -> None:
             before = _row(edit, record.id)
+            _check_version(edit, before, expected)
             after = dict(columns)
             if after.get("name", before["name"]) != before["name"]:
                 if before["credential_source"] == "setting":
@@ -163,18 +180,22 @@ class Upstreams:
         await self._changes.make(actor, work)
         return await self.get(record.id)
 
-    async def remove(self, actor: Actor, name_or_id: str) -> UpstreamShape:
+    async def remove(
+        self, actor: Actor, name_or_id: str, *, expected: Expected | None = None
+    ) -> UpstreamShape:
         """
         Remove an upstream with its credential. Calls that run on it end; rows of the log keep its name.
 
         Raises:
             NotFoundError: No such upstream.
+            StaleVersionError: It is another version than *expected*.
         """
         record = self._directory.upstream(name_or_id)
         shape = self._shape(record)
 
         def work(edit: Edit) -> None:
             before = _row(edit, record.id)
+            _check_version(edit, before, expected)
             edit.connection.execute(delete(upstreams).where(*_is(edit.workspace_id, record.id)))
             edit.audit("upstream.remove", record.id, audited(before), None)
             _touch(edit, record.id)
@@ -252,18 +273,26 @@ class Upstreams:
         return {"credential_source": "sealed", "sealed": sealed, "last4": hint_of(sent.strip())}
 
     def _shape(self, record: UpstreamRecord) -> UpstreamShape:
-        live = self._registry.get(record.name)
-        return UpstreamShape(
-            id=record.id,
-            name=record.name,
-            family=record.family,
-            profile=record.profile,
-            base_url=record.base_url,
-            models=None if record.models is None else list(record.models),
-            credential_source=record.credential_source,
-            last4=record.last4,
-            state=_state_of(live),
-        )
+        return _shape(record, self._registry.get(record.name))
+
+
+def _shape(record: UpstreamRecord, live: Upstream | None) -> UpstreamShape:
+    return UpstreamShape(
+        id=record.id,
+        name=record.name,
+        family=record.family,
+        profile=record.profile,
+        base_url=record.base_url,
+        models=None if record.models is None else list(record.models),
+        credential_source=record.credential_source,
+        last4=record.last4,
+        state=_state_of(live),
+    )
+
+
+def _check_version(edit: Edit, row: Mapping[str, Any], expected: Expected | None) -> None:
+    if expected is not None:
+        expected.check(edit, _shape(upstream_of(row), None), row["id"])
 
 
 def credential(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from sys import intern
 from typing import Any
 
@@ -13,7 +13,7 @@ from tuckshop.domain.limits import Limit, parse_limit
 from tuckshop.domain.records import Group, Member, UpstreamRecord, VirtualKey, Workspace
 from tuckshop.domain.windows import ZoneHistory
 
-Row = RowMapping
+Row = RowMapping | Mapping[str, Any]
 
 
 def text_of_list(values: Sequence[str]) -> str:

@@ -175,6 +175,7 @@ idempotency_keys = Table(  # what creating calls answered, for whoever repeats o
     Column("request_hash", LargeBinary, nullable=False),  # of method, path, query and body
     Column("made", Text, nullable=False),  # JSON: the ids of what was made
     Column("created_at", BigInteger, nullable=False),
+    Index("idempotency_keys_by_age", "created_at"),
 )
 
 upstreams = Table(

@@ -19,7 +19,7 @@ class GroupQuery(Sent, frozen=True, kw_only=True):
 
 
 async def create_group(call: Call) -> object:
-    return await call.services.groups.create(call.actor, call.body_as(NewGroup))
+    return await call.services.groups.create(call.actor, call.body_as(NewGroup), claim=call.claim)
 
 
 async def list_groups(call: Call) -> object:
@@ -35,12 +35,14 @@ async def show_group(call: Call) -> object:
 
 async def change_group(call: Call) -> object:
     return await call.services.groups.change(
-        call.actor, call.path["group"], call.body_as(GroupChange)
+        call.actor, call.path["group"], call.body_as(GroupChange), expected=call.expected
     )
 
 
 async def archive_group(call: Call) -> object:
-    return await call.services.groups.set_state(call.actor, call.path["group"], "archived")
+    return await call.services.groups.set_state(
+        call.actor, call.path["group"], "archived", expected=call.expected
+    )
 
 
 async def pause_group(call: Call) -> object:

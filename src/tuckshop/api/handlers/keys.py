@@ -26,7 +26,9 @@ class KeyQuery(MemberKeyQuery, frozen=True, kw_only=True):
 
 
 async def issue_key(call: Call) -> object:
-    return await call.services.keys.issue(call.actor, call.path["member"], call.body_as(NewKey))
+    return await call.services.keys.issue(
+        call.actor, call.path["member"], call.body_as(NewKey), claim=call.claim
+    )
 
 
 async def list_member_keys(call: Call) -> object:
@@ -57,11 +59,13 @@ async def show_key(call: Call) -> object:
 
 
 async def change_key(call: Call) -> object:
-    return await call.services.keys.change(call.actor, call.path["key"], call.body_as(KeyChange))
+    return await call.services.keys.change(
+        call.actor, call.path["key"], call.body_as(KeyChange), expected=call.expected
+    )
 
 
 async def delete_key(call: Call) -> object:
-    return await call.services.keys.delete(call.actor, call.path["key"])
+    return await call.services.keys.delete(call.actor, call.path["key"], expected=call.expected)
 
 
 async def pause_key(call: Call) -> object:

@@ -75,6 +75,7 @@ async def add_members(call: Call) -> object:
             reissue=reissue,
             as_new=query.as_new,
             pause_missing=query.pause_missing,
+            claim=call.claim,
         )
     if query.as_new or query.pause_missing or query.id_column is not None:
         raise ProblemError(
@@ -86,7 +87,12 @@ async def add_members(call: Call) -> object:
     else:
         lines = [RosterLine(1, await decode(body, NewMember))]
     roster = await call.services.members.add(
-        call.actor, call.path["group"], lines, issue_keys=query.issue_keys, reissue=reissue
+        call.actor,
+        call.path["group"],
+        lines,
+        issue_keys=query.issue_keys,
+        reissue=reissue,
+        claim=call.claim,
     )
     if roster.errors and not is_list:
         raise ProblemError(
@@ -140,12 +146,14 @@ async def show_member(call: Call) -> object:
 
 async def change_member(call: Call) -> object:
     return await call.services.members.change(
-        call.actor, call.path["member"], call.body_as(MemberChange)
+        call.actor, call.path["member"], call.body_as(MemberChange), expected=call.expected
     )
 
 
 async def archive_member(call: Call) -> object:
-    return await call.services.members.set_state(call.actor, call.path["member"], "archived")
+    return await call.services.members.set_state(
+        call.actor, call.path["member"], "archived", expected=call.expected
+    )
 
 
 async def pause_member(call: Call) -> object:

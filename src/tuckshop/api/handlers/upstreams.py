@@ -16,7 +16,9 @@ class UpstreamQuery(Sent, frozen=True, kw_only=True):
 
 
 async def add_upstream(call: Call) -> object:
-    return await call.services.upstreams.add(call.actor, call.body_as(NewUpstream))
+    return await call.services.upstreams.add(
+        call.actor, call.body_as(NewUpstream), claim=call.claim
+    )
 
 
 async def list_upstreams(call: Call) -> object:
@@ -30,12 +32,17 @@ async def show_upstream(call: Call) -> object:
 
 async def change_upstream(call: Call) -> object:
     return await call.services.upstreams.change(
-        call.actor, call.path["upstream"], call.body_as(UpstreamChange)
+        call.actor,
+        call.path["upstream"],
+        call.body_as(UpstreamChange),
+        expected=call.expected,
     )
 
 
 async def remove_upstream(call: Call) -> object:
-    return await call.services.upstreams.remove(call.actor, call.path["upstream"])
+    return await call.services.upstreams.remove(
+        call.actor, call.path["upstream"], expected=call.expected
+    )
 
 
 async def test_upstream(call: Call) -> object:

@@ -21,6 +21,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Make a group",
         request=NewGroup,
         status=201,
+        makes=True,
     ),
     row(
         "viewer",

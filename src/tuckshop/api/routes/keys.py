@@ -22,6 +22,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         request=NewKey,
         body_optional=True,
         status=201,
+        makes=True,
     ),
     row(
         "viewer",

@@ -25,6 +25,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         media_types=(JSON_TYPE, CSV_TYPE),
         query=members.RosterQuery,
         status=201,
+        makes=True,
     ),
     row(
         "assistant",

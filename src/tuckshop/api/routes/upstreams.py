@@ -26,6 +26,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Add an upstream",
         request=NewUpstream,
         status=201,
+        makes=True,
     ),
     row(
         "operator",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
 from tuckshop.domain.records import OnDisconnect, State, UnknownParameters
-from tuckshop.services.shapes.parts import LimitList, OutputCap, Sent, Shown, TextList
+from tuckshop.services.shapes.parts import LimitList, OutputCap, Sent, Shown, TextList, Versioned
 from tuckshop.services.shapes.standing import LimitStanding
 from tuckshop.services.shapes.worst_case import WorstCaseShape
 
@@ -67,8 +67,10 @@ class NewGroup(GroupChange, frozen=True, kw_only=True):
     name: str
 
 
-class GroupShape(Shown, frozen=True, kw_only=True):
+class GroupShape(Versioned, frozen=True, kw_only=True):
     """A group, as read."""
+
+    moves_by_itself: ClassVar[frozenset[str]] = frozenset({"in_force", "worst_case"})
 
     id: str
     name: str

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from tuckshop.services.shapes.parts import Instant, LimitList, OutputCap, Sent, Shown, TextList
+from tuckshop.services.shapes.parts import (
+    Instant,
+    LimitList,
+    OutputCap,
+    Sent,
+    Shown,
+    TextList,
+    Versioned,
+)
 from tuckshop.services.shapes.standing import LimitStanding
 
 ShownKeyState = Literal["active", "paused", "revoked", "expired", "archived"]
@@ -34,11 +42,20 @@ class Rotation(Sent, frozen=True, kw_only=True):
     overlap: str | None = None
 
 
-class KeyShape(Shown, frozen=True, kw_only=True):
-    """A key, as read. `key` only in the answer that issues or rotates it."""
+class KeyShape(Versioned, frozen=True, kw_only=True):
+    """
+    A key, as read. `key` only in the answer that issues or rotates it.
+
+    `note` only where the issuing was repeated too late to show it again.
+    """
+
+    moves_by_itself: ClassVar[frozenset[str]] = frozenset(
+        {"in_force", "key", "note", "last_used_at"}
+    )
 
     id: str
     key: str | UnsetType = UNSET
+    note: str | UnsetType = UNSET
     member: str
     name: str | None
     last4: str

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec import UNSET, UnsetType
 
 from tuckshop.domain.records import State
-from tuckshop.services.shapes.parts import LimitList, OutputCap, Sent, Shown, TextList
+from tuckshop.services.shapes.parts import LimitList, OutputCap, Sent, Shown, TextList, Versioned
 from tuckshop.services.shapes.standing import LimitStanding
 
 
@@ -27,8 +29,14 @@ class NewMember(MemberChange, frozen=True, kw_only=True):
     external_id: str
 
 
-class MemberShape(Shown, frozen=True, kw_only=True):
-    """A member, as read. `key` only where one was issued just now."""
+class MemberShape(Versioned, frozen=True, kw_only=True):
+    """
+    A member, as read. `key` only where one was issued just now.
+
+    `note` only where the issuing was repeated too late to show it again.
+    """
+
+    moves_by_itself: ClassVar[frozenset[str]] = frozenset({"in_force", "key", "note"})
 
     id: str
     group: str
@@ -42,6 +50,7 @@ class MemberShape(Shown, frozen=True, kw_only=True):
     state: State
     in_force: list[LimitStanding]
     key: str | UnsetType = UNSET
+    note: str | UnsetType = UNSET
 
 
 class MemberPage(Shown, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
@@ -21,3 +21,9 @@ class Sent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Shown(Struct, frozen=True, kw_only=True):
     """A body that we write."""
+
+
+class Versioned(Shown, frozen=True, kw_only=True):
+    """Something that staff edit: its answers carry an ETag, and a change may be bound to one."""
+
+    moves_by_itself: ClassVar[frozenset[str]] = frozenset({"in_force"})  # no part of its version

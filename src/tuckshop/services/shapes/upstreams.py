@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
 from tuckshop.domain.records import CredentialSource, UpstreamFamily, UpstreamProfile
-from tuckshop.services.shapes.parts import LimitList, Sent, Shown, TextList
+from tuckshop.services.shapes.parts import LimitList, Sent, Shown, TextList, Versioned
 from tuckshop.upstreams.probe import ProbeResult
 
 
@@ -29,8 +29,10 @@ class NewUpstream(UpstreamChange, frozen=True, kw_only=True):
     name: str
 
 
-class UpstreamShape(Shown, frozen=True, kw_only=True):
+class UpstreamShape(Versioned, frozen=True, kw_only=True):
     """An upstream, as read: of its credential no more than where it comes from and how it ends."""
+
+    moves_by_itself: ClassVar[frozenset[str]] = frozenset({"state"})
 
     id: str
     name: str

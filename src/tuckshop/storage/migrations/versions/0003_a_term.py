@@ -92,6 +92,7 @@ def _staff() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "actor", "digest"),
     )
+    op.create_index("idempotency_keys_by_age", "idempotency_keys", ["created_at"])
 
 
 def _mails() -> None:
