@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import http.client
 import os
+import secrets
 import ssl
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -25,6 +27,7 @@ from tuckshop.settings import Settings, load_for_commands
 from tuckshop.upstreams.tls import client_context
 
 TIMEOUT_S: Final = 60.0
+RETRY_S: Final = 0.5  # before a call whose answer was lost is sent again
 PAGE: Final = 200
 _PIECE_BYTES: Final = 65_536
 ANSWER_MAX_BYTES: Final = 256 << 20
@@ -37,6 +40,10 @@ class RefusedError(click.ClickException):
     """The server, or the way to it, said no: exit status 1, the reason on stderr."""
 
     exit_code = 1
+
+
+class LostError(RefusedError):
+    """The connection broke: whether the server did what was asked, nobody can tell from here."""
 
 
 class _Run(msgspec.Struct):
@@ -84,9 +91,17 @@ class Client:
         """Make or do something."""
         return self._call("POST", path, query, body)
 
+    def make(self, *path: str, body: object, **query: object) -> Any:
+        """Make something. Where the connection breaks it is sent once more, and still made once."""
+        return self._make(path, query, msgspec.json.encode(body), "application/json")
+
     def post_csv(self, *path: str, data: bytes, **query: object) -> Any:
-        """Send a CSV file as it is."""
+        """Send a CSV file as it is, to be looked at."""
         return self._send("POST", path, query, data, "text/csv")
+
+    def make_of_csv(self, *path: str, data: bytes, **query: object) -> Any:
+        """`make` of a CSV file."""
+        return self._make(path, query, data, "text/csv")
 
     def patch(self, *path: str, body: object) -> Any:
         """Change some fields."""
@@ -130,6 +145,16 @@ class Client:
         data = None if body is None else msgspec.json.encode(body)
         return self._send(method, path, query, data, "application/json")
 
+    def _make(
+        self, path: tuple[str, ...], query: Mapping[str, object], data: bytes, sent_type: str
+    ) -> Any:
+        name = secrets.token_urlsafe(24)
+        try:
+            return self._send("POST", path, query, data, sent_type, name=name)
+        except LostError:
+            time.sleep(RETRY_S)
+            return self._send("POST", path, query, data, sent_type, name=name)
+
     def _send(
         self,
         method: str,
@@ -137,8 +162,12 @@ class Client:
         query: Mapping[str, object],
         data: bytes | None,
         sent_type: str,
+        *,
+        name: str | None = None,
     ) -> Any:
         headers = self._headers("application/json")
+        if name is not None:
+            headers["idempotency-key"] = name
         if data is not None:
             headers["content-type"] = sent_type
         with self._reply(method, self._target(path, query), headers, data) as reply:
@@ -156,7 +185,7 @@ class Client:
         try:
             raw = reply.read(ANSWER_MAX_BYTES)
         except (OSError, http.client.HTTPException) as error:
-            raise RefusedError(f"{self.url} broke off in its answer.") from error
+            raise LostError(f"{self.url} broke off in its answer.") from error
         media_type = reply.headers.get("content-type", "")
         if 300 <= reply.status < 400:
             raise RefusedError(
@@ -200,7 +229,12 @@ class Client:
             raise RefusedError(
                 f"No server answers at {self.url}. Start one with `tuckshop serve`."
             ) from error
-        except (OSError, http.client.HTTPException) as error:
+        except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
+            connection.close()
+            raise LostError(
+                f"{self.url} broke off before it answered ({type(error).__name__})."
+            ) from error
+        except OSError as error:
             connection.close()
             raise RefusedError(
                 f"{self.url} cannot be reached: {str(error) or type(error).__name__}."

@@ -98,7 +98,7 @@ def create(name: str, as_json: bool, empty: tuple[str, ...], **fields: object) -
         --models gpt-4o-mini --models 'text-embedding-*'
     """
     body = options.body_of({"name": name, **fields}, empty=empty)
-    made = Client.connect().post("groups", body=body)
+    made = Client.connect().make("groups", body=body)
     _show(made, as_json)
     if not as_json:
         note(f"Next: tuckshop member create EXTERNAL_ID … --group {name} --issue-keys")

@@ -76,7 +76,7 @@ def create(member: str, as_json: bool, empty: tuple[str, ...], **fields: object)
     """
     body = _with_time(options.body_of(fields, empty=empty))
     client = Client.connect()
-    made = client.post("members", member_id(client, member), "keys", body=body)
+    made = client.make("members", member_id(client, member), "keys", body=body)
     _hand_out(client, made, as_json, member)
 
 

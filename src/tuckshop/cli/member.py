@@ -80,7 +80,7 @@ def create(
     errors: list[Json] = []
     for start in range(0, len(rows), _ROWS_PER_CALL):
         sent = rows[start : start + _ROWS_PER_CALL]
-        answer = client.post("groups", group, "members", body=sent, **query)
+        answer = client.make("groups", group, "members", body=sent, **query)
         made += answer["data"]
         errors += [{**error, "line": error["line"] + start} for error in answer["errors"]]
     if as_json:

@@ -114,9 +114,9 @@ def import_(
         "pause_missing": pause_missing or None,
     }
     if out is None:
-        taken = client.post_csv(*path, data=raw, **query)
+        taken = client.make_of_csv(*path, data=raw, **query)
     else:
-        taken = _with_keys_kept(out, client, lambda: client.post_csv(*path, data=raw, **query))
+        taken = _with_keys_kept(out, client, lambda: client.make_of_csv(*path, data=raw, **query))
     if as_json:
         print_json(taken)
     else:

@@ -70,7 +70,7 @@ def add(name: str, as_json: bool, credential_file: Path | None, **fields: object
     """
     body = options.body_of({"name": name, **fields})
     body["credential"] = _credential(credential_file)
-    made = Client.connect().post("upstreams", body=body)
+    made = Client.connect().make("upstreams", body=body)
     _show(made, as_json)
     if not as_json:
         note(f"Next: tuckshop upstream test {made['name']}")

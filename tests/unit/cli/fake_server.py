@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+HANGS_UP = 0  # in place of a status: the connection ends without an answer
 TOKEN = "admin-token-0123456789"
 
 
@@ -21,6 +22,7 @@ class Asked:
     target: str
     body: Any
     token: str | None
+    name: str | None = None  # its Idempotency-Key
 
 
 @dataclass
@@ -55,10 +57,14 @@ def running() -> Iterator[FakeServer]:
                     self.path,
                     json.loads(raw) if raw else None,
                     (self.headers.get("authorization") or "").removeprefix("Bearer ") or None,
+                    self.headers.get("idempotency-key"),
                 )
             )
             answer = fake.answers.pop(0) if len(fake.answers) > 1 else fake.answers[0]
             status, value, headers = answer
+            if status == HANGS_UP:
+                self.close_connection = True
+                return
             body = value if isinstance(value, bytes) else json.dumps(value).encode()
             self.send_response(status)
             for name, text in ({"content-type": "application/json"} | headers).items():

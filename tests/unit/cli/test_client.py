@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.conftest import Run
-from tests.unit.cli.fake_server import GROUP, TOKEN, FakeServer, page
+from tests.unit.cli.fake_server import GROUP, HANGS_UP, TOKEN, FakeServer, page
 
 
 def _running_in(folder: Path, server: FakeServer, pid: int) -> dict[str, str | None]:
@@ -207,3 +207,37 @@ def test_names_are_escaped_in_the_address(run: Run, server: FakeServer) -> None:
     run("group", "show", "../../v1/x?y", environment=server.environment())
 
     assert server.asked[0].target == "/api/v1/groups/..%2F..%2Fv1%2Fx%3Fy"
+
+
+def test_what_is_made_is_sent_once_more_under_the_same_name_when_the_connection_breaks(
+    run: Run, server: FakeServer
+) -> None:
+    """M14: the server knows both for one call."""
+    server.will_answer(None, HANGS_UP).will_answer(GROUP, 201)
+
+    result = run("group", "create", "swa", environment=server.environment())
+
+    assert result.exit_code == 0, result.stderr
+    first, second = server.asked
+    assert first == second
+    assert first.name
+
+
+def test_each_call_that_makes_something_has_a_name_of_its_own(run: Run, server: FakeServer) -> None:
+    server.will_answer(GROUP, 201)
+
+    for _ in range(2):
+        run("group", "create", "swa", environment=server.environment())
+
+    assert len({asked.name for asked in server.asked}) == 2
+
+
+def test_other_calls_are_not_sent_again(run: Run, server: FakeServer) -> None:
+    """A reset that was done would be done twice."""
+    server.will_answer(None, HANGS_UP)
+
+    result = run("group", "reset", "swa", environment=server.environment())
+
+    assert result.exit_code == 1
+    assert "broke off" in result.stderr
+    assert len(server.asked) == 1
