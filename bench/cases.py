@@ -142,6 +142,53 @@ STAFF: Final = Table(
         Case("staff-added", "members added, each with a key", "per second"),
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A case of the long log: what the admin API is asked for. Words in capitals are put in by the measure."""
+
+    id: str
+    title: str
+    path: str
+    accept: str = "application/json"
+
+
+LOG_QUERIES: Final = (
+    Asked("log-all", "the log, no filter", "/requests"),
+    Asked("log-group", "one group", "/requests?group=bench"),
+    Asked("log-key", "one key", "/requests?key=KEY"),
+    Asked("log-member", "refused calls of one member", "/requests?member=MEMBER&status=refused"),
+    Asked("log-flagged", "flagged calls", "/requests?flagged=true"),
+    Asked("log-tag", "a tag that three calls have", "/requests?tag=rare"),
+    Asked("log-status", "a status that no call has", "/requests?status=blocked"),
+    Asked("log-model", "a model that nobody used (page by page)", "/requests?model=o3"),
+    Asked(
+        "log-group-model",
+        "that model in one group (page by page)",
+        "/requests?group=bench&model=o3",
+    ),
+    Asked("log-middle", "a month in the middle", "/requests?since=MIDDLE&until=AFTER"),
+    Asked(
+        "log-middle-rare",
+        "flagged calls of one group in that month",
+        "/requests?since=MIDDLE&until=AFTER&flagged=true&group=bench",
+    ),
+    Asked("log-csv", "all of it as CSV, streamed", "/requests", "text/csv"),
+    Asked("log-csv-model", "a model that nobody used as CSV", "/requests?model=o3", "text/csv"),
+    Asked("usage-month", "usage of a month by member", "/usage?by=member&since=MIDDLE&until=AFTER"),
+    Asked("usage-days", "usage of a month by day", "/usage?by=day&since=MIDDLE&until=AFTER"),
+    Asked("usage-year", "usage of the whole year by model", "/usage?by=model"),
+    Asked("usage-year-member", "usage of the whole year by member", "/usage?by=member"),
+    Asked(
+        "usage-year-days",
+        "usage of the whole year by day in another zone",
+        "/usage?by=day&time_zone=Asia/Kathmandu",
+    ),
+)
+LOG: Final = Table(
+    "log", tuple(Case(asked.id, asked.title, "ms", Target(300)) for asked in LOG_QUERIES)
+)
 DISK: Final = Table(
     "disk",
     (
@@ -153,7 +200,7 @@ DISK: Final = Table(
 )
 TABLES: Final = {
     table.name: table
-    for table in (REQUESTS, EVENTS, LATENCY, CROWD, ADMISSION, GROWTH, STAFF, DISK)
+    for table in (REQUESTS, EVENTS, LATENCY, CROWD, ADMISSION, GROWTH, STAFF, LOG, DISK)
 }
 RIVALS: Final = Table(
     "rivals",

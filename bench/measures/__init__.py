@@ -11,6 +11,7 @@ from bench.measures.comparison import events, requests
 from bench.measures.crowd import crowd
 from bench.measures.growth import growth
 from bench.measures.latency import latency
+from bench.measures.log import log
 from bench.measures.run import Run
 from bench.measures.staff import staff
 
@@ -30,4 +31,5 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "crowd": Measure(crowd, ("crowd", "disk")),
     "growth": Measure(growth, ("growth",)),
     "staff": Measure(staff, ("staff",)),
+    "log": Measure(log, ("log",)),
 }

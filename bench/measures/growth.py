@@ -34,9 +34,9 @@ def growth(run: Run) -> Iterator[Figure]:
             yield Figure(f"growth-commit-{rows}", TUCKSHOP, percentile(commits, 0.99))
 
 
-def class_that_called(run: Run, on: Stage) -> list[str]:
+def class_that_called(run: Run, on: Stage, *, keys: int = 0) -> list[str]:
     """The keys of a class in the folder `class`, its server stopped again, its log not empty."""
-    subject = on.tuckshop("class", keys=run.keys)
+    subject = on.tuckshop("class", keys=keys or run.keys)
     press(subject, on.folder, connections=1, seconds=1)
     subject.stop()
     return subject.keys

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from bench import figures, plot, tables
-from bench.cases import RIVALS, TABLES, Target
+from bench.cases import LOG_QUERIES, RIVALS, TABLES, Target
 
 GROUPS = figures.load()
 KNOWN = {**TABLES, RIVALS.name: RIVALS}
@@ -53,6 +53,7 @@ def test_the_targets_are_those_of_the_design() -> None:
         "rss-crowd": Target(120),
         "admission-8": Target(30),
         "staff-busy": Target(20),
+        **{asked.id: Target(300) for asked in LOG_QUERIES},
     }
     page = tables.PAGES[0].read_text(encoding="utf-8")
     for name, group in GROUPS.items():

@@ -34,6 +34,7 @@ from tuckshop.cli.output import (
 @click.option(
     "--status", type=click.Choice(["settled", "voided", "reserved", "refused", "blocked"])
 )
+@click.option("--flagged/--unflagged", default=None, help="Only with a flag, or without any.")
 @click.option("--tag", help="Only with this tag (x-tuckshop-tag).")
 @options.rows_of_a_span
 def log(
@@ -42,7 +43,7 @@ def log(
     limit: int,
     as_csv: bool,
     as_json: bool,
-    **filters: str | None,
+    **filters: str | bool | None,
 ) -> None:
     """
     Show the request log, newest first, or one REQUEST (req_…) of it.
@@ -50,6 +51,7 @@ def log(
     \b
     Example:
       tuckshop log --group swa --status refused --since 2026-11-24
+      tuckshop log --flagged --tag hw-3
       tuckshop log req_06f…
       tuckshop log --group swa --csv > swa.csv
     """
@@ -68,7 +70,8 @@ def log(
     if as_json:
         print_json(as_list(found))
     elif not found:
-        note("Nobody has called yet." if not any(filters.values()) else "No such calls.")
+        is_filtered = any(value is not None for value in filters.values())
+        note("No such calls." if is_filtered else "Nobody has called yet.")
     else:
         names = names_of(client, (row["member"] for row in found))
         numbers = ("in", "out", "cost", "ms")

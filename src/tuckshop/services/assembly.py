@@ -100,7 +100,7 @@ def assemble(
         upstreams=Upstreams(
             changes, directory, registry=registry, sealer=sealer, is_own=is_own, clock=clock
         ),
-        request_log=RequestLog(directory, ledger, database),
+        request_log=RequestLog(directory, ledger, database, clock),
         usage=usage,
         mine=Mine(
             ledger,

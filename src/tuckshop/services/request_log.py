@@ -6,16 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import Connection, Select, false, func, or_, select
 
 from tuckshop.domain.actor import Actor
+from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import InvalidFieldError, NotFoundError
 from tuckshop.domain.money import usd
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.services import fields
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError, rfc3339
-from tuckshop.services.paging import PAGE_DEFAULT, PAGE_MAX, PageSize, cursor_after, position_of
+from tuckshop.services.log_search import Mark, Search, Term, find, mark_in
+from tuckshop.services.paging import PAGE_DEFAULT, PAGE_MAX, PageSize
 from tuckshop.services.search import seen_by
 from tuckshop.services.shapes.parts import Sent
 from tuckshop.services.shapes.requests import RequestPage, RequestShape
@@ -45,33 +47,40 @@ class RequestFilter(Sent, frozen=True, kw_only=True):
 class RequestLog:
     """Reads the log."""
 
-    def __init__(self, directory: Directory, ledger: Ledger, database: Database) -> None:
+    def __init__(
+        self, directory: Directory, ledger: Ledger, database: Database, clock: Clock
+    ) -> None:
         self._directory = directory
         self._ledger = ledger
         self._database = database
+        self._clock = clock
 
     async def page(self, actor: Actor, chosen: RequestFilter) -> RequestPage:
         """
-        The rows that match, newest first.
+        The rows that match, newest first. Where few do, a page may end early, and the next one goes on from there.
 
         Raises:
             NotFoundError: No such group, member or key.
             InvalidFieldError: A time or the cursor.
         """
-        limit = chosen.limit or PAGE_DEFAULT
+        search = self._search(actor, chosen)
+        mark = mark_in(search, chosen.cursor)
         await self._ledger.flush()
-        data, last = await self._read(actor, chosen, position_of(chosen.cursor), limit)
-        return RequestPage(data=data, next_cursor=None if last is None else cursor_after(str(last)))
+        data, mark = await self._read(search, mark, chosen.limit or PAGE_DEFAULT)
+        return RequestPage(data=data, next_cursor=None if mark is None else mark.cursor)
 
     async def all(self, actor: Actor, chosen: RequestFilter) -> AsyncIterator[list[RequestShape]]:
         """The same, to the last, some at a time."""
-        before, left = position_of(chosen.cursor), chosen.limit
+        search = self._search(actor, chosen)
+        mark, left = mark_in(search, chosen.cursor), chosen.limit
+        size = PAGE_DEFAULT  # at first, so that the answer soon begins
         await self._ledger.flush()
         while left is None or left > 0:
-            rows, before = await self._read(actor, chosen, before, min(PAGE_MAX, left or PAGE_MAX))
+            rows, mark = await self._read(search, mark, min(size, left or size))
             yield rows
-            if before is None:
+            if mark is None:
                 return
+            size = PAGE_MAX
             left = None if left is None else left - len(rows)
 
     async def get(self, actor: Actor, request_id: str) -> RequestShape:
@@ -98,55 +107,48 @@ class RequestLog:
         return found[0]
 
     async def _read(
-        self, actor: Actor, chosen: RequestFilter, before: int | None, limit: int
-    ) -> tuple[list[RequestShape], int | None]:
-        """At most *limit* rows older than the position *before*, and the last one's position if there are more."""
-        terms = self._terms(actor, chosen)
-        if before is not None:
-            terms.append(requests.c.position < before)
-        query = (
-            select(requests)
-            .where(requests.c.workspace_id == self._directory.workspace.id, *terms)
-            .order_by(requests.c.position.desc())
-            .limit(limit + 1)
-        )
+        self, search: Search, mark: Mark | None, limit: int
+    ) -> tuple[list[RequestShape], Mark | None]:
+        """At most *limit* rows after *mark*, and where the next ones begin."""
 
-        def read() -> tuple[list[RequestShape], int | None]:
+        def read() -> tuple[list[RequestShape], Mark | None]:
             with self._database.reader() as connection:
-                rows = _rows(connection, query)
-                shown = rows[:limit]
-                return _shapes(connection, shown), (
-                    shown[-1]["position"] if len(rows) > limit else None
-                )
+                rows, after = find(connection, search, mark, limit, self._clock)
+                return _shapes(connection, rows), after
 
         return await asyncio.to_thread(read)
 
-    def _terms(self, actor: Actor, chosen: RequestFilter) -> list[Any]:
+    def _search(self, actor: Actor, chosen: RequestFilter) -> Search:
         columns = requests.c
-        terms: list[Any] = seen_by(actor, columns.group_id)
+        group = None
         if chosen.group is not None:
-            terms.append(columns.group_id == self._directory.group(chosen.group, actor).id)
-        if chosen.member is not None:
-            terms.append(columns.member_id == self._directory.member(chosen.member, actor).id)
-        if chosen.key is not None:
-            terms.append(columns.key_id == self._directory.key(chosen.key, actor).id)
+            group = self._directory.group(chosen.group, actor).id
+        elif actor.groups is not None and len(actor.groups) == 1:
+            (group,) = actor.groups
+        member = None if chosen.member is None else self._directory.member(chosen.member, actor).id
+        key = None if chosen.key is None else self._directory.key(chosen.key, actor)
+        # Not the column itself: its index would bring the rows of several groups in no order.
+        others: list[Term] = seen_by(actor, columns.group_id.concat(""))
         if chosen.model is not None:
-            terms.append(columns.model == chosen.model)
+            others.append(columns.model == chosen.model)
         if chosen.endpoint is not None:
-            terms.append(
+            others.append(
                 or_(columns.endpoint == chosen.endpoint, columns.endpoint_group == chosen.endpoint)
             )
-        if chosen.status is not None:
-            terms.append(columns.state == chosen.status)
-        if chosen.flagged is not None:
-            terms.append(columns.flags != "" if chosen.flagged else columns.flags == "")
-        if chosen.tag is not None:
-            terms.append(columns.tag == chosen.tag)
-        if (since_us := time_of("since", chosen.since)) is not None:
-            terms.append(columns.admitted_at >= since_us)
-        if (until_us := time_of("until", chosen.until)) is not None:
-            terms.append(columns.admitted_at < until_us)
-        return terms
+        if key is not None and member is not None and key.member_id != member:
+            others.append(false())
+        return Search(
+            workspace_id=self._directory.workspace.id,
+            group_id=group,
+            member_id=member if key is None else key.member_id,
+            key_id=None if key is None else key.id,
+            status=chosen.status,
+            tag=chosen.tag,
+            is_flagged=chosen.flagged,
+            since_us=time_of("since", chosen.since),
+            until_us=time_of("until", chosen.until),
+            others=tuple(others),
+        )
 
 
 def time_of(field: str, value: str | None) -> int | None:

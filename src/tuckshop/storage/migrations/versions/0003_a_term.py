@@ -17,6 +17,7 @@ def upgrade() -> None:
     _staff()
     _mails()
     _prices()
+    _log()
     _folding()
 
 
@@ -130,6 +131,22 @@ def _prices() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "id"),
     )
+
+
+def _log() -> None:
+    """Indexes by which the log finds what is rare."""
+    for name, columns, where in (
+        ("requests_by_tag", ["workspace_id", "tag", "position"], "tag IS NOT NULL"),
+        ("requests_flagged", ["workspace_id", "position"], "flags <> ''"),
+        (
+            "requests_uncharged",
+            ["workspace_id", "state", "position"],
+            "state <> 'settled' AND state <> 'reserved'",
+        ),
+    ):
+        op.create_index(
+            name, "requests", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where)
+        )
 
 
 def _folding() -> None:
