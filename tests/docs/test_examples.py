@@ -49,8 +49,9 @@ def test_there_are_examples_of_every_command() -> None:
 @pytest.mark.parametrize(("page", "line"), sorted(set(_examples())))
 def test_an_example_is_a_line_that_the_command_takes(page: str, line: str) -> None:
     arguments = shlex.split(line, comments=True)
-    if ">" in arguments:
-        arguments = arguments[: arguments.index(">")]
+    for sign in "<>":
+        if sign in arguments:
+            arguments = arguments[: arguments.index(sign)]
 
     try:
         _parse(arguments)

@@ -21,6 +21,7 @@ class Shell:
         *arguments: str,
         status: int = 0,
         environment: Mapping[str, str] | None = None,
+        stdin: str = "",
     ) -> subprocess.CompletedProcess[str]:
         """Run a command, which must end with *status*."""
         done = subprocess.run(
@@ -29,6 +30,7 @@ class Shell:
             | {"TUCKSHOP_DATA": str(self.server.data)}
             | dict(environment or {}),
             cwd=self.server.data.parent,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=60,

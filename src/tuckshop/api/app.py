@@ -76,7 +76,8 @@ def build_app(
     app = Starlette(
         routes=[
             StarletteRoute(path, _Endpoint(methods, access, services, one_at_a_time), methods=None)
-            for path, methods in by_path.items()
+            # A path that is named whole comes before one that a parameter would match as well.
+            for path, methods in sorted(by_path.items(), key=lambda item: item[0].count("{"))
         ]
         + list(pages)
     )

@@ -18,7 +18,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "demo": "Start the whole thing with a made-up provider and a made-up class.",
         "group": "Groups: create, list, show, edit, pause, resume, reset, archive.",
         "member": "Members: create, import, list, show, edit, pause, resume, reset, archive.",
-        "key": "Keys: create, list, show, edit, pause, resume, reset, rotate, revoke, archive.",
+        "key": "Keys: create, list, show, edit, find, pause, resume, reset, rotate, revoke, archive.",
         "upstream": "Upstreams: add, list, show, edit, test, remove.",
         "usage": "Show what was used, summed up.",
         "log": "Show the request log, newest first.",

@@ -6,7 +6,8 @@ from typing import Final
 
 import click
 
-from tuckshop.cli import options, roster
+from tuckshop.cli import bulk, options, roster
+from tuckshop.cli.bulk import Chosen
 from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.naming import member_id
 from tuckshop.cli.output import (
@@ -26,6 +27,9 @@ from tuckshop.cli.output import (
 _LISTS: Final = ("models", "endpoints")
 _UNSETTABLE: Final = ("name", "email", "limits", "models", "endpoints", "max_output_tokens")
 _ROWS_PER_CALL: Final = 500
+
+
+_members = click.argument("members", metavar="[MEMBER]...", nargs=-1)
 
 
 @click.group()
@@ -180,40 +184,43 @@ def edit(
 
 
 @member.command()
-@click.argument("member", metavar="MEMBER")
+@_members
+@bulk.member_filter
 @options.as_json
-def pause(member: str, as_json: bool) -> None:
+def pause(members: tuple[str, ...], as_json: bool, **told: object) -> None:
     """
     Refuse calls of a MEMBER, and cut off running streams.
 
     \b
     Example:
       tuckshop member pause swa/4711
+      tuckshop member pause --group swa --dry-run
     """
-    client = Client.connect()
-    _show(client.post("members", member_id(client, member), "pause"), as_json)
+    _do("pause", members, told, as_json)
 
 
 @member.command()
-@click.argument("member", metavar="MEMBER")
+@_members
+@bulk.member_filter
 @options.as_json
-def resume(member: str, as_json: bool) -> None:
+def resume(members: tuple[str, ...], as_json: bool, **told: object) -> None:
     """
     Let a MEMBER call again, paused or archived.
 
     \b
     Example:
       tuckshop member resume swa/4711
+      tuckshop member resume --group swa --dry-run
     """
-    client = Client.connect()
-    _show(client.post("members", member_id(client, member), "resume"), as_json)
+    _do("resume", members, told, as_json)
 
 
 @member.command()
-@click.argument("member", metavar="MEMBER")
+@_members
 @click.option("--total", is_flag=True, help="Limits without a window (total) too.")
+@bulk.member_filter
 @options.as_json
-def reset(member: str, total: bool, as_json: bool) -> None:
+def reset(members: tuple[str, ...], total: bool, as_json: bool, **told: object) -> None:
     """
     Start the running windows of a MEMBER afresh, at what open calls hold.
 
@@ -221,24 +228,44 @@ def reset(member: str, total: bool, as_json: bool) -> None:
     Example:
       tuckshop member reset swa/4711
     """
-    client = Client.connect()
-    query = {"total": True} if total else {}
-    _show(client.post("members", member_id(client, member), "reset", **query), as_json)
+    _do("reset", members, told, as_json, total=total)
 
 
 @member.command()
-@click.argument("member", metavar="MEMBER")
+@_members
+@bulk.member_filter
 @options.as_json
-def archive(member: str, as_json: bool) -> None:
+def archive(members: tuple[str, ...], as_json: bool, **told: object) -> None:
     """
     Hide a MEMBER and refuse their calls. Records stay, and `resume` brings them back.
 
     \b
     Example:
       tuckshop member archive swa/4711
+      tuckshop member archive --group swa --dry-run
     """
+    _do("archive", members, told, as_json)
+
+
+def _do(
+    action: str,
+    names: tuple[str, ...],
+    told: dict[str, object],
+    as_json: bool,
+    *,
+    total: bool = False,
+) -> None:
+    chosen = Chosen("members", names, told)
     client = Client.connect()
-    _show(client.delete("members", member_id(client, member)), as_json)
+    ids = [member_id(client, name) for name in names]
+    if chosen.single is None:
+        rows = list(bulk.carry_out(client, chosen, action, ids=ids, total=total))
+        bulk.tell(client, chosen, action, rows, as_json=as_json)
+    elif action == "archive":
+        _show(client.delete("members", *ids), as_json)
+    else:
+        query = {"total": True} if total else {}
+        _show(client.post("members", *ids, action, **query), as_json)
 
 
 def _print_made(made: list[Json], with_keys: bool) -> None:

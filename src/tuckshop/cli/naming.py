@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import click
@@ -33,6 +33,18 @@ def member_id(client: Client, name: str) -> str:
     if not found:
         raise RefusedError(f"There is no member {external_id!r} in the group {group!r}.")
     return str(found[0]["id"])
+
+
+def member_names(client: Client, member_ids: Collection[str]) -> Mapping[str, str]:
+    """How members are named to these commands, by id, however many they are."""
+    if len(member_ids) <= NAMED_MAX:
+        return names_of(client, member_ids)
+    groups = {str(one["id"]): str(one["name"]) for one in client.rows("groups", state="all")}
+    return {
+        one["id"]: f"{groups.get(one['group'], one['group'])}/{one['external_id']}"
+        for one in client.rows("members", state="all")
+        if one["id"] in member_ids
+    }
 
 
 def names_of(client: Client, member_ids: Iterable[str]) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from tuckshop.domain.clock import Clock
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.prices import PriceList
 from tuckshop.services.audit_trail import AuditTrail
+from tuckshop.services.bulk import Bulk
 from tuckshop.services.changes import Changes
 from tuckshop.services.claims import Claims
 from tuckshop.services.clock import ServerClock
@@ -16,6 +17,7 @@ from tuckshop.services.corrections import Corrections
 from tuckshop.services.directory import Directory
 from tuckshop.services.groups import Groups
 from tuckshop.services.handing_out import HandingOut
+from tuckshop.services.key_finding import KeyFinding
 from tuckshop.services.keys import Keys
 from tuckshop.services.me import Mine
 from tuckshop.services.members import Members
@@ -43,6 +45,8 @@ class Services:
     keys: Keys
     claims: Claims
     handing_out: HandingOut
+    key_finding: KeyFinding
+    bulk: Bulk
     upstreams: Upstreams
     request_log: RequestLog
     usage: Usage
@@ -84,6 +88,7 @@ def assemble(
     directory.on_upstreams(registry.follow)
     changes = Changes(writer, directory)
     members = Members(changes, directory, ledger, database)
+    keys = Keys(changes, directory, ledger, database, clock)
     usage = Usage(directory, ledger, database, clock, default_zone)
     claims = Claims(
         changes, directory, database, clock, prices=prices.rows(), public_url=public_url
@@ -94,9 +99,11 @@ def assemble(
         groups=Groups(changes, directory, ledger, default_zone, clock),
         members=members,
         rosters=Rosters(members, directory, database),
-        keys=Keys(changes, directory, ledger, database, clock),
         claims=claims,
         handing_out=HandingOut(changes, directory, claims, database, clock, public_url=public_url),
+        keys=keys,
+        key_finding=KeyFinding(directory, keys, usage, clock),
+        bulk=Bulk(changes, directory, ledger, database, clock),
         upstreams=Upstreams(
             changes, directory, registry=registry, sealer=sealer, is_own=is_own, clock=clock
         ),

@@ -59,6 +59,11 @@ class Directory:
         """Is there any key that a secret of another format opens? If not, none such is worth a look-up (K1)."""
         return bool(self._foreign)
 
+    def holder_of(self, digest: bytes) -> Holder | None:
+        """The chain of the key whose secret, now or before its last rotation, has *digest*."""
+        key_id = self._keys_by_digest.get(digest)
+        return None if key_id is None else self.holder(key_id)
+
     def find(self, digest: bytes, now_us: int) -> Holder | None:
         """The chain of the key whose secret has *digest*; the secret before a rotation opens until its end."""
         key_id = self._keys_by_digest.get(digest)
@@ -159,6 +164,16 @@ class Directory:
             if member.group_id in found:
                 found[member.group_id].append(member)
         return found
+
+    def members(self, actor: Actor) -> list[Member]:
+        """All members that the actor sees, oldest first."""
+        seen = (member for member in self._members.values() if actor.sees(member.group_id))
+        return sorted(seen, key=lambda member: member.id)
+
+    def keys(self, actor: Actor) -> list[VirtualKey]:
+        """All keys that the actor sees, oldest first."""
+        seen = (key for key in self._keys.values() if actor.sees(key.group_id))
+        return sorted(seen, key=lambda key: key.id)
 
     def known_members(self, ids: Iterable[str]) -> list[Member]:
         """Those of *ids* that are here, in the order given."""

@@ -10,8 +10,10 @@ from sqlalchemy import select
 from tuckshop.domain.clock import US_PER_SECOND
 from tuckshop.domain.errors import ConflictError
 from tuckshop.domain.keys import digest_of, new_secret
+from tuckshop.domain.records import VirtualKey
 from tuckshop.services.changes import Edit
 from tuckshop.services.issuing import audited_key
+from tuckshop.services.shapes.keys import ShownKeyState
 from tuckshop.storage.schema import keys
 
 Verb = Literal["pause", "resume", "revoke", "archive"]
@@ -83,6 +85,17 @@ def rotate(
 def for_good(row: Mapping[str, Any]) -> ConflictError:
     """Why nothing opens this key again."""
     return ConflictError(f"The key is {row['state']}, which is for good: issue a new one.")
+
+
+def shown_state(key: VirtualKey, now_us: int) -> ShownKeyState:
+    """The state of a key at a time: one whose time is over is expired, paused or not."""
+    if (
+        key.state in ("active", "paused")
+        and key.expires_at_us is not None
+        and key.expires_at_us <= now_us
+    ):
+        return "expired"
+    return key.state
 
 
 def key_row(edit: Edit, key_id: str) -> dict[str, Any]:

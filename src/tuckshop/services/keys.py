@@ -28,7 +28,7 @@ from tuckshop.services.issuing import (
     key_columns,
     told_of,
 )
-from tuckshop.services.key_life import Verb, follow, key_row, rotate
+from tuckshop.services.key_life import Verb, follow, key_row, rotate, shown_state
 from tuckshop.services.once import Once, once
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.reissuing import Reissue
@@ -39,7 +39,6 @@ from tuckshop.services.shapes.keys import (
     KeyShape,
     NewKey,
     Rotation,
-    ShownKeyState,
 )
 from tuckshop.services.shapes.standing import LimitStanding
 from tuckshop.services.standing import standings_of
@@ -308,6 +307,7 @@ def _shape(
         expires_at=None if key.expires_at_us is None else rfc3339(key.expires_at_us),
         last_used_at=None if last_use_us is None else rfc3339(last_use_us),
         state=shown_state(key, now_us),
+        taken_from=key.taken_from,
         in_force=in_force,
     )
 
@@ -315,17 +315,6 @@ def _shape(
 def _check_version(edit: Edit, row: Mapping[str, Any], expected: Expected | None) -> None:
     if expected is not None:
         expected.check(edit, _shape(key_of(row), edit.now_us, None, []), row["id"])
-
-
-def shown_state(key: VirtualKey, now_us: int) -> ShownKeyState:
-    """The state of a key at a time: one whose time is over is expired, paused or not."""
-    if (
-        key.state in ("active", "paused")
-        and key.expires_at_us is not None
-        and key.expires_at_us <= now_us
-    ):
-        return "expired"
-    return key.state
 
 
 def _with_last_use() -> Select[tuple[str, int | None]]:

@@ -38,6 +38,7 @@ async def test_a_key_is_shown_once_and_kept_as_its_digest(counter: Counter) -> N
         "expires_at": None,
         "last_used_at": None,
         "state": "active",
+        "taken_from": None,
         "in_force": [],
     }
     assert read == key

@@ -157,6 +157,7 @@ KEY: dict[str, Any] = {
     "expires_at": None,
     "last_used_at": None,
     "state": "active",
+    "taken_from": None,
     "in_force": [STANDING],
 }
 ROW: dict[str, Any] = {

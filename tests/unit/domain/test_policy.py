@@ -184,6 +184,38 @@ def test_a_model_is_allowed_where_every_list_covers_it_and_the_text_says_so(
     assert told is allowed
 
 
+@given(
+    group=_lists,
+    endpoints=_lists,
+    cap=st.none() | st.integers(1, 3),
+    key=st.fixed_dictionaries(
+        {
+            "models": _lists,
+            "endpoints": _lists,
+            "max_output_tokens": st.none() | st.integers(1, 3),
+            "limits": st.lists(st.sampled_from(["$9/month", "$1/day"]), max_size=2).map(tuple),
+        }
+    ),
+    name=st.text("ab", min_size=1, max_size=5),
+)
+def test_no_key_may_what_its_member_may_not(
+    group: Names, endpoints: Names, cap: int | None, key: Level, name: str
+) -> None:
+    """K6."""
+    own = {"each": ("$1/month",), "models": group, "endpoints": endpoints, "max_output_tokens": cap}
+    without, policy = merged(**own), merged(**own, key=key)  # type: ignore[arg-type]  # a dict as keywords
+
+    assert without.may_model(name) or not policy.may_model(name)
+    for default_open in (True, False):
+        assert without.may_endpoint(name, default_open=default_open) or not policy.may_endpoint(
+            name, default_open=default_open
+        )
+    assert set(without.limits) <= set(policy.limits)
+    if cap is not None:
+        assert policy.max_output_tokens is not None
+        assert policy.max_output_tokens <= cap
+
+
 # ── endpoints ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -6,6 +6,8 @@ from tuckshop.api.handlers.resetting import ResetQuery
 from tuckshop.api.routing import Call
 from tuckshop.services.keys import ListedKeys
 from tuckshop.services.paging import PAGE_DEFAULT, PageSize
+from tuckshop.services.shapes.bulk import KeyBulk
+from tuckshop.services.shapes.finding import FindKeys
 from tuckshop.services.shapes.keys import KeyChange, NewKey, Rotation
 from tuckshop.services.shapes.parts import Sent
 
@@ -92,3 +94,11 @@ async def reset_key(call: Call) -> object:
 
 async def rotate_key(call: Call) -> object:
     return await call.services.keys.rotate(call.actor, call.path["key"], call.body_as(Rotation))
+
+
+async def do_to_keys(call: Call) -> object:
+    return await call.services.bulk.keys(call.actor, call.body_as(KeyBulk))
+
+
+async def find_keys(call: Call) -> object:
+    return await call.services.key_finding.find(call.actor, call.body_as(FindKeys).text)

@@ -17,6 +17,7 @@ from tuckshop.services.paging import PAGE_DEFAULT, PageSize
 from tuckshop.services.reissuing import Reissue
 from tuckshop.services.roster import RosterLine
 from tuckshop.services.search import SearchText
+from tuckshop.services.shapes.bulk import MemberBulk
 from tuckshop.services.shapes.members import MemberChange, NewMember
 from tuckshop.services.shapes.parts import Sent
 from tuckshop.services.shapes.rosters import RowError
@@ -176,6 +177,10 @@ def _reissue(query: RosterQuery) -> Reissue | None:
     if query.overlap is not None and not query.reissue:
         raise ProblemError(422, "overlap is how long secrets open on that reissue=true replaces.")
     return Reissue.of(query.overlap) if query.reissue else None
+
+
+async def do_to_members(call: Call) -> object:
+    return await call.services.bulk.members(call.actor, call.body_as(MemberBulk))
 
 
 def roster_lines(body: bytes) -> list[RosterLine]:

@@ -8,6 +8,8 @@ from tuckshop.api.handlers import keys
 from tuckshop.api.handlers.resetting import ResetQuery
 from tuckshop.api.routes.rows import row
 from tuckshop.api.routing import Route
+from tuckshop.services.shapes.bulk import BulkReport, KeyBulk
+from tuckshop.services.shapes.finding import FindKeys, FoundKeys
 from tuckshop.services.shapes.keys import KeyChange, KeyPage, KeyShape, NewKey, Rotation
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -120,5 +122,25 @@ ROUTES: Final[tuple[Route, ...]] = (
         keys.archive_key,
         KeyShape,
         "Archive a key",
+    ),
+    row(
+        "assistant",
+        "rows",
+        "POST",
+        "/keys/bulk",
+        keys.do_to_keys,
+        BulkReport,
+        "Pause, resume, revoke, archive, reset or rotate all keys that a filter finds; a dry run first",
+        request=KeyBulk,
+    ),
+    row(
+        "viewer",
+        "rows",
+        "POST",
+        "/keys/find",
+        keys.find_keys,
+        FoundKeys,
+        "Tell whose the keys are that stand in a text",
+        request=FindKeys,
     ),
 )

@@ -8,6 +8,7 @@ from tuckshop.api.handlers import members
 from tuckshop.api.handlers.resetting import ResetQuery
 from tuckshop.api.routes.rows import row
 from tuckshop.api.routing import CSV_TYPE, JSON_TYPE, Route
+from tuckshop.services.shapes.bulk import BulkReport, MemberBulk
 from tuckshop.services.shapes.members import MemberChange, MemberPage, MemberShape, NewMember
 from tuckshop.services.shapes.rosters import Roster, RosterPreview
 
@@ -115,5 +116,15 @@ ROUTES: Final[tuple[Route, ...]] = (
         MemberShape,
         "Start a member's running windows afresh",
         query=ResetQuery,
+    ),
+    row(
+        "owner",
+        "rows",
+        "POST",
+        "/members/bulk",
+        members.do_to_members,
+        BulkReport,
+        "Pause, resume, archive or reset all members that a filter finds; a dry run first",
+        request=MemberBulk,
     ),
 )

@@ -67,6 +67,7 @@ class KeyShape(Versioned, frozen=True, kw_only=True):
     expires_at: str | None
     last_used_at: str | None
     state: ShownKeyState
+    taken_from: str | None  # the gateway that it was taken over from
     in_force: list[LimitStanding]
 
 
