@@ -188,7 +188,7 @@ class _Endpoint:
                 body = await decode(b"{}" if optional else sent, route.request)
             elif sent.strip() not in (b"", b"{}"):
                 raise problems.ProblemError(422, "This call takes no body.")
-        table_type = wanted(request.headers.get("accept", "")) if route.is_table else None
+        table_type = wanted(request.headers.get("accept", ""), route.table_types)
         call = Call(
             services=self._services,
             actor=actor,

@@ -33,6 +33,7 @@ JSON_TYPE: Final = "application/json"
 CSV_TYPE: Final = "text/csv"
 NDJSON_TYPE: Final = "application/x-ndjson"
 TABLE_TYPES: Final = (CSV_TYPE, NDJSON_TYPE)
+HTML_TYPE: Final = "text/html"
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 _OF_A_GROUP: Final = frozenset({"group", "member", "key", "request"})  # what a path may name of one
 
@@ -47,7 +48,7 @@ class Call:
     query: object = None  # of the route's `query` struct
     body: object = None  # of the route's `request` type, or bytes where the route reads it itself
     media_type: str = JSON_TYPE  # of the body
-    table_type: str | None = None  # of `tables.TABLE_TYPES`, where the client asks for a file
+    table_type: str | None = None  # of the route's `table_types`, where the client asks for a file
     holder: Holder | None = None  # whose key it came with, on routes for keys …
     presented: bytes | None = None  # … and the digest of the secret that it carried
     claim: Once | None = None  # the name by which its client may repeat it
@@ -84,6 +85,7 @@ class Route:
     media_types: tuple[str, ...] = (JSON_TYPE,)  # that the body may have
     query: Any = None  # the struct of its query
     is_table: bool = False  # its rows are also to be had as CSV and NDJSON
+    has_page: bool = False  # the answer is also to be had as a page to print
     status: int = 200
     makes: bool = False  # a repeat with the same `Idempotency-Key` makes nothing anew
 
@@ -102,8 +104,9 @@ class Route:
 
     @property
     def table_types(self) -> tuple[str, ...]:
-        """What its rows are to be had as, besides JSON."""
-        return TABLE_TYPES if self.is_table else ()
+        """What it is to be had as, besides JSON."""
+        page = (HTML_TYPE,) if self.has_page else ()
+        return (*TABLE_TYPES, *page) if self.is_table else page
 
     @property
     def is_versioned(self) -> bool:

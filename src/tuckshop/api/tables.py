@@ -12,14 +12,14 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from tuckshop.api.problems import HEADERS
-from tuckshop.api.routing import CSV_TYPE, TABLE_TYPES
+from tuckshop.api.routing import CSV_TYPE
 from tuckshop.domain.csv_cell import guarded
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
-def wanted(accept: str) -> str | None:
-    """Which of `TABLE_TYPES` a client likes best; None: JSON."""
+def wanted(accept: str, among: Sequence[str]) -> str | None:
+    """Which of these types a client likes best; None: JSON."""
     best, best_quality = None, 0.0
     for part in accept.split(","):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
@@ -32,7 +32,7 @@ def wanted(accept: str) -> str | None:
                     quality = 0.0
         if quality > best_quality:
             best, best_quality = name, quality
-    return best if best in TABLE_TYPES else None
+    return best if best in among else None
 
 
 async def in_one(rows: Sequence[msgspec.Struct]) -> AsyncIterator[Sequence[msgspec.Struct]]:

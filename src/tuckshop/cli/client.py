@@ -126,10 +126,14 @@ class Client:
 
     def copy_csv(self, *path: str, out: IO[bytes], **query: object) -> None:
         """Copy a list as CSV to *out*, piece by piece."""
+        self.copy("text/csv", *path, out=out, **query)
+
+    def copy(self, media_type: str, *path: str, out: IO[bytes], **query: object) -> None:
+        """Copy what is to be had as *media_type* to *out*, piece by piece."""
         with self._reply(
-            "GET", self._target(path, query), self._headers("text/csv"), None
+            "GET", self._target(path, query), self._headers(media_type), None
         ) as reply:
-            if reply.status != 200 or "csv" not in reply.headers.get("content-type", ""):
+            if reply.status != 200 or media_type not in reply.headers.get("content-type", ""):
                 self._answer_of(reply)
                 raise RefusedError(f"{self.url} does not answer as tuckshop does.")
             try:

@@ -20,7 +20,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "member": "Members: create, import, list, show, edit, pause, resume, reset, archive.",
         "key": "Keys: create, list, show, edit, find, pause, resume, reset, rotate, revoke, archive.",
         "upstream": "Upstreams: add, list, show, edit, test, remove.",
-        "usage": "Show what was used, summed up.",
+        "usage": "Show what was used, look ahead, make month-end statements.",
         "log": "Show the request log, newest first.",
         "audit": "Show what staff did, and check that the trail of it is whole.",
         "correct": "Post corrections in bulk.",

@@ -1,4 +1,4 @@
-"""Files that hold secrets: made by us, readable by their owner alone, never over one that is there."""
+"""Files that hold secrets, or names: made by us, readable by their owner alone, never over one that is there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from tuckshop.cli.client import RefusedError
 from tuckshop.domain.csv_cell import guarded
 
 
-def create_private(path: Path) -> IO[str]:
+def create_private(
+    path: Path, *, why: str = "it may hold keys that nobody can read again"
+) -> IO[str]:
     """
     A new file of mode 0600, before anything is done whose outcome has to go in there.
 
@@ -23,9 +25,7 @@ def create_private(path: Path) -> IO[str]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise RefusedError(
-            f"{path} is there already and is not written over: it may hold keys that nobody can read again."
-        ) from None
+        raise RefusedError(f"{path} is there already and is not written over: {why}.") from None
     except OSError as error:
         raise RefusedError(f"{path} cannot be made: {error.strerror}.") from error
     return os.fdopen(descriptor, "w", encoding="utf-8", newline="")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Final
 
 import click
 
 from tuckshop.cli import options
-from tuckshop.cli.client import Client, Json
+from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.naming import member_id, names_of
-from tuckshop.cli.output import note, print_json, print_table, usd
+from tuckshop.cli.output import clean, note, print_json, print_table, usd
+from tuckshop.cli.private_file import create_private
 
+_FILE_TYPES: Final = {".html": "text/html", ".csv": "text/csv"}
 _COUNTS: Final = ("requests", "input_tokens", "cached_tokens", "output_tokens")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--by",
     multiple=True,
@@ -30,16 +33,27 @@ _COUNTS: Final = ("requests", "input_tokens", "cached_tokens", "output_tokens")
 @click.option("--time-zone", metavar="ZONE", help="By which days begin; without it, the server's.")
 @options.as_csv
 @options.as_json
+@click.pass_context
 def usage(
-    by: tuple[str, ...], member: str | None, as_csv: bool, as_json: bool, **filters: str | None
+    context: click.Context,
+    /,
+    by: tuple[str, ...],
+    member: str | None,
+    as_csv: bool,
+    as_json: bool,
+    **filters: str | None,
 ) -> None:
     """
-    Show what was used, summed up.
+    Show what was used, summed up; or look ahead, or make a month's statement.
 
     \b
     Example:
       tuckshop usage --by model --by day --group swa --since 2026-11-01
     """
+    if context.invoked_subcommand is not None:
+        if by or member or as_csv or as_json or any(filters.values()):
+            raise click.UsageError(f"Options go behind {context.invoked_subcommand}.")
+        return
     client = Client.connect()
     asked = {
         "by": ",".join(by) or None,
@@ -80,3 +94,102 @@ def _line(row: Json, dimensions: list[str]) -> list[str]:
         *(f"{row[name]:,}" for name in _COUNTS),
         usd(row["cost_usd"]),
     ]
+
+
+@usage.command()
+@click.option("--group", metavar="GROUP", required=True, help="Of this group.")
+@options.as_json
+def forecast(group: str, as_json: bool) -> None:
+    """
+    Tell when the budgets that a group shares end, at the pace of the last seven days.
+
+    \b
+    Example:
+      tuckshop usage forecast --group swa
+    """
+    answer = Client.connect().get("groups", group, "forecast")
+    if as_json:
+        print_json(answer)
+        return
+    if not answer["data"]:
+        note("No limit on money is shared for all calls: see `tuckshop group show`.")
+    for budget in answer["data"]:
+        click.echo(clean(budget["sentence"]))
+
+
+@usage.command()
+@click.option("--group", metavar="GROUP", required=True, help="Of this group.")
+@click.option(
+    "--month", metavar="YYYY-MM", help="By the group's calendar; without it, the one that runs."
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page to print (.html) or a table (.csv): a new file that only you can read.",
+)
+@options.as_csv
+@options.as_json
+def statement(group: str, month: str | None, out: Path | None, as_csv: bool, as_json: bool) -> None:
+    """
+    Sum up what each member of a group used in a month.
+
+    \b
+    Example:
+      tuckshop usage statement --group swa --month 2026-11
+      tuckshop usage statement --group swa --month 2026-11 --out swa-2026-11.html
+    """
+    path = ("groups", group, "statement")
+    if out is not None:
+        media_type = _FILE_TYPES.get(out.suffix.lower())
+        if media_type is None or as_csv or as_json:
+            raise click.UsageError("--out takes a FILE.html or a FILE.csv, and no other form.")
+        _write(Client.connect(), media_type, path, out, month)
+        return
+    client = Client.connect()
+    if as_csv:
+        client.copy_csv(*path, out=sys.stdout.buffer, month=month)
+        return
+    answer = client.get(*path, month=month)
+    if as_json:
+        print_json(answer)
+        return
+    counts = ["requests", "input", "cached", "output", "cost"]
+    total = {"external_id": "total", "name": "", **answer["total"]}
+    print_table(
+        ["id", "name", *counts],
+        [
+            _line(row, ["external_id", "name"])
+            for row in [
+                *(
+                    {**line, "external_id": line["external_id"] or line["member"]}
+                    | {"name": line["name"] or ""}
+                    for line in answer["data"]
+                ),
+                total,
+            ]
+        ],
+        right=frozenset(counts),
+    )
+    if answer["total"]["guessed_requests"]:
+        guessed = answer["total"]
+        note(
+            f"{guessed['guessed_requests']:,} calls were charged without a usage to rely on:"
+            f" {usd(guessed['guessed_usd'])} of the sum."
+        )
+    note(f"{answer['month']} by the calendar of {answer['time_zone']}.")
+    if not answer["is_over"]:
+        note("Not final: the month, or a call of it, still runs.")
+
+
+def _write(
+    client: Client, media_type: str, path: tuple[str, ...], out: Path, month: str | None
+) -> None:
+    file = create_private(out, why="a statement is made once, or under another name")
+    try:
+        with file, out.open("wb") as bytes_of_it:
+            client.copy(media_type, *path, out=bytes_of_it, month=month)
+    except RefusedError:
+        out.unlink()
+        raise
+    note(f"Written to {out}, which only you can read.")

@@ -21,7 +21,7 @@ from tuckshop.domain.money import price_tag
 from tuckshop.domain.windows import ZoneHistory, span_at
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MONTHS: Final = (
+MONTHS: Final = (
     "Jan",
     "Feb",
     "Mar",
@@ -236,4 +236,4 @@ def _local(at_us: int, zone: ZoneHistory, now_us: int) -> str:
         for us in (at_us, now_us)
     )
     year = "" if at.year == now.year else f" {at.year}"
-    return f"{at.day} {_MONTHS[at.month - 1]}{year} {at:%H:%M}"
+    return f"{at.day} {MONTHS[at.month - 1]}{year} {at:%H:%M}"

@@ -15,6 +15,7 @@ from tuckshop.services.claims import Claims
 from tuckshop.services.clock import ServerClock
 from tuckshop.services.corrections import Corrections
 from tuckshop.services.directory import Directory
+from tuckshop.services.forecasts import Forecasts
 from tuckshop.services.groups import Groups
 from tuckshop.services.handing_out import HandingOut
 from tuckshop.services.key_finding import KeyFinding
@@ -25,6 +26,7 @@ from tuckshop.services.price_list import Prices
 from tuckshop.services.request_log import RequestLog
 from tuckshop.services.rosters import Rosters
 from tuckshop.services.self_rotation import SelfRotation
+from tuckshop.services.statements import Statements
 from tuckshop.services.upstreams import IsOwn, Upstreams
 from tuckshop.services.usage import Usage
 from tuckshop.storage.database import Database
@@ -50,6 +52,8 @@ class Services:
     upstreams: Upstreams
     request_log: RequestLog
     usage: Usage
+    forecasts: Forecasts
+    statements: Statements
     mine: Mine
     self_rotation: SelfRotation
     prices: Prices
@@ -109,6 +113,8 @@ def assemble(
         ),
         request_log=RequestLog(directory, ledger, database, clock),
         usage=usage,
+        forecasts=Forecasts(directory, ledger, database, usage, clock),
+        statements=Statements(directory, ledger, database, usage, clock),
         mine=Mine(
             ledger,
             usage,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -406,6 +407,68 @@ def test_people_are_named_in_usage(run: Run, server: FakeServer) -> None:
     result = run("usage", "--by", "group,member", environment=server.environment())
 
     assert result.stdout.splitlines()[1].split()[:2] == ["swa", "swa/4711"]
+
+
+BUDGET = "At the pace of the last 7 days ($3.00 a day) the $50/month of all ends on 21 Nov, 9 days before it renews."
+LINE = {
+    "member": "mem_1", "external_id": "4711", "name": "Ada", "requests": 2, "input_tokens": 1000,
+    "output_tokens": 20, "cached_tokens": 0, "cost_usd": 0.1, "guessed_usd": 0.04,
+}  # fmt: skip
+TOTAL = {
+    name: value for name, value in LINE.items() if name not in ("member", "external_id", "name")
+}
+STATEMENT = {
+    "month": "2026-11", "time_zone": "Europe/Berlin", "is_over": False, "data": [LINE],
+    "total": {**TOTAL, "guessed_requests": 1},
+}  # fmt: skip
+
+
+def test_a_forecast_is_told_in_sentences(run: Run, server: FakeServer) -> None:
+    server.will_answer({"data": [{"sentence": BUDGET}], "time_zone": "UTC", "next_cursor": None})
+
+    result = run("usage", "forecast", "--group", "swa", environment=server.environment())
+
+    assert server.asked[0].target == "/api/v1/groups/swa/forecast"
+    assert result.stdout == f"{BUDGET}\n"
+
+
+def test_a_statement_is_shown_with_what_is_not_sure_in_it(run: Run, server: FakeServer) -> None:
+    server.will_answer(STATEMENT)
+
+    result = run(
+        *("usage", "statement", "--group", "swa", "--month", "2026-11"),
+        environment=server.environment(),
+    )
+
+    assert server.asked[0].target == "/api/v1/groups/swa/statement?month=2026-11"
+    assert result.stdout.splitlines()[-1].split() == ["total", "2", "1,000", "0", "20", "$0.10"]
+    assert "1 calls were charged without a usage to rely on: $0.04" in result.stderr
+    assert "Not final" in result.stderr
+
+
+def test_a_statement_is_written_once_into_a_private_file(
+    run: Run, server: FakeServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "swa.html"
+    command = ("usage", "statement", "--group", "swa", "--out", str(file))
+    server.will_answer({"detail": "There is no such group."}, 404)
+
+    assert run(*command, environment=server.environment()).exit_code == 1
+    assert not file.exists()
+
+    file.write_text("mine")
+    result = run(*command, environment=server.environment())
+
+    assert (result.exit_code, file.read_text()) == (1, "mine")
+    assert "is there already" in result.stderr
+    other = run("usage", "statement", "--group", "swa", "--out", "swa.pdf")
+    assert other.exit_code == 2
+
+
+def test_options_of_usage_do_not_vanish_before_a_subcommand(run: Run) -> None:
+    result = run("usage", "--group", "swa", "forecast", "--group", "swa")
+
+    assert result.exit_code == 2
 
 
 def test_the_doctor_tells_a_setting_that_cannot_be_read_and_exits_1(run: Run) -> None:

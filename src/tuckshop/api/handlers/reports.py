@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from tuckshop.api.routing import Call
+from tuckshop.api import statement_page
+from tuckshop.api.routing import HTML_TYPE, Call
 from tuckshop.api.tables import in_one, table
 from tuckshop.services.audit_trail import AuditFilter
 from tuckshop.services.request_log import RequestFilter
 from tuckshop.services.shapes.audit import AuditRow
 from tuckshop.services.shapes.requests import RequestShape
+from tuckshop.services.shapes.statements import STATEMENT_COLUMNS
 from tuckshop.services.shapes.usage import USAGE_SUMS
+from tuckshop.services.statements import StatementQuery
 from tuckshop.services.usage import UsageQuery, dimensions_of
 
 
@@ -32,6 +35,21 @@ async def show_usage(call: Call) -> object:
         columns = (*dimensions_of(asked.by), *USAGE_SUMS)
         return await table("usage", columns, in_one(report.data), call.table_type)
     return report
+
+
+async def show_forecast(call: Call) -> object:
+    return await call.services.forecasts.of_group(call.actor, call.path["group"])
+
+
+async def show_statement(call: Call) -> object:
+    asked = call.query_as(StatementQuery)
+    statement = await call.services.statements.of_group(call.actor, call.path["group"], asked)
+    if call.table_type == HTML_TYPE:
+        return statement_page.page(statement)
+    if call.table_type is not None:
+        name = f"{statement.name}-{statement.month}"
+        return await table(name, STATEMENT_COLUMNS, in_one(statement.data), call.table_type)
+    return statement
 
 
 async def list_audit(call: Call) -> object:

@@ -10,8 +10,11 @@ from tuckshop.api.routing import Route
 from tuckshop.services.audit_trail import AuditFilter
 from tuckshop.services.request_log import RequestFilter
 from tuckshop.services.shapes.audit import AuditCheck, AuditPage
+from tuckshop.services.shapes.forecasts import ForecastPage
 from tuckshop.services.shapes.requests import RequestPage, RequestShape
+from tuckshop.services.shapes.statements import Statement
 from tuckshop.services.shapes.usage import UsagePage
+from tuckshop.services.statements import StatementQuery
 from tuckshop.services.usage import UsageQuery
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -45,6 +48,27 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Sum up usage",
         query=UsageQuery,
         is_table=True,
+    ),
+    row(
+        "viewer",
+        "group",
+        "GET",
+        "/groups/{group}/forecast",
+        reports.show_forecast,
+        ForecastPage,
+        "Tell when the budgets that a group shares end, at the pace of the last days",
+    ),
+    row(
+        "viewer",
+        "group",
+        "GET",
+        "/groups/{group}/statement",
+        reports.show_statement,
+        Statement,
+        "Sum up a group's month: JSON, a table of members, or a page to print",
+        query=StatementQuery,
+        is_table=True,
+        has_page=True,
     ),
     row(
         "viewer",
