@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from tuckshop.doctor_mail import examine_mail
 from tuckshop.doctor_upstreams import examine_upstreams
 from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import StoreError
@@ -37,6 +38,7 @@ def examine(settings: Settings, ledger: Path, clock: Clock) -> list[Finding]:
     return [
         *_settings(settings),
         *examine_upstreams(settings, ledger),
+        *examine_mail(settings),
         *_folder(settings.data, ledger),
         *_space(ledger.parent),
         *_sqlite(),

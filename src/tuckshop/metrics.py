@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import Metric
 from tuckshop.charge_watch import Sums
 from tuckshop.domain.errors import RefusalError
 from tuckshop.domain.watch import Alarm, Ended
+from tuckshop.mailing.sender import Counted
 
 BATCH_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_000)
 SECONDS_BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
@@ -74,6 +75,7 @@ class Metrics:
         self._tokens: Counter[tuple[str, str]] = Counter()  # model, kind
         self._cost: Counter[str] = Counter()
         self._alarms: Counter[str] = Counter(dict.fromkeys(get_args(Alarm), 0))
+        self._mails: Counter[str] = Counter(dict.fromkeys(get_args(Counted), 0))
         self._dispatched = 0
         self._charges = Sums()  # but for those dispatched, which the loop counts
         self._batch = _Histogram(BATCH_BOUNDS)
@@ -115,6 +117,10 @@ class Metrics:
         self._batch.observe(size)
         self._seconds.observe(seconds)
 
+    def mailed(self, state: Counted) -> None:
+        """On the loop."""
+        self._mails[state] += 1
+
     def alarm(self, alarm: Alarm, count: int = 1) -> None:
         """Each kind of alarm comes from one thread."""
         self._alarms[alarm] += count
@@ -148,6 +154,9 @@ class Metrics:
             "tuckshop_cost_nano_usd", "charged, in billionths of a US dollar", self._cost, "model"
         )
         yield _counters("tuckshop_alarms", "what somebody should look at", self._alarms, "alarm")
+        yield _counters(
+            "tuckshop_mails", "mails that were tried, by what came of it", self._mails, "state"
+        )
         yield self._batch.family("tuckshop_commit_batch_size", "submissions in one commit")
         yield self._seconds.family("tuckshop_commit_seconds", "how long a commit took")
         for name, read in self._gauges.items():

@@ -61,7 +61,7 @@ from tuckshop.storage.writer import Writer
 from tuckshop.system_clock import SystemClock
 from tuckshop.tokenizing.counter import TokenCounter
 from tuckshop.upstreams.registry import UpstreamRegistry
-from tuckshop.ways_out import Connector, OwnAddresses, credential_of, upstream_setting
+from tuckshop.ways_out import Connector, OwnAddresses, credential_of, mail_way, upstream_setting
 
 _log: Final = logging.getLogger(__name__)
 
@@ -108,6 +108,7 @@ class Server:
         await self.counter.close()
         await self.bodies.close()
         await self.registry.close()
+        await self.services.mails.close()
         await self.services.changes.close()
         await self.writer.close()
         self.database.close()
@@ -180,6 +181,7 @@ async def start(settings: Settings) -> Server:
             is_own=own.is_named_by,
             upstream=DEFAULT_UPSTREAM,
             public_url=settings.public_url,
+            mail=mail_way(settings, metrics.mailed),
         )
         pseudonym_key = derived(master, "member pseudonyms")
         counter = TokenCounter(clock=clock)
@@ -271,6 +273,8 @@ async def start(settings: Settings) -> Server:
                 "tuckshop_upstream_dialling": lambda: sum(pool.dialling for pool in registry.pools),
             }
         )
+        undo.push_async_callback(services.mails.close)
+        await services.mails.start()
         await _listen(edge, settings.host, settings.port, "TUCKSHOP_PORT")
         undo.callback(edge.stop_accepting)
         if admin_edge is not None:

@@ -22,6 +22,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from tuckshop.domain.errors import SettingsError
 from tuckshop.domain.origins import parse_origin
 from tuckshop.edge.forwarded import parse_network
+from tuckshop.mailing.address import parse_domain, parse_mailbox
+from tuckshop.mailing.smtp_url import parse_smtp_url
 from tuckshop.upstreams.proxy import parse_proxy
 from tuckshop.upstreams.tls import client_context
 
@@ -138,6 +140,20 @@ class Settings:
     """The HTTP proxy on the way to the upstream, `http://USER:PASSWORD@HOST:PORT`; every call goes by CONNECT."""
     ca_file: Path | None = None
     """A PEM file of certificate authorities to trust beside the system's: by the server and by the commands."""
+    smtp_url: str | None = field(default=None, repr=False)
+    """The mail server: `smtp://USER:PASSWORD@HOST:587` (STARTTLS) or `smtps://…:465`; default: no mails."""
+    mail_from: str | None = None
+    """Whom mails are from: `Tuckshop <tuckshop@example.org>`."""
+    mail_contact: str | None = None
+    """Where answers go, and whom mails name for questions; default: as `TUCKSHOP_MAIL_FROM`."""
+    mail_language: Literal["en", "de"] = "en"
+    """The language of mails that nobody brought a text for."""
+    mail_per_day: int = 2_000
+    """The most mails in any 24 hours; further ones wait."""
+    mail_per_minute: int = 30
+    """How fast mails are sent."""
+    mail_domains: tuple[str, ...] = ()
+    """Domains that may be written to, such as `example.org` or `*.example.org`; default: all."""
     drain_seconds: float = 30.0
     """How long running requests may end at shutdown."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -169,7 +185,7 @@ ENVIRONMENT_NAMES: Final[Mapping[str, str]] = {
     "openai_api_key": "OPENAI_API_KEY",
     "openai_base_url": "OPENAI_BASE_URL",
 }
-SECRETS: Final = frozenset({"admin_token", "openai_api_key", "upstream_proxy"})
+SECRETS: Final = frozenset({"admin_token", "openai_api_key", "upstream_proxy", "smtp_url"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +361,10 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
         ("trusted_proxies", parse_network),
         ("browser_origins", parse_origin),
         ("upstream_proxy", parse_proxy),
+        ("smtp_url", parse_smtp_url),
+        ("mail_from", parse_mailbox),
+        ("mail_contact", parse_mailbox),
+        ("mail_domains", parse_domain),
     ):
         value = getattr(settings, name)
         for item in (value,) if isinstance(value, str) else value or ():
@@ -353,6 +373,11 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
                     parse(item)
             except ValueError as error:
                 refuse(name, str(error))
+    for name in ("mail_per_day", "mail_per_minute"):
+        if getattr(settings, name) < 1:
+            refuse(name, "expected 1 or more; to send no mails, leave TUCKSHOP_SMTP_URL unset")
+    if settings.smtp_url is not None and settings.mail_from is None:
+        refuse("smtp_url", "whom are mails from? Set TUCKSHOP_MAIL_FROM too")
     if settings.ca_file is not None:
         try:
             client_context(settings.ca_file)

@@ -1,5 +1,5 @@
 """
-The ways out to upstreams: which addresses, through which proxy, trusting whom, and with whose credential.
+The ways out, to upstreams and the mail server: which addresses, by which proxy, trusting whom, with whose credential.
 
 What the settings say of them meets here what the ledger says.
 """
@@ -7,12 +7,18 @@ What the settings say of them meets here what the ledger says.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 
 from tuckshop.domain.errors import SettingsError
 from tuckshop.domain.records import Reach, UpstreamRecord
 from tuckshop.gateway.ports import DEFAULT_UPSTREAM
+from tuckshop.mailing.address import parse_domain, parse_mailbox
+from tuckshop.mailing.policy import MailPolicy, MailWay
+from tuckshop.mailing.sender import Counted
+from tuckshop.mailing.smtp import Smtp
+from tuckshop.mailing.smtp_url import parse_smtp_url
 from tuckshop.services.opening import UpstreamSetting
 from tuckshop.settings import Settings, is_own_listener
 from tuckshop.storage.sealing import Sealer, SealError, credential_place
@@ -88,6 +94,35 @@ def upstream_setting(settings: Settings) -> UpstreamSetting | None:
         base_url=settings.openai_base_url,
         profile=settings.openai_profile,
         credential=settings.openai_api_key,
+    )
+
+
+def mail_way(
+    settings: Settings, count: Callable[[Counted], None] = lambda state: None
+) -> MailWay | None:
+    """How mails are sent; None: the settings name no mail server."""
+    if settings.smtp_url is None or settings.mail_from is None:
+        return None
+    sender = parse_mailbox(settings.mail_from)
+    contact = (
+        None if settings.mail_contact is None else parse_mailbox(settings.mail_contact).address
+    )
+    return MailWay(
+        policy=MailPolicy(
+            sender=sender,
+            contact=contact,
+            language=settings.mail_language,
+            per_day=settings.mail_per_day,
+            per_minute=settings.mail_per_minute,
+            domains=tuple(map(parse_domain, settings.mail_domains)),
+            public_url=settings.public_url,
+        ),
+        smtp=Smtp(
+            parse_smtp_url(settings.smtp_url),
+            hello=sender.domain,
+            tls=partial(client_context, settings.ca_file, protocols=()),
+        ),
+        count=count,
     )
 
 

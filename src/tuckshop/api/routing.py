@@ -35,7 +35,8 @@ NDJSON_TYPE: Final = "application/x-ndjson"
 TABLE_TYPES: Final = (CSV_TYPE, NDJSON_TYPE)
 HTML_TYPE: Final = "text/html"
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
-_OF_A_GROUP: Final = frozenset({"group", "member", "key", "request"})  # what a path may name of one
+# What a path may name of one.
+_OF_A_GROUP: Final = frozenset({"group", "member", "key", "request", "mail"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import click
 from tuckshop.cli import options
 from tuckshop.cli.client import Json
 from tuckshop.cli.output import as_list, note, print_json, print_table
+from tuckshop.mailing.smtp_url import parse_smtp_url
 from tuckshop.settings import SECRETS, Loaded, environment_name, load_from_process
 from tuckshop.upstreams.proxy import parse_proxy
 
@@ -55,6 +56,8 @@ def rows_of(loaded: Loaded) -> list[Json]:
             value = ", ".join(value) or None
         if name == "upstream_proxy" and value is not None:
             value = f"http://{'…@' if '@' in value else ''}{parse_proxy(value)}"
+        elif name == "smtp_url" and value is not None:
+            value = str(parse_smtp_url(value))
         elif name in SECRETS and value is not None:
             value = f"…{value[-4:]}" if len(value) >= 20 else "(set)"
         rows.append({"setting": environment_name(name), "value": value, "origin": origin})

@@ -16,7 +16,9 @@ _COLOURS = {"ok": "green", "note": "cyan", "warning": "yellow", "bad": "red"}
 
 @click.command()
 @click.option(
-    "--online", is_flag=True, help="Also ask every upstream for its models; costs nothing."
+    "--online",
+    is_flag=True,
+    help="Also ask every upstream for its models, and the mail server to let us in; costs nothing.",
 )
 @options.as_json
 def doctor(online: bool, as_json: bool) -> None:
@@ -48,6 +50,7 @@ def doctor(online: bool, as_json: bool) -> None:
 def _findings(*, online: bool) -> list[Json]:
     # Only here: no other command needs all of it.
     from tuckshop import doctor as checks
+    from tuckshop.doctor_mail import ask_mail_server
     from tuckshop.doctor_upstreams import ask_upstreams
     from tuckshop.finding import Finding
     from tuckshop.system_clock import SystemClock
@@ -60,6 +63,7 @@ def _findings(*, online: bool) -> list[Json]:
         found = checks.examine(settings, ledger_file(settings), SystemClock())
         if online:
             found += ask_upstreams(settings, ledger_file(settings))
+            found += ask_mail_server(settings)
     return [
         {"level": one.level, "subject": one.subject, "what": one.what, "mend": one.mend}
         for one in found

@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "group": "Groups: create, list, show, edit, pause, resume, reset, archive.",
         "member": "Members: create, import, list, show, edit, pause, resume, reset, archive.",
         "key": "Keys: create, list, show, edit, find, pause, resume, reset, rotate, revoke, archive.",
+        "mail": "Links by mail, a test mail, and the queue of mails.",
         "upstream": "Upstreams: add, list, show, edit, test, remove.",
         "usage": "Show what was used, look ahead, make month-end statements.",
         "log": "Show the request log, newest first.",

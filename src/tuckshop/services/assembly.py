@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tuckshop.domain.clock import Clock
 from tuckshop.ledger.ledger import Ledger
+from tuckshop.mailing.policy import MailWay
+from tuckshop.mailing.sender import Sender
 from tuckshop.pricing.prices import PriceList
 from tuckshop.services.audit_trail import AuditTrail
 from tuckshop.services.bulk import Bulk
@@ -20,6 +22,9 @@ from tuckshop.services.groups import Groups
 from tuckshop.services.handing_out import HandingOut
 from tuckshop.services.key_finding import KeyFinding
 from tuckshop.services.keys import Keys
+from tuckshop.services.mail_letters import Letters, Links
+from tuckshop.services.mail_queue import MailQueue
+from tuckshop.services.mails import PER_DAY_DEFAULT, Mails, Outbox
 from tuckshop.services.me import Mine
 from tuckshop.services.members import Members
 from tuckshop.services.price_list import Prices
@@ -58,6 +63,7 @@ class Services:
     self_rotation: SelfRotation
     prices: Prices
     corrections: Corrections
+    mails: Mails
     audit_trail: AuditTrail
     server_clock: ServerClock
     clock: Clock
@@ -78,6 +84,7 @@ def assemble(
     is_own: IsOwn = lambda base_url: False,
     upstream: str = "openai",
     public_url: str | None = None,
+    mail: MailWay | None = None,
 ) -> Services:
     """
     All services over one database.
@@ -88,6 +95,7 @@ def assemble(
         sealer: For their credentials.
         is_own: Whether an address is that of this server.
         public_url: How people reach it, for the links that are sent to them; None: none can be built.
+        mail: How mails are sent; None: they are not.
     """
     directory.on_upstreams(registry.follow)
     changes = Changes(writer, directory)
@@ -97,6 +105,16 @@ def assemble(
     claims = Claims(
         changes, directory, database, clock, prices=prices.rows(), public_url=public_url
     )
+    mails = assemble_mails(
+        way=mail,
+        changes=changes,
+        directory=directory,
+        links=claims,
+        writer=writer,
+        database=database,
+        clock=clock,
+    )
+    claims.on_opened(mails.tell_of_claim)
     return Services(
         directory=directory,
         changes=changes,
@@ -125,7 +143,31 @@ def assemble(
         self_rotation=SelfRotation(changes),
         prices=Prices(prices, upstream),
         corrections=Corrections(changes, directory, ledger, database),
+        mails=mails,
         audit_trail=AuditTrail(directory, database),
         server_clock=ServerClock(writer),
         clock=clock,
     )
+
+
+def assemble_mails(
+    *,
+    way: MailWay | None,
+    changes: Changes,
+    directory: Directory,
+    links: Links,
+    writer: Writer,
+    database: Database,
+    clock: Clock,
+) -> Mails:
+    """Mails: what staff do with them, the queue, and who sends what stands in it."""
+    per_day = PER_DAY_DEFAULT if way is None else way.policy.per_day
+    queue = MailQueue(directory.workspace.id, writer, database, clock, per_day=per_day)
+    outbox = None
+    if way is not None:
+        letters = Letters(way.policy, queue, directory, links)
+        sender = Sender(
+            queue, letters, way.smtp, clock, per_minute=way.policy.per_minute, count=way.count
+        )
+        outbox = Outbox(policy=way.policy, letters=letters, sender=sender)
+    return Mails(changes, directory, queue, clock, outbox)

@@ -151,19 +151,28 @@ mails = Table(
     metadata,
     Column("workspace_id", Text, primary_key=True),
     Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),  # which template: "invite", "claimed", "test" …
+    Column("kind", Text, nullable=False),  # "invite", "rotated", "claimed" or "test"
+    Column("group_id", Text),  # null, as the member: a test
     Column("member_id", Text),
     Column("recipient", Text, nullable=False),
-    Column(
-        "template", Text, nullable=False
-    ),  # JSON {subject, text}; links are made when it is sent
-    Column("state", Text, nullable=False),  # "queued", "sent" or "failed"
+    Column("template", Text, nullable=False),  # of `mail_templates`, or ours: "en", "de"
+    Column("state", Text, nullable=False),  # queued, sending, sent, failed, unknown, cancelled
     Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("queued_at", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
-    Column("sent_at", BigInteger),
-    Column("error", Text),
-    Column("created_at", BigInteger, nullable=False),
+    Column("tried_at", BigInteger),  # the last attempt
+    Column("told", Text),  # what the mail server, or we, said to it; never a link
     Index("mails_due", "workspace_id", "state", "due_at"),
+    Index("mails_tried", "workspace_id", "tried_at"),
+    Index("mails_by_member", "workspace_id", "member_id"),
+)
+
+mail_templates = Table(  # texts that staff brought; a link is made only when a mail is sent
+    "mail_templates",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),  # SHA-256 of the content
+    Column("content", Text, nullable=False),
 )
 
 idempotency_keys = Table(  # what creating calls answered, for whoever repeats one

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from tuckshop.api.routes import claims, groups, keys, me, members, reports, server, upstreams
+from tuckshop.api.routes import (
+    claims,
+    groups,
+    keys,
+    mails,
+    me,
+    members,
+    reports,
+    server,
+    upstreams,
+)
 from tuckshop.api.routing import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -12,6 +22,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *members.ROUTES,
     *keys.ROUTES,
     *claims.ROUTES,
+    *mails.ROUTES,
     *reports.ROUTES,
     *upstreams.ROUTES,
     *server.ROUTES,

@@ -97,24 +97,34 @@ def _staff() -> None:
 
 
 def _mails() -> None:
-    """The queue of mails."""
+    """The queue of mails, and the texts that staff brought."""
     op.create_table(
         "mails",
         sa.Column("workspace_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("group_id", sa.Text(), nullable=True),
         sa.Column("member_id", sa.Text(), nullable=True),
         sa.Column("recipient", sa.Text(), nullable=False),
         sa.Column("template", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        sa.Column("queued_at", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
-        sa.Column("sent_at", sa.BigInteger(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("tried_at", sa.BigInteger(), nullable=True),
+        sa.Column("told", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("workspace_id", "id"),
     )
     op.create_index("mails_due", "mails", ["workspace_id", "state", "due_at"])
+    op.create_index("mails_tried", "mails", ["workspace_id", "tried_at"])
+    op.create_index("mails_by_member", "mails", ["workspace_id", "member_id"])
+    op.create_table(
+        "mail_templates",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "id"),
+    )
 
 
 def _prices() -> None:
