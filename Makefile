@@ -4,8 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes --only-binary :all:
 
-# Front proxies and linters of Debian's that some tests stand behind; where they may not be installed, those are skipped.
-TEST_PACKAGES := nginx caddy yamllint faketime strace
+# Front proxies, linters and the browser of Debian's that some tests stand behind; where they may not be installed, those are skipped.
+TEST_PACKAGES := nginx caddy yamllint faketime strace chromium
 
 # Node.js where there is none: its official client is tested beside the Python one.
 NODE_PACKAGES := nodejs npm
@@ -17,7 +17,7 @@ CLIENTS := clients clients-openai-2
 
 help:
 	@echo "make run     set up, then start: the demo, or the real thing if OPENAI_API_KEY is set"
-	@echo "make test    set up, then check and every test (as root: installs nginx, caddy, yamllint and Node.js with apt)"
+	@echo "make test    set up, then check and every test (as root: installs nginx, caddy, Chromium and Node.js with apt)"
 	@echo "make test-clients  LangChain, LlamaIndex, AI SDK, agents … against a running server, in environments of their own"
 	@echo "make setup   the environment with all tools"
 	@echo "make check   format, lint, types, layers, quick tests"

@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from tuckshop.cli import hand_out as handing_out
 from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json
 from tuckshop.cli.key_find import find
@@ -80,6 +81,8 @@ def create(member: str, as_json: bool, empty: tuple[str, ...], **fields: object)
 
 # Both words are in use for it.
 key.add_command(create, "issue")
+key.add_command(handing_out.hand_out)
+key.add_command(handing_out.link)
 
 
 @key.command("list")

@@ -18,7 +18,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "demo": "Start the whole thing with a made-up provider and a made-up class.",
         "group": "Groups: create, list, show, edit, pause, resume, reset, archive.",
         "member": "Members: create, import, list, show, edit, pause, resume, reset, archive.",
-        "key": "Keys: create, list, show, edit, find, pause, resume, reset, rotate, revoke, archive.",
+        "key": "Keys: create, hand-out, link, list, show, edit, find, pause, resume, reset, rotate, revoke, archive.",
         "mail": "Links by mail, a test mail, and the queue of mails.",
         "upstream": "Upstreams: add, list, show, edit, test, remove.",
         "usage": "Show what was used, look ahead, make month-end statements.",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
+
+import click
 
 from tuckshop.cli.client import RefusedError
 from tuckshop.domain.csv_cell import guarded
@@ -33,14 +35,22 @@ def create_private(
 
 def write_rows(out: IO[str], path: Path, rows: Iterable[Sequence[Any]]) -> None:
     """Write *rows* as CSV and wait for the disk; what cannot be written is printed, so that no key is lost."""
-    kept = [[guarded("" if cell is None else str(cell)) for cell in row] for row in rows]
+    kept = io.StringIO(newline="")
+    csv.writer(kept, lineterminator="\n").writerows(
+        [guarded("" if cell is None else str(cell)) for cell in row] for row in rows
+    )
+    write_text(out, path, kept.getvalue())
+
+
+def write_text(out: IO[str], path: Path, text: str) -> None:
+    """Write *text* and wait for the disk; what cannot be written is printed, so that no key is lost."""
     try:
         with out:
-            csv.writer(out, lineterminator="\n").writerows(kept)
+            out.write(text)
             out.flush()
             os.fsync(out.fileno())
     except OSError as error:
-        csv.writer(sys.stdout, lineterminator="\n").writerows(kept)
+        click.echo(text, nl=False)
         raise RefusedError(
             f"{path} cannot be written ({error.strerror}): what belongs in it stands above."
         ) from error

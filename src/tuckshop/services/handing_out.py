@@ -18,7 +18,15 @@ from tuckshop.services.claims import ClaimLink, Claims
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import rfc3339
 from tuckshop.services.limit_words import sentences
-from tuckshop.services.reissuing import Handed, Reissue, hand_out, is_active_key
+from tuckshop.services.once import Once, once
+from tuckshop.services.reissuing import (
+    Handed,
+    Reissue,
+    hand_out,
+    hand_out_again,
+    is_active_key,
+    told_of_handed,
+)
 from tuckshop.services.shapes.claims import HandedOut, HandedOutRow, HandOut
 from tuckshop.services.standing import policy_of_member
 from tuckshop.storage.database import Database
@@ -45,9 +53,13 @@ class HandingOut:
         self._clock = clock
         self._public_url = public_url
 
-    async def keys(self, actor: Actor, group: str, asked: HandOut) -> HandedOut:
+    async def keys(
+        self, actor: Actor, group: str, asked: HandOut, *, claim: Once | None = None
+    ) -> HandedOut:
         """
         A key for each active member who has none that opens, and a new secret for the others if asked for.
+
+        Repeating a call goes on where it broke off.
 
         Raises:
             NotFoundError: No such group, or no such member in it.
@@ -61,11 +73,19 @@ class HandingOut:
         chosen, paused = self._members(found, asked.members)
         handed: dict[str, Handed] = {}
 
-        def work(edit: Edit, batch: Sequence[str]) -> dict[str, Handed]:
-            return hand_out(edit, found.id, batch, reissue=reissue)
+        def work(edit: Edit, batch: Sequence[tuple[int, str]]) -> dict[str, Handed]:
+            ids = [member_id for _, member_id in batch]
+            return once(
+                edit,
+                None if claim is None else claim.part(batch[0][0]),
+                lambda: hand_out(edit, found.id, ids, reissue=reissue),
+                told=lambda made: told_of_handed(made, edit.now_us),
+                again=lambda told: hand_out_again(edit, told),
+            )
 
-        async for some in by_batches(self._changes, actor, [one.id for one in chosen], work):
-            handed |= some
+        numbered = list(enumerate(one.id for one in chosen))
+        async for some in by_batches(self._changes, actor, numbered, work):
+            handed |= {id_: one for id_, one in some.items() if one.secret is not None}
         return self._handed_out(found, chosen, handed, paused)
 
     async def links(

@@ -12,8 +12,8 @@ from tuckshop.domain.errors import InvalidFieldError
 from tuckshop.services import fields
 from tuckshop.services.changes import Edit
 from tuckshop.services.fields import InvalidValueError
-from tuckshop.services.issuing import new_key, put_keys
-from tuckshop.services.key_life import rotate
+from tuckshop.services.issuing import KeyTold, issue_again, new_key, put_keys, told_of
+from tuckshop.services.key_life import key_row, rotate
 from tuckshop.services.shapes.keys import NewKey
 from tuckshop.storage.schema import keys
 
@@ -42,10 +42,10 @@ class Reissue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handed:
-    """A key whose secret was made just now."""
+    """A key whose secret was made just now. None: somebody has the one that a lost answer told, so it stays."""
 
     key_id: str
-    secret: str = field(repr=False)
+    secret: str | None = field(repr=False)
     is_rotated: bool
     name: str | None
     expires_at_us: int | None
@@ -83,6 +83,33 @@ def hand_out(
                 expires_at_us=before["expires_at"],
             )
     put_keys(edit, rows)
+    return handed
+
+
+HandedTold = tuple[KeyTold, bool]
+
+
+def told_of_handed(handed: Mapping[str, Handed], now_us: int) -> dict[str, HandedTold]:
+    """What is kept of them for whoever repeats the call."""
+    return {
+        member_id: (told_of((one.key_id, one.secret), now_us), one.is_rotated)
+        for member_id, one in handed.items()
+    }
+
+
+def hand_out_again(edit: Edit, told: Mapping[str, HandedTold]) -> dict[str, Handed]:
+    """The same keys where the answer got lost: those that nobody used have fresh secrets."""
+    handed: dict[str, Handed] = {}
+    for member_id, (key_told, is_rotated) in told.items():
+        key_id, secret = issue_again(edit, *key_told)
+        row = key_row(edit, key_id)
+        handed[member_id] = Handed(
+            key_id=key_id,
+            secret=secret,
+            is_rotated=is_rotated,
+            name=row["name"],
+            expires_at_us=row["expires_at"],
+        )
     return handed
 
 

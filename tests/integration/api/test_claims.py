@@ -306,6 +306,28 @@ async def test_keys_of_a_group_go_to_those_without_one_and_anew_to_all_if_asked(
     assert all(opens(counter, row["key"]) for row in anew["data"])
 
 
+async def test_handing_out_again_by_the_same_name_gives_the_same_keys(counter: Counter) -> None:
+    """M14: what a client does whose connection broke before the answer; what is in use stays as it is."""
+    await counter.group()
+    ada = await counter.member(external_id="1")
+    await counter.key(ada["id"])
+    await counter.member(external_id="2")
+    path, body = "/api/v1/groups/swa/keys", {"reissue": True, "overlap": "1h"}
+    headers = {"idempotency-key": "monday"}
+
+    lost = await counter.admin.send("POST", path, body=body, headers=headers)
+    told = await counter.admin.send("POST", path, body=body, headers=headers)
+
+    first = {row["external_id"]: row for row in lost.json["data"]}
+    second = {row["external_id"]: row for row in told.json["data"]}
+    assert second.keys() == {"1", "2"}
+    for external_id, row in second.items():
+        assert row["key_id"] == first[external_id]["key_id"]
+        assert row["action"] == first[external_id]["action"]
+        assert opens(counter, row["key"])
+        assert not opens(counter, first[external_id]["key"])
+
+
 async def test_who_listens_writes_with_the_opening_or_stops_it(counter: Counter) -> None:
     """The hook by which a mail tells the member that the link was opened."""
     told: list[str] = []

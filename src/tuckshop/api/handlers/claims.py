@@ -23,7 +23,7 @@ class LinkQuery(Sent, frozen=True, kw_only=True):
 
 async def hand_out_keys(call: Call) -> object:
     return await call.services.handing_out.keys(
-        call.actor, call.path["group"], call.body_as(HandOut)
+        call.actor, call.path["group"], call.body_as(HandOut), claim=call.claim
     )
 
 

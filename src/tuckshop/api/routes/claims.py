@@ -28,6 +28,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         request=HandOut,
         body_optional=True,
         status=201,
+        makes=True,
     ),
     row(
         "assistant",

@@ -1,0 +1,1 @@
+"""Pages for people: a face beside the admin API. What they show comes from there."""

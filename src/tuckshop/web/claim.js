@@ -1,0 +1,101 @@
+"use strict";
+// The secret stands behind the "#", which no browser sends. It leaves this page by the button alone.
+const at = (id) => document.getElementById(id);
+const secret = location.hash.slice(1);
+
+function say(text) { at("status").textContent = text; }
+
+function fail(reason, mayRetry) {
+  say("");
+  at("reason").textContent = reason;
+  at("problem").hidden = false;
+  at("start").hidden = !mayRetry;
+  at("show").disabled = false;
+  at("trouble").focus();
+}
+
+async function copy(from, button) {
+  try {
+    await navigator.clipboard.writeText(from.textContent);
+  } catch {
+    // Without TLS there is no clipboard to ask for: select the text and copy what is selected.
+    const range = document.createRange();
+    range.selectNodeContents(from);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    if (!document.execCommand("copy")) { say("Selected: copy it by hand."); return; }
+  }
+  say("Copied.");
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  window.onbeforeunload = null;
+}
+
+function item(text) {
+  const made = document.createElement("li");
+  made.textContent = text;
+  return made;
+}
+
+function snippet(one, index) {
+  const box = document.createElement("details");
+  const title = document.createElement("summary");
+  const text = document.createElement("pre");
+  const button = document.createElement("button");
+  box.open = index === 0;
+  title.textContent = one.title;
+  title.id = `snippet-${index}`;
+  text.textContent = one.text;
+  button.type = "button";
+  button.textContent = "Copy";
+  button.setAttribute("aria-describedby", title.id);
+  button.onclick = () => copy(text, button);
+  box.append(title, text, button);
+  return box;
+}
+
+function show(claimed) {
+  at("whose").textContent = claimed.name ? `${claimed.course}: the key of ${claimed.name}` : claimed.course;
+  at("key").textContent = claimed.key;
+  at("base").textContent = claimed.base_url;
+  const models = claimed.models === null ? "all models" : claimed.models.join(", ");
+  const until = claimed.expires_at === null ? [] : [`until ${new Date(claimed.expires_at).toLocaleString()}`];
+  at("limits").append(...[...claimed.limits, `models: ${models || "none"}`, ...until].map(item));
+  at("snippets").append(...claimed.snippets.map(snippet));
+  at("start").hidden = at("problem").hidden = true;
+  at("claimed").hidden = false;
+  say("");
+  at("whose").focus();
+  // The link is used up: keep it out of the browser's history. And warn who leaves without a copy.
+  history.replaceState(null, "", location.pathname);
+  window.onbeforeunload = (event) => event.preventDefault();
+}
+
+async function open() {
+  at("show").disabled = true;
+  at("problem").hidden = true;
+  say("Fetching your key …");
+  let reply, answer;
+  try {
+    reply = await fetch("../api/v1/claim", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ secret }),
+      credentials: "omit",
+      cache: "no-store",
+      redirect: "error",
+    });
+    answer = await reply.json();
+  } catch {
+    fail("The server cannot be reached. Try again; if it then says that the link was opened already, ask for a new one.", true);
+    return;
+  }
+  if (reply.ok) show(answer);
+  else fail(answer.detail, ![404, 410].includes(reply.status));
+}
+
+at("show").onclick = open;
+for (const button of document.querySelectorAll("[data-copies]")) {
+  button.onclick = () => copy(at(button.dataset.copies), button);
+}
+if (!secret) fail("This address lacks its last part, behind the #. Copy the whole link.", false);
