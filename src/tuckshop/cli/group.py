@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from tuckshop.cli import options
+from tuckshop.cli import group_export, options
 from tuckshop.cli.client import Client, Json
 from tuckshop.cli.output import (
     allowed,
@@ -102,6 +102,9 @@ def create(name: str, as_json: bool, empty: tuple[str, ...], **fields: object) -
     _show(made, as_json)
     if not as_json:
         note(f"Next: tuckshop member create EXTERNAL_ID … --group {name} --issue-keys")
+
+
+group.add_command(group_export.export)
 
 
 @group.command("list")

@@ -16,7 +16,8 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "serve": "Start the server.",
         "demo": "Start the whole thing with a made-up provider and a made-up class.",
-        "group": "Groups: create, list, show, edit, pause, resume, reset, archive.",
+        "apply": "Make the server match a file: groups, policies, members.",
+        "group": "Groups: create, list, show, edit, export, pause, resume, reset, archive.",
         "member": "Members: create, import, list, show, edit, pause, resume, reset, archive.",
         "key": "Keys: create, hand-out, link, list, show, edit, find, pause, resume, reset, rotate, revoke, archive.",
         "mail": "Links by mail, a test mail, and the queue of mails.",

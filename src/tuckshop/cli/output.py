@@ -45,6 +45,12 @@ def json_text(value: object) -> str:
     return "".join(c if c == "\n" or _is_seen(c) else _escaped(c) for c in text)
 
 
+def json_line(value: object) -> str:
+    """*value* as JSON on one line, as people read it."""
+    text = _ENCODER.encode(value).decode()
+    return msgspec.json.format(text, indent=0)
+
+
 def print_json(value: object) -> None:
     """Print *value* as JSON."""
     click.echo(json_text(value))

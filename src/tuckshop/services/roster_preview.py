@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, select
 
+from tuckshop.domain.respelling import questions
 from tuckshop.services.roster import ReadyRow
 from tuckshop.services.shapes.rosters import MissingMember, RosterAction, RosterRow
 from tuckshop.storage.schema import members
-
-# A file of few new people is a late enrolment; one that is mostly new to a group of many has respelled ids.
-_NEW_MANY: Final = 5
-_EXAMPLES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +43,9 @@ def look_ahead(
         for folded_id, row in known.items()
         if row["state"] != "archived" and folded_id not in named
     ]
-    return Outlook(rows=rows, missing=missing, questions=list(_questions(ready, known, rows)))
+    people = [(f"line {one.line}", str(one.columns["external_id"])) for one in ready]
+    asked = questions(people, [row["external_id"] for row in known.values()])
+    return Outlook(rows=rows, missing=missing, questions=list(asked))
 
 
 def _row(ready: ReadyRow, before: Mapping[str, Any] | None) -> RosterRow:
@@ -70,37 +69,3 @@ def _row(ready: ReadyRow, before: Mapping[str, Any] | None) -> RosterRow:
         action=action,
         changes=[] if before is None else changes,
     )
-
-
-def _questions(
-    ready: Sequence[ReadyRow], known: Mapping[str, Mapping[str, Any]], rows: Sequence[RosterRow]
-) -> Iterable[str]:
-    new = [row for row in rows if row.action == "new"]
-    if known and len(new) >= _NEW_MANY and 2 * len(new) > len(rows):
-        yield (
-            f"{len(new)} of {len(rows)} lines are new, although the group has {len(known)} members: "
-            "does this file spell their ids in another way, or belong to another group?"
-        )
-    alike: dict[str, str] = {}
-    for row in known.values():
-        alike.setdefault(_bare(row["external_id"]), row["external_id"])
-    respelled = []
-    for one in ready:
-        if str(one.columns["external_id_folded"]) in known:
-            continue
-        external_id = str(one.columns["external_id"])
-        twin = alike.setdefault(_bare(external_id), external_id)
-        if twin != external_id:
-            respelled.append(f"line {one.line} has {external_id!r} where {twin!r} is known")
-    if respelled:
-        more = len(respelled) - _EXAMPLES
-        yield (
-            "ids differ only by leading zeros or by case, as a spreadsheet leaves them: "
-            + "; ".join(respelled[:_EXAMPLES])
-            + (f"; and {more} more" if more > 0 else "")
-        )
-
-
-def _bare(external_id: str) -> str:
-    """What is left of an id after a spreadsheet took it for a number, or somebody typed it in capitals."""
-    return external_id.strip().casefold().lstrip("0")

@@ -1,0 +1,100 @@
+"""What `tuckshop apply` says when the server says no."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fake_server import GROUP, MEMBER, FakeServer, page
+
+COURSE = """\
+[[group]]
+name = "swa"
+time_zone = "Europe/Berlin"
+member = [{ external_id = "4711" }, { external_id = "4712", state = "paused" }]
+"""
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    file = tmp_path / "c.toml"
+    file.write_text(COURSE)
+    return file
+
+
+def test_what_fails_in_the_middle_tells_what_was_done(
+    run: Run, server: FakeServer, course: Path
+) -> None:
+    server.will_answer(page()).will_answer(GROUP, 201)
+    server.will_answer({"detail": "The server cannot take this now."}, 503)
+
+    result = run("apply", str(course), environment=server.environment())
+
+    assert result.exit_code == 1
+    assert "The server cannot take this now.\nDone before that:\n  swa: made\n" in result.stderr
+    assert "Doing it again goes on from there." in result.stderr
+    assert server.asked[2].body == [{"external_id": "4711"}, {"external_id": "4712"}]
+
+
+def test_it_goes_on_where_it_stopped(run: Run, server: FakeServer, course: Path) -> None:
+    server.will_answer(page(GROUP)).will_answer(page({**MEMBER, "external_id": "4711"}))
+    server.will_answer({"data": [{**MEMBER, "id": "mem_2"}], "errors": []}, 201)
+    server.will_answer(MEMBER).will_answer(GROUP)
+
+    result = run("apply", str(course), environment=server.environment())
+
+    assert result.exit_code == 0, result.stderr
+    assert [(asked.method, asked.target.split("?")[0]) for asked in server.asked[2:4]] == [
+        ("POST", "/api/v1/groups/grp_1/members"),
+        ("POST", "/api/v1/members/mem_2/pause"),
+    ]
+    assert server.asked[2].body == [{"external_id": "4712"}]
+    assert "swa: 100 members: at most $20.00 a month" in result.stdout
+
+
+def test_what_the_server_refuses_is_told_with_its_line(
+    run: Run, server: FakeServer, course: Path
+) -> None:
+    server.will_answer(page())
+    server.will_answer({"detail": "time_zone: is not known here"}, 422)
+
+    result = run("apply", str(course), environment=server.environment())
+
+    assert f"{course}:3:1: time_zone: is not known here\nNothing was changed." in result.stderr
+
+
+def test_a_member_whom_the_server_refuses_is_told_with_their_line(
+    run: Run, server: FakeServer, course: Path
+) -> None:
+    server.will_answer(page()).will_answer(GROUP, 201)
+    errors = [{"line": 2, "field": "external_id", "message": "is odd"}]
+    server.will_answer({"data": [MEMBER], "errors": errors}, 201)
+
+    result = run("apply", str(course), environment=server.environment())
+
+    assert f"{course}:4:39: external_id is odd" in result.stderr
+
+
+def test_a_dry_run_asks_and_sends_nothing(run: Run, server: FakeServer, course: Path) -> None:
+    server.will_answer(page())
+
+    result = run("apply", str(course), "--check", "--json", environment=server.environment())
+
+    assert result.exit_code == 1
+    assert '"applied": false' in result.stdout
+    assert [asked.method for asked in server.asked] == ["GET"]
+
+
+def test_nothing_of_a_faulty_file_reaches_the_server(
+    run: Run, server: FakeServer, course: Path
+) -> None:
+    server.will_answer({}, 500)
+    course.write_text("[[group]]\n'a\\u202e' = 1\n")
+
+    result = run("apply", str(course), environment=server.environment())
+
+    assert result.exit_code == 1
+    assert "Nothing was changed." in result.stderr
+    assert server.asked == []
