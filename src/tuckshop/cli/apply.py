@@ -1,9 +1,10 @@
 """
 `tuckshop apply`: make the server match a file.
 
-The difference is computed from what the server has, then done group by group by the calls that every client has, each
-of which may be repeated. So a file is not all or nothing, as no call of thousands of people could be: what fails in the
-middle leaves what was done before, and doing it again goes on from there.
+The difference is computed from what the server has, then done group by group by the calls that every client has. Each
+may be repeated, and a policy is changed only while it is still the one that was compared. So a file is not all or
+nothing, as no call for thousands of people could be: what fails in the middle leaves what was done before, and doing it
+again goes on from there.
 """
 
 from __future__ import annotations
@@ -101,14 +102,14 @@ def groups_now(client: Client, names: Sequence[str]) -> dict[str, GroupNow]:
     """Those of the groups *names* that there are, with all their members."""
     from tuckshop.cli.course_file.plan import GroupNow
 
-    shapes = {one["name"]: one for one in client.rows("groups", state="all")}
-    return {
-        name: GroupNow(
-            shapes[name], list(client.rows("groups", shapes[name]["id"], "members", state="all"))
-        )
-        for name in names
-        if name in shapes
-    }
+    ids = {one["name"]: one["id"] for one in client.rows("groups", state="all")}
+    found: dict[str, GroupNow] = {}
+    for name in names:
+        if name in ids:
+            shape, version = client.get_with_version("groups", ids[name])
+            members = list(client.rows("groups", ids[name], "members", state="all"))
+            found[name] = GroupNow(shape, members, version)
+    return found
 
 
 def _refuse_what_is_unclear(steps: Sequence[GroupStep], *, as_new: bool) -> None:
@@ -122,7 +123,7 @@ def _refuse_what_is_unclear(steps: Sequence[GroupStep], *, as_new: bool) -> None
             f"{step.name}: {asked}. {_HOW_TO_ANSWER}" for step in steps for asked in step.questions
         ]
     if reasons:
-        raise RefusedError(clean_lines([*reasons, "Nothing was changed."]))
+        raise RefusedError(_clean_lines([*reasons, "Nothing was changed."]))
 
 
 def _carry_out(client: Client, steps: Sequence[GroupStep], *, pause_missing: bool) -> None:
@@ -132,26 +133,16 @@ def _carry_out(client: Client, steps: Sequence[GroupStep], *, pause_missing: boo
             for what in _do(client, step, pause_missing=pause_missing):
                 done.append(f"{step.name}: {what}")
     except RefusedError as error:
-        told = (
-            "\n".join(["Done before that:", *(f"  {what}" for what in done)])
-            if done
-            else "Nothing was changed."
-        )
+        told = ["Done before that:", *(f"  {what}" for what in done or ["nothing"])]
         again = "Doing it again goes on from there."
-        raise RefusedError(clean_lines([error.message, *told.splitlines(), again])) from error
+        raise RefusedError(_clean_lines([*error.message.splitlines(), *told, again])) from error
 
 
 def _do(client: Client, step: GroupStep, *, pause_missing: bool) -> Iterator[str]:
     """Do one group; tells each piece that is done."""
-    group_id = step.id
-    if group_id is None:
-        said = {change.field: change.after for change in step.changes}
-        group_id = str(_sent(step, client, "POST", "groups", body=said)["id"])
-        yield "made"
-    elif step.changes:
-        said = {change.field: change.after for change in step.changes}
-        _sent(step, client, "PATCH", "groups", group_id, body=said)
-        yield "changed"
+    group_id = _policy(client, step)
+    if step.action != "unchanged":
+        yield "made" if step.id is None else "changed"
     rows = step.changed_members
     done = 0
     for start in range(0, len(rows), _ROWS_PER_CALL):
@@ -165,16 +156,19 @@ def _do(client: Client, step: GroupStep, *, pause_missing: bool) -> Iterator[str
             yield f"{one['external_id']} paused"
 
 
-def _sent(step: GroupStep, client: Client, method: str, *path: str, body: Json) -> Json:
-    """What the server says to a change of the group; what it refuses is told with the line of the file."""
-    call = client.make if method == "POST" else client.patch
+def _policy(client: Client, step: GroupStep) -> str:
+    """Make the group or change its policy; what the server refuses is told with the line of the file. Its id."""
+    said = {change.field: change.after for change in step.changes}
     try:
-        answer: Json = call(*path, body=body)
+        if step.id is None:
+            return str(client.make("groups", body=said)["id"])
+        if said:
+            client.patch("groups", step.id, body=said, version=step.version)
+        return step.id
     except RefusedError as error:
         field = error.message.split(":")[0].split("[")[0]
         source = step.sources.get(field, step.source)
         raise RefusedError(f"{source}: {error.message}") from error
-    return answer
 
 
 def _put_members(client: Client, group_id: str, steps: Sequence[MemberStep]) -> None:
@@ -191,7 +185,7 @@ def _put_members(client: Client, group_id: str, steps: Sequence[MemberStep]) -> 
             f"{steps[error['line'] - 1].source}: {error['field'] or 'the row'} {error['message']}"
             for error in answer["errors"]
         ]
-        raise RefusedError("\n".join(lines))
+        raise RefusedError("\n".join([*lines, "The other rows of this batch went in."]))
     for step, made in zip(steps, answer["data"], strict=True):
         if step.sets_state is not None:
             client.post("members", made["id"], "pause" if step.sets_state == "paused" else "resume")
@@ -201,6 +195,6 @@ def _worst_cases(client: Client, steps: Sequence[GroupStep]) -> dict[str, Json]:
     return {step.name: client.get("groups", step.name)["worst_case"] for step in steps}
 
 
-def clean_lines(lines: Sequence[str]) -> str:
+def _clean_lines(lines: Sequence[str]) -> str:
     """*lines*, which a name from outside cannot break."""
     return "\n".join(clean(line) for line in lines)

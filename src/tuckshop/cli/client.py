@@ -87,6 +87,12 @@ class Client:
         """Read *path* (each part is escaped); a *query* value of None is left out."""
         return self._call("GET", path, query)
 
+    def get_with_version(self, *path: str) -> tuple[Any, str | None]:
+        """The same, and its version as `patch` takes it; None: it has none."""
+        headers = self._headers("application/json")
+        with self._reply("GET", self._target(path, {}), headers, None) as reply:
+            return self._answer_of(reply), reply.headers.get("etag")
+
     def post(self, *path: str, body: object = None, **query: object) -> Any:
         """Make or do something."""
         return self._call("POST", path, query, body)
@@ -103,9 +109,10 @@ class Client:
         """`make` of a CSV file."""
         return self._make(path, query, data, "text/csv")
 
-    def patch(self, *path: str, body: object) -> Any:
-        """Change some fields."""
-        return self._call("PATCH", path, {}, body)
+    def patch(self, *path: str, body: object, version: str | None = None) -> Any:
+        """Change some fields, with a *version* only if it is still that one."""
+        data = msgspec.json.encode(body)
+        return self._send("PATCH", path, {}, data, "application/json", version=version)
 
     def delete(self, *path: str) -> Any:
         """Archive."""
@@ -168,10 +175,13 @@ class Client:
         sent_type: str,
         *,
         name: str | None = None,
+        version: str | None = None,
     ) -> Any:
         headers = self._headers("application/json")
         if name is not None:
             headers["idempotency-key"] = name
+        if version is not None:
+            headers["if-match"] = version
         if data is not None:
             headers["content-type"] = sent_type
         with self._reply(method, self._target(path, query), headers, data) as reply:

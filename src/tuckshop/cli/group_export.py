@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Final
 
 import click
 
+from tuckshop.cli import options
 from tuckshop.cli.apply import groups_now
 from tuckshop.cli.client import Client, RefusedError
-from tuckshop.cli.output import clean, note
+from tuckshop.cli.output import clean, note, print_json
 from tuckshop.cli.private_file import create_private, write_rows
 from tuckshop.system_clock import SystemClock
 
@@ -32,7 +34,8 @@ _KEPT: Final = "it may hold what nobody has elsewhere"
     type=click.Path(path_type=Path, dir_okay=False),
     help="Ids, names and addresses go into this CSV file, also new, and the other file names it. Of one group.",
 )
-def export(name: tuple[str, ...], out: Path | None, roster: Path | None) -> None:
+@options.as_json
+def export(name: tuple[str, ...], out: Path | None, roster: Path | None, as_json: bool) -> None:
     """
     Write the groups NAME … (policy and members) as a file that `tuckshop apply` takes.
 
@@ -48,6 +51,8 @@ def export(name: tuple[str, ...], out: Path | None, roster: Path | None) -> None
     # Only here: as with `apply`.
     from tuckshop.cli.course_file.writing import course_text, roster_rows
 
+    if as_json and (out is not None or roster is not None):
+        raise click.UsageError("--json is for standard output.")
     if roster is not None and len(name) > 1:
         raise click.UsageError("--roster is for one group.")
     client = Client.connect()
@@ -60,6 +65,9 @@ def export(name: tuple[str, ...], out: Path | None, roster: Path | None) -> None
     ]
     named = None if roster is None else _beside(roster, out)
     text = course_text([found[one] for one in names], comments=comments, roster=named)
+    if as_json:
+        print_json(tomllib.loads(text))
+        return
     if out is None and roster is None:
         click.echo(text, nl=False)
         return

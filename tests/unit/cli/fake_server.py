@@ -23,6 +23,7 @@ class Asked:
     body: Any
     token: str | None
     name: str | None = None  # its Idempotency-Key
+    version: str | None = None  # its If-Match
 
 
 @dataclass
@@ -58,6 +59,7 @@ def running() -> Iterator[FakeServer]:
                     json.loads(raw) if raw else None,
                     (self.headers.get("authorization") or "").removeprefix("Bearer ") or None,
                     self.headers.get("idempotency-key"),
+                    self.headers.get("if-match"),
                 )
             )
             answer = fake.answers.pop(0) if len(fake.answers) > 1 else fake.answers[0]

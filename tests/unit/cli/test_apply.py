@@ -39,19 +39,34 @@ def test_what_fails_in_the_middle_tells_what_was_done(
 
 
 def test_it_goes_on_where_it_stopped(run: Run, server: FakeServer, course: Path) -> None:
-    server.will_answer(page(GROUP)).will_answer(page({**MEMBER, "external_id": "4711"}))
+    server.will_answer(page(GROUP)).will_answer(GROUP)
+    server.will_answer(page({**MEMBER, "external_id": "4711"}))
     server.will_answer({"data": [{**MEMBER, "id": "mem_2"}], "errors": []}, 201)
     server.will_answer(MEMBER).will_answer(GROUP)
 
     result = run("apply", str(course), environment=server.environment())
 
     assert result.exit_code == 0, result.stderr
-    assert [(asked.method, asked.target.split("?")[0]) for asked in server.asked[2:4]] == [
+    assert [(asked.method, asked.target.split("?")[0]) for asked in server.asked[3:5]] == [
         ("POST", "/api/v1/groups/grp_1/members"),
         ("POST", "/api/v1/members/mem_2/pause"),
     ]
-    assert server.asked[2].body == [{"external_id": "4712"}]
+    assert server.asked[3].body == [{"external_id": "4712"}]
     assert "swa: 100 members: at most $20.00 a month" in result.stdout
+
+
+def test_a_policy_that_somebody_changed_meanwhile_is_left_as_it_is(
+    run: Run, server: FakeServer, course: Path
+) -> None:
+    course.write_text('[[group]]\nname = "swa"\neach = ["$5/month"]\n')
+    server.will_answer(page(GROUP)).will_answer(GROUP, 200, etag='"v1"').will_answer(page())
+    server.will_answer({"detail": "It was changed since you read it."}, 412)
+
+    result = run("apply", str(course), environment=server.environment())
+
+    assert result.exit_code == 1
+    assert server.asked[3].version == '"v1"'
+    assert "It was changed since you read it.\nDone before that:\n  nothing\n" in result.stderr
 
 
 def test_what_the_server_refuses_is_told_with_its_line(
@@ -62,7 +77,10 @@ def test_what_the_server_refuses_is_told_with_its_line(
 
     result = run("apply", str(course), environment=server.environment())
 
-    assert f"{course}:3:1: time_zone: is not known here\nNothing was changed." in result.stderr
+    assert (
+        f"{course}:3:1: time_zone: is not known here\nDone before that:\n  nothing\n"
+        in result.stderr
+    )
 
 
 def test_a_member_whom_the_server_refuses_is_told_with_their_line(

@@ -27,6 +27,7 @@ class GroupNow:
 
     shape: Json
     members: Sequence[Json]
+    version: str | None = None  # what a change of the group is bound to
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class GroupStep:
 
     name: str
     id: str | None  # None: it is made
+    version: str | None
     source: Source
     sources: Mapping[str, Source]
     action: Action
@@ -112,6 +114,7 @@ def _group(wanted: WantedGroup, now: GroupNow | None) -> GroupStep:
     return GroupStep(
         name=wanted.name,
         id=None if now is None else str(shape["id"]),
+        version=None if now is None else now.version,
         source=wanted.source,
         sources=wanted.paths,
         action="new" if now is None else "changed" if changes else "unchanged",
