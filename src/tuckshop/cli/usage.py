@@ -23,7 +23,8 @@ _COUNTS: Final = ("requests", "input_tokens", "cached_tokens", "output_tokens")
     "--by",
     multiple=True,
     metavar="DIMENSION",
-    help="group, member, key, model, endpoint, and one of day, week, month, year. Repeat, or list with commas.",
+    help="group, member, key, model, endpoint, tag, and one of hour, day, week, month, year."
+    " Repeat, or list with commas.",
 )
 @click.option("--group", metavar="GROUP", help="Only of this group.")
 @click.option("--member", metavar="MEMBER", help="Only of this member.")
@@ -84,13 +85,13 @@ def usage(
         )
     counts = ["requests", "input", "cached", "output", "cost"]
     print_table([*dimensions, *counts], lines, right=frozenset(counts))
-    if {"day", "week", "month", "year"} & set(dimensions):
+    if {"hour", "day", "week", "month", "year"} & set(dimensions):
         note(f"By the calendar of {answer['time_zone']}.")
 
 
 def _line(row: Json, dimensions: list[str]) -> list[str]:
     return [
-        *(str(row[name]) for name in dimensions),
+        *("" if row[name] is None else str(row[name]) for name in dimensions),
         *(f"{row[name]:,}" for name in _COUNTS),
         usd(row["cost_usd"]),
     ]

@@ -23,7 +23,6 @@ from tuckshop.services.standing import limits_of_group
 from tuckshop.services.usage import Usage
 from tuckshop.storage.database import Database
 from tuckshop.storage.schema import requests
-from tuckshop.storage.schema import usage_buckets as buckets
 
 
 class Forecasts:
@@ -116,9 +115,9 @@ class Forecasts:
         )
 
     async def _spent(self, group_id: str | None, since_us: int, now_us: int) -> int:
-        terms = [] if group_id is None else [buckets.c.group_id == group_id]
+        where = {} if group_id is None else {"group_id": group_id}
         (row,) = await self._usage.rows(
-            [], terms, since_us=since_us, until_us=now_us, zone=ZoneHistory.of("UTC")
+            [], where, since_us=since_us, until_us=now_us, zone=ZoneHistory.of("UTC")
         )
         return int(Decimal(row.cost_usd) * NANO_PER_USD)
 

@@ -16,7 +16,6 @@ from tuckshop.services.key_life import shown_state
 from tuckshop.services.keys import Keys
 from tuckshop.services.shapes.finding import Finding, FoundKeys, Owner
 from tuckshop.services.usage import Usage
-from tuckshop.storage.schema import usage_buckets
 
 FOUND_MAX: Final = 200
 SPENT_DAYS: Final = 30
@@ -78,10 +77,7 @@ class KeyFinding:
     async def _owner(self, holder: Holder, now_us: int) -> Owner:
         rows = await self._usage.rows(
             [],
-            [
-                usage_buckets.c.member_id == holder.member.id,
-                usage_buckets.c.key_id == holder.key.id,
-            ],
+            {"member_id": holder.member.id, "key_id": holder.key.id},
             since_us=now_us - SPENT_DAYS * 86_400 * US_PER_SECOND,
             until_us=None,
             zone=holder.group.zone,

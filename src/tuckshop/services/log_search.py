@@ -153,6 +153,11 @@ def mark_in(search: Search, cursor: str | None) -> Mark | None:
     return Mark(int(parts[-1]), int(parts[0]) if goes_by_time else None)
 
 
+def along(connection: Connection, search: Search) -> tuple[Term, ...]:
+    """The part of its lead that *search* goes along: the terms that bound it."""
+    return (*search.lead.terms, *_bounds(connection, search))
+
+
 def find(
     connection: Connection, search: Search, mark: Mark | None, limit: int, clock: Clock
 ) -> Found:

@@ -13,7 +13,6 @@ from tuckshop.services.shapes.groups import NO_LOGGING
 from tuckshop.services.shapes.me import Me, OwnGroup, OwnKey, OwnUsage, Privacy
 from tuckshop.services.standing import shown_to_holder
 from tuckshop.services.usage import Usage
-from tuckshop.storage.schema import usage_buckets
 
 USAGE_DAYS: Final = 30
 
@@ -42,7 +41,7 @@ class Mine:
         policy = policy_of(holder)
         await self._ledger.flush()
         states = await self._ledger.states(policy.limits)
-        own = [usage_buckets.c.key_id == holder.key.id]
+        own = {"key_id": holder.key.id}
         since_us = self._clock.now_us() - USAGE_DAYS * 86_400 * US_PER_SECOND
         zone = holder.group.zone
         days, models = [

@@ -34,7 +34,6 @@ from tuckshop.services.shapes.statements import (
 from tuckshop.services.usage import Usage
 from tuckshop.storage.database import Database
 from tuckshop.storage.schema import entries, requests
-from tuckshop.storage.schema import usage_buckets as buckets
 
 _MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,10 +71,10 @@ class Statements:
         assert span.end_us is not None
         await self._ledger.flush()
         noted = await asyncio.to_thread(self._read, group.id, span)
-        terms = [buckets.c.group_id == group.id]
+        own = {"group_id": group.id}
         by_member, by_model = [
             await self._usage.rows(
-                [name], terms, since_us=span.start_us, until_us=span.end_us, zone=group.zone
+                [name], own, since_us=span.start_us, until_us=span.end_us, zone=group.zone
             )
             for name in ("member", "model")
         ]

@@ -12,6 +12,7 @@ from tests.integration.api.conftest import Counter
 from tuckshop.domain.actor import OPERATOR
 from tuckshop.domain.clock import US_PER_SECOND
 from tuckshop.domain.ids import DEFAULT_WORKSPACE
+from tuckshop.services import tagged_calls
 from tuckshop.services.changes import Edit
 from tuckshop.storage.schema import entries, requests, usage_buckets
 
@@ -395,3 +396,75 @@ async def test_prices_are_shown_per_million_tokens(counter: Counter) -> None:
     assert prices["gpt-4o-mini"]["free"] is False
     assert prices["gpt-4o-mini"]["images"] == "tiles-2833-5667"
     assert prices["gpt-3.5-turbo"]["images"] is None
+
+
+async def test_usage_by_tag_comes_from_the_rows_with_their_corrections(counter: Counter) -> None:
+    """Calls without a tag are told too, so that the sum is that of any other report."""
+    group, member, key = await counter.chain()
+    own = {"group_id": group["id"], "member_id": member["id"], "key_id": key["id"]}
+    await put(
+        counter,
+        requests,
+        [
+            row(1, **own, tag="hw-1"),
+            row(2, **own, tag="hw-1"),
+            row(3, **own),
+            row(4, **own, tag="hw-2", state="refused", cost=0),
+            row(5, tag="hw-1"),
+            row(30, **own, tag="hw-2"),
+        ],
+    )
+    await put(
+        counter,
+        entries,
+        [
+            {
+                "workspace_id": DEFAULT_WORKSPACE, "id": "ent_1", "position": 3_000, "at": MIDNIGHT_US,
+                "kind": "correction", "request_id": "req_2", "cost": -500, "input_tokens": -1,
+                "output_tokens": 0, "actor": "system",
+            }
+        ],
+    )  # fmt: skip
+
+    async def found(**query: Any) -> list[tuple[Any, ...]]:
+        answer = await counter.admin.get("/api/v1/usage", **query)
+        assert answer.status == 200, answer.body
+        names = [*query["by"].split(","), "requests", "input_tokens", "cost_usd"]
+        return [tuple(shown[name] for name in names) for shown in answer.json["data"]]
+
+    cost = Decimal("0.0000015")
+    one = {"since": "2026-11-20", "until": "2026-11-21"}
+    assert await found(by="tag", group="swa", **one) == [
+        ("hw-1", 2, 19, 2 * cost - Decimal("0.0000005")),
+        (None, 1, 10, cost),
+    ]
+    assert await found(by="tag,key", key=key["id"]) == [
+        ("hw-1", key["id"], 2, 19, 2 * cost - Decimal("0.0000005")),
+        ("hw-2", key["id"], 1, 10, cost),
+        (None, key["id"], 1, 10, cost),
+    ]
+    assert (await found(by="tag", **one))[0][:2] == ("hw-1", 3)
+
+
+async def test_usage_by_tag_of_too_many_calls_is_refused(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tagged_calls, "CALLS_MAX", 2)
+    await put(counter, requests, [row(number) for number in range(3)])
+
+    answer = await counter.admin.get("/api/v1/usage", by="tag")
+    few = await counter.admin.get("/api/v1/usage", by="tag", since="2026-11-20T01:00:00Z")
+
+    assert (answer.status, answer.json["errors"][0]["field"]) == (422, "by")
+    assert (few.status, few.json["data"][0]["requests"]) == (200, 2)
+
+
+async def test_usage_by_hour_of_a_zone_that_is_a_quarter_off(counter: Counter) -> None:
+    await put(counter, usage_buckets, [bucket(1), bucket(1.25), bucket(2)])
+
+    answer = await counter.admin.get("/api/v1/usage", by="hour", time_zone="Asia/Kathmandu")
+
+    assert [(r["hour"], r["requests"]) for r in answer.json["data"]] == [
+        ("2026-11-20T06:00+05:45", 1),
+        ("2026-11-20T07:00+05:45", 2),
+    ]

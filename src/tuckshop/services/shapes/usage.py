@@ -17,6 +17,8 @@ class UsageRow(Shown, frozen=True, kw_only=True):
     key: str | UnsetType = UNSET
     model: str | UnsetType = UNSET
     endpoint: str | UnsetType = UNSET
+    tag: str | UnsetType | None = UNSET  # null: calls without one
+    hour: str | UnsetType = UNSET
     day: str | UnsetType = UNSET
     week: str | UnsetType = UNSET
     month: str | UnsetType = UNSET
