@@ -13,7 +13,8 @@ from tuckshop.api.routing import CSV_TYPE, JSON_TYPE, Role, Route
 from tuckshop.domain.actor import STAFF_ROLES
 
 _SECURITY: Final[Mapping[Role, list[dict[str, list[str]]]]] = {
-    **{role: [{"adminToken": []}] for role in STAFF_ROLES},
+    **{role: [{"adminToken": []}, {"staffToken": []}] for role in STAFF_ROLES},
+    "operator": [{"adminToken": []}],
     "key": [{"virtualKey": []}],
     "public": [],
 }
@@ -22,6 +23,11 @@ _SCHEMES: Final = {
         "type": "http",
         "scheme": "bearer",
         "description": "The operator's token, kept in the data folder as admin-token.",
+    },
+    "staffToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of staff: tuck-staff-…, of the role that x-tuckshop-role names or above.",
     },
     "virtualKey": {"type": "http", "scheme": "bearer", "description": "A key: sk-tuck-…"},
 }

@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "member": "Members: create, import, list, show, edit, pause, resume, reset, archive.",
         "key": "Keys: create, hand-out, link, list, show, edit, find, pause, resume, reset, rotate, revoke, archive.",
         "mail": "Links by mail, a test mail, and the queue of mails.",
+        "token": "Tokens of staff: create, list, show, revoke.",
         "upstream": "Upstreams: add, list, show, edit, test, remove.",
         "usage": "Show what was used, look ahead, make month-end statements.",
         "log": "Show the request log, newest first.",

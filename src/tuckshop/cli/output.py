@@ -132,6 +132,8 @@ def limit_sentence(standing: Json) -> str:
         return usd(value) if is_money else f"{value:,}"
 
     scope = SCOPES.get(standing["scope"], standing["scope"])
+    if "used" not in standing:  # over more than this token may see
+        return clean(f"{standing['limit']} ({scope}): {standing.get('state')}")
     sentence = (
         f"{standing['limit']} ({scope}): {amount('used')} used, {amount('reserved')} reserved,"
         f" {amount('remaining')} left"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from typing import Final, Literal
 
-Prefix = Literal["wsp", "grp", "mem", "key", "req", "upr", "ent", "aud", "clm", "mai", "boot"]
+Prefix = Literal[
+    "wsp", "grp", "mem", "key", "req", "upr", "ent", "aud", "clm", "mai", "tok", "boot"
+]
 
 # Crockford's alphabet: digits sort before letters, so ids sort as their numbers do.
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -1,4 +1,4 @@
-"""Keys: their format, their checksum, and what is kept of them (K1)."""
+"""Keys, and the tokens of staff: their format, their checksum, and what is kept of them (K1)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import zlib
 from typing import Final, Literal
 
 PREFIX: Final = "sk-tuck-"
+STAFF_PREFIX: Final = "tuck-staff-"
 _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_LENGTH: Final = 34  # about 202 bits, so a fast hash is enough to keep the secret
 # Two digits of base 62 at a time; six of them hold a CRC-32.
 _PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
-_FORMAT: Final = re.compile(rf"{PREFIX}([0-9A-Za-z]{{34}})([0-9A-Za-z]{{6}})")
+_CHARACTERS: Final = "([0-9A-Za-z]{34})([0-9A-Za-z]{6})"
+_FORMAT: Final = re.compile(PREFIX + _CHARACTERS)
+_STAFF_FORMAT: Final = re.compile(STAFF_PREFIX + _CHARACTERS)
 # What looks like a credential of any gateway or provider: `sk-`, and then no sign that ends a word in code or prose.
 _LOOKS_LIKE: Final = re.compile(r"(?<![0-9A-Za-z_-])sk-[0-9A-Za-z_-]{4,512}")
 
@@ -24,14 +27,22 @@ Spelling = Literal["ours", "mistyped", "foreign"]
 
 def new_secret() -> str:
     """A fresh key, to be shown once."""
-    random = _random()
-    return f"{PREFIX}{random}{_checksum(random)}"
+    return _new(PREFIX)
+
+
+def new_staff_secret() -> str:
+    """A fresh token for staff, to be shown once."""
+    return _new(STAFF_PREFIX)
 
 
 def is_well_formed(secret: str) -> bool:
     """Whether *secret* has the format and its checksum is right, so that looking it up makes sense."""
-    found = _FORMAT.fullmatch(secret)
-    return found is not None and _checksum(found[1]) == found[2]
+    return _is_whole(_FORMAT.fullmatch(secret))
+
+
+def is_well_formed_for_staff(secret: str) -> bool:
+    """The same of a token."""
+    return _is_whole(_STAFF_FORMAT.fullmatch(secret))
 
 
 def spelling_of(secret: str) -> Spelling:
@@ -71,6 +82,15 @@ def digest_of(secret: str) -> bytes:
 def display(last4: str) -> str:
     """A key as listings and logs may show it."""
     return f"{PREFIX}…{last4}"
+
+
+def _new(prefix: str) -> str:
+    random = _random()
+    return f"{prefix}{random}{_checksum(random)}"
+
+
+def _is_whole(found: re.Match[str] | None) -> bool:
+    return found is not None and _checksum(found[1]) == found[2]
 
 
 def _checksum(random: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tuckshop.domain.actor import StaffRole
 from tuckshop.domain.limits import Limit
 from tuckshop.domain.windows import ZoneHistory
 
 State = Literal["active", "paused", "archived"]
 KeyState = Literal["active", "paused", "revoked", "archived"]  # expired is told by `expires_at`
+TokenState = Literal["active", "revoked"]  # expired is told by `expires_at`
 OnDisconnect = Literal["drain", "cancel"]
 UnknownParameters = Literal["refuse", "pass"]
 UpstreamFamily = Literal["openai"]
@@ -122,6 +124,22 @@ class VirtualKey:
             self.digest,
             self.previous_digest,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaffToken:
+    """A token of staff as we keep it. The secret was shown once and is not here."""
+
+    id: str
+    name: str
+    role: StaffRole
+    group_ids: frozenset[str]  # it reaches what is in these, and nothing else
+    digest: bytes = field(repr=False)  # SHA-256 of the secret, 32 bytes
+    last4: str  # all that a listing or a log may show
+    expires_at_us: int | None  # None: never
+    state: TokenState
+    created_by: str  # as the audit trail names who made it
+    created_at_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

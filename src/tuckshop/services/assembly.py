@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tuckshop.domain.authority import Authority
 from tuckshop.domain.clock import Clock
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.mailing.policy import MailWay
@@ -32,6 +33,7 @@ from tuckshop.services.request_log import RequestLog
 from tuckshop.services.rosters import Rosters
 from tuckshop.services.self_rotation import SelfRotation
 from tuckshop.services.statements import Statements
+from tuckshop.services.tokens import Tokens
 from tuckshop.services.upstreams import IsOwn, Upstreams
 from tuckshop.services.usage import Usage
 from tuckshop.storage.database import Database
@@ -54,6 +56,7 @@ class Services:
     handing_out: HandingOut
     key_finding: KeyFinding
     bulk: Bulk
+    tokens: Tokens
     upstreams: Upstreams
     request_log: RequestLog
     usage: Usage
@@ -99,7 +102,8 @@ def assemble(
     """
     directory.on_upstreams(registry.follow)
     changes = Changes(writer, directory)
-    members = Members(changes, directory, ledger, database)
+    authority = Authority(open_endpoints=frozenset(endpoint_groups))
+    members = Members(changes, directory, ledger, database, authority)
     keys = Keys(changes, directory, ledger, database, clock)
     usage = Usage(directory, ledger, database, clock, default_zone)
     claims = Claims(
@@ -118,7 +122,7 @@ def assemble(
     return Services(
         directory=directory,
         changes=changes,
-        groups=Groups(changes, directory, ledger, default_zone, clock),
+        groups=Groups(changes, directory, ledger, default_zone, clock, authority),
         members=members,
         rosters=Rosters(members, directory, database),
         claims=claims,
@@ -126,6 +130,7 @@ def assemble(
         keys=keys,
         key_finding=KeyFinding(directory, keys, usage, clock),
         bulk=Bulk(changes, directory, ledger, database, clock),
+        tokens=Tokens(changes, directory, clock),
         upstreams=Upstreams(
             changes, directory, registry=registry, sealer=sealer, is_own=is_own, clock=clock
         ),

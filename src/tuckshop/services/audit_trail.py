@@ -117,7 +117,8 @@ class AuditTrail:
         if actor.groups is None:
             return []
         own = sorted(actor.groups)
-        about = [audit.c.object_id.in_(own)]
+        tokens = [token.id for token in self._directory.tokens(actor)]
+        about = [audit.c.object_id.in_(own), audit.c.object_id.in_(tokens)]
         for table in (members, keys):
             inside = select(table.c.id).where(
                 table.c.workspace_id == audit.c.workspace_id, table.c.group_id.in_(own)

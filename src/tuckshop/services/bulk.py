@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from sqlalchemy import ColumnElement, Select, select
 
 from tuckshop.domain.actor import Actor
+from tuckshop.domain.authority import beyond_as_assistant, beyond_in_more_money
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import InvalidFieldError
 from tuckshop.domain.globs import matches
@@ -22,6 +23,7 @@ from tuckshop.domain.records import Member, VirtualKey
 from tuckshop.domain.reservation import Scope
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.services import fields
+from tuckshop.services.authority import refuse
 from tuckshop.services.batches import batches, by_batches
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
@@ -72,8 +74,11 @@ class Bulk:
         Raises:
             NotFoundError: No such key, group or member.
             InvalidFieldError: The filter is empty, or a part of what was asked cannot be taken.
+            NotPermittedError: A reset is more than the actor's role.
         """
         _check_meant(asked.filter, asked.all)
+        if asked.action == "reset":
+            refuse(beyond_as_assistant(actor, what="reset"))
         overlap_s = _overlap(asked)
         found = await self._found_keys(actor, asked.filter)
         rows = [
@@ -141,9 +146,14 @@ class Bulk:
         Raises:
             NotFoundError: No such member or group.
             InvalidFieldError: The filter is empty, or a part of it cannot be taken.
+            NotPermittedError: A reset would give more than the actor holds; then none is done.
         """
         _check_meant(asked.filter, asked.all)
         found = await self._found_members(actor, asked.filter)
+        if asked.action == "reset":
+            for member in found:
+                group = self._directory.group_of(member)
+                refuse(beyond_in_more_money(actor, group, what="reset"))
         rows = [
             BulkRow(id=one.id, member=one.id, **_of_member(asked.action, one.state))
             for one in found

@@ -52,7 +52,7 @@ class Edit:
         return self.transaction.now_us
 
     def touch(self, object_id: str) -> None:
-        """Say that a group, member or key changed."""
+        """Say that a group, member, key or token changed."""
         self.touched.add(object_id)
 
     def audit(

@@ -1,5 +1,5 @@
 """
-The directory: workspace, upstreams, groups, members and keys in memory, so that *identify* asks no database.
+The directory: workspace, upstreams, groups, members, keys and tokens in memory, so that *identify* asks no database.
 
 It is a copy of what was last committed. Every admin change hands in the rows it touched on the event loop, before the
 service call returns; a reservation carries the version it was identified with, and the ledger refuses one that is
@@ -15,7 +15,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import NotFoundError
-from tuckshop.domain.records import Group, Holder, Member, UpstreamRecord, VirtualKey, Workspace
+from tuckshop.domain.records import (
+    Group,
+    Holder,
+    Member,
+    StaffToken,
+    UpstreamRecord,
+    VirtualKey,
+    Workspace,
+)
 from tuckshop.storage.directory import DirectoryRows
 
 # Told which keys, members and groups (by id; the prefix says which) stopped being active just now.
@@ -37,6 +45,8 @@ class Directory:
         self._keys_by_digest: dict[bytes, str] = {}
         self._foreign: set[str] = set()  # the keys that a secret of another format opens
         self._holders: dict[str, Holder] = {}  # built on first use, thrown away by every change
+        self._tokens: dict[str, StaffToken] = {}
+        self._tokens_by_digest: dict[bytes, str] = {}
         self._listeners: list[CutListener] = []
         self._upstreams: tuple[UpstreamRecord, ...] = ()
         self._upstream_listeners: list[UpstreamListener] = []
@@ -132,6 +142,31 @@ class Directory:
             raise NotFoundError(f"There is no key {key_id!r}.")
         return key
 
+    def find_token(self, digest: bytes) -> StaffToken | None:
+        """The token whose secret has *digest*, in whatever state."""
+        token_id = self._tokens_by_digest.get(digest)
+        return None if token_id is None else self._tokens[token_id]
+
+    def token(self, token_id: str, actor: Actor) -> StaffToken:
+        """
+        The token with this id.
+
+        Raises:
+            NotFoundError: No such token that reaches only what the actor sees.
+        """
+        token = self._tokens.get(token_id)
+        if token is None or not all(map(actor.sees, token.group_ids)):
+            raise NotFoundError(f"There is no token {token_id!r}.")
+        return token
+
+    def tokens(self, actor: Actor) -> list[StaffToken]:
+        """All tokens that reach only what the actor sees, oldest first."""
+        return [
+            token
+            for _, token in sorted(self._tokens.items())
+            if all(map(actor.sees, token.group_ids))
+        ]
+
     def upstreams(self) -> tuple[UpstreamRecord, ...]:
         """All upstreams, in the order in which a model's name is looked for."""
         return self._upstreams
@@ -211,6 +246,12 @@ class Directory:
             self._members[member.id] = member
         for key in rows.keys:
             self._replace_key(key)
+        for token in rows.tokens:
+            known = self._tokens.get(token.id)
+            if known is not None:
+                del self._tokens_by_digest[known.digest]
+            self._tokens[token.id] = token
+            self._tokens_by_digest[token.digest] = token.id
         self._holders.clear()
         if rows.upstreams is not None:
             self._upstreams = rows.upstreams

@@ -10,6 +10,7 @@ from msgspec import UNSET
 from sqlalchemy import insert, select
 
 from tuckshop.domain.actor import Actor
+from tuckshop.domain.authority import Authority, beyond_in_more_money, beyond_in_shared_reset
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ConflictError
 from tuckshop.domain.records import Group, State
@@ -17,6 +18,7 @@ from tuckshop.domain.reservation import Scope
 from tuckshop.domain.windows import ZoneHistory
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.services import fields
+from tuckshop.services.authority import check_group, refuse
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import Columns
@@ -66,12 +68,14 @@ class Groups:
         ledger: Ledger,
         default_zone: str,
         clock: Clock,
+        authority: Authority,
     ) -> None:
         self._changes = changes
         self._directory = directory
         self._ledger = ledger
         self._default_zone = default_zone
         self._clock = clock
+        self._authority = authority
 
     async def create(self, actor: Actor, new: NewGroup, *, claim: Once | None = None) -> GroupShape:
         """
@@ -119,7 +123,7 @@ class Groups:
             NotFoundError: No such group.
         """
         await self._ledger.flush()
-        return (await self._shapes([self._directory.group(name_or_id, actor)]))[0]
+        return (await self._shapes(actor, [self._directory.group(name_or_id, actor)]))[0]
 
     async def page(
         self,
@@ -144,7 +148,7 @@ class Groups:
         ][: limit + 1]
         await self._ledger.flush()
         return GroupPage(
-            data=await self._shapes(chosen[:limit]),
+            data=await self._shapes(actor, chosen[:limit]),
             next_cursor=cursor_after(chosen[limit - 1].id) if len(chosen) > limit else None,
         )
 
@@ -164,6 +168,7 @@ class Groups:
             InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
             ConflictError: The new name is taken.
             StaleVersionError: It is another version than *expected*.
+            NotPermittedError: It would give more than the actor holds.
         """
         group_id = self._directory.group(name_or_id, actor).id
         columns = self.columns_of(change, self._default_zone)
@@ -177,8 +182,6 @@ class Groups:
                 history = zone_of_text(before["zone_changes"])
                 if history.current != zone:
                     after["zone_changes"] = text_of_zone(history.changed(edit.now_us, str(zone)))
-            if "name" in after:
-                _check_name(edit, str(after["name"]), own_id=group_id)
             self._write(edit, "group.change", before, after)
 
         await self._changes.make(actor, work)
@@ -220,8 +223,13 @@ class Groups:
 
         Raises:
             NotFoundError: No such group.
+            NotPermittedError: It would give more than the actor holds.
         """
-        group_id = self._directory.group(name_or_id, actor).id
+        group = self._directory.group(name_or_id, actor)
+        group_id = group.id
+        if reset.what != "each":
+            refuse(beyond_in_shared_reset(actor))
+        refuse(beyond_in_more_money(actor, group, what="reset"))
         scopes: list[Scope] = []
         if reset.what != "shared":
             scopes += [Scope("member", id_) for id_ in self._directory.member_ids(group_id)]
@@ -273,14 +281,17 @@ class Groups:
     def _write(
         self, edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
     ) -> None:
+        check_group(self._authority, edit.actor, before, after)
+        if "name" in after:  # asked only now: whether a name is free tells of other groups (K5)
+            _check_name(edit, str(after["name"]), own_id=before["id"])
         changed = edit.alter(groups, action, before, after, audited=_audited)
         if "each_limits" in changed or "shared_limits" in changed:
             self._ledger.forget_kinds(edit.transaction)
 
-    async def _shapes(self, chosen: list[Group]) -> list[GroupShape]:
+    async def _shapes(self, actor: Actor, chosen: list[Group]) -> list[GroupShape]:
         workspace = self._directory.workspace
         standings = await standings_of(
-            self._ledger, [limits_of_group(group, workspace) for group in chosen]
+            self._ledger, [limits_of_group(group, workspace) for group in chosen], actor
         )
         people = self._directory.members_by_group({group.id for group in chosen})
         now_us = self._clock.now_us()

@@ -96,7 +96,7 @@ class Keys:
             )
 
         key_id, secret = await self._changes.make(actor, work)
-        return await self._shape(key_id, secret, NOT_AGAIN if secret is None else UNSET)
+        return await self._shape(actor, key_id, secret, NOT_AGAIN if secret is None else UNSET)
 
     async def get(self, actor: Actor, key_id: str) -> KeyShape:
         """
@@ -106,7 +106,7 @@ class Keys:
             NotFoundError: No such key.
         """
         self._directory.key(key_id, actor)
-        return await self._shape(key_id)
+        return await self._shape(actor, key_id)
 
     async def page(
         self,
@@ -151,7 +151,7 @@ class Keys:
         elif state != "all":
             query = query.where(keys.c.state == state)
         rows = await self._read(query)
-        shapes = await self._shapes(rows[:limit])
+        shapes = await self._shapes(actor, rows[:limit])
         return KeyPage(
             data=shapes,
             next_cursor=cursor_after(rows[limit - 1].id) if len(rows) > limit else None,
@@ -184,7 +184,7 @@ class Keys:
                 self._ledger.forget_kinds(edit.transaction)
 
         await self._changes.make(actor, work)
-        return await self._shape(key_id)
+        return await self._shape(actor, key_id)
 
     async def set_state(self, actor: Actor, key_id: str, verb: Verb) -> KeyShape:
         """
@@ -200,7 +200,7 @@ class Keys:
             follow(edit, key_row(edit, key_id), verb)
 
         await self._changes.make(actor, work)
-        return await self._shape(key_id)
+        return await self._shape(actor, key_id)
 
     async def delete(
         self, actor: Actor, key_id: str, *, expected: Expected | None = None
@@ -220,7 +220,7 @@ class Keys:
             follow(edit, key_row(edit, key_id), "archive")
 
         await self._changes.make(actor, work)
-        return await self._shape(key_id)
+        return await self._shape(actor, key_id)
 
     async def reset(self, actor: Actor, key_id: str, *, with_total: bool) -> KeyShape:
         """
@@ -238,7 +238,7 @@ class Keys:
             edit.audit("key.reset", key_id, None, {"with_total": with_total})
 
         await self._changes.make(actor, work)
-        return await self._shape(key_id)
+        return await self._shape(actor, key_id)
 
     async def rotate(self, actor: Actor, key_id: str, rotation: Rotation) -> KeyShape:
         """
@@ -256,17 +256,21 @@ class Keys:
             return rotate(edit, key_row(edit, key_id), overlap_s=overlap_s)
 
         secret = await self._changes.make(actor, work)
-        return await self._shape(key_id, secret)
+        return await self._shape(actor, key_id, secret)
 
     async def _shape(
-        self, key_id: str, secret: str | None = None, note: str | UnsetType = UNSET
+        self,
+        actor: Actor,
+        key_id: str,
+        secret: str | None = None,
+        note: str | UnsetType = UNSET,
     ) -> KeyShape:
         rows = await self._read(
             _with_last_use().where(
                 keys.c.workspace_id == self._directory.workspace.id, keys.c.id == key_id
             )
         )
-        shape = (await self._shapes(rows))[0]
+        shape = (await self._shapes(actor, rows))[0]
         return replace(shape, key=UNSET if secret is None else secret, note=note)
 
     async def _read(self, query: Select[tuple[str, int | None]]) -> Sequence[Row[Any]]:
@@ -277,13 +281,14 @@ class Keys:
         await self._ledger.flush()
         return await asyncio.to_thread(read)
 
-    async def _shapes(self, rows: Sequence[Row[Any]]) -> list[KeyShape]:
+    async def _shapes(self, actor: Actor, rows: Sequence[Row[Any]]) -> list[KeyShape]:
         last_uses = {row.id: row.last_used_at for row in rows}
         chosen = self._directory.known_keys(last_uses)
         now_us = self._clock.now_us()
         standings = await standings_of(
             self._ledger,
             [policy_of(self._directory.holder(key.id)).limits for key in chosen],
+            actor,
         )
         return [
             _shape(key, now_us, last_uses[key.id], in_force)

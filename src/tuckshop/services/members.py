@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from msgspec import UNSET
 from sqlalchemy import func, select
 
 from tuckshop.domain.actor import Actor
+from tuckshop.domain.authority import Authority, beyond_in_more_money
 from tuckshop.domain.errors import ConflictError
 from tuckshop.domain.external_id import folded
-from tuckshop.domain.records import Member, State
+from tuckshop.domain.records import Group, Member, State
 from tuckshop.domain.reservation import Scope
 from tuckshop.ledger.ledger import Ledger
+from tuckshop.services.authority import check_member, refuse
 from tuckshop.services.batches import batches, by_batches
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
@@ -24,11 +27,14 @@ from tuckshop.services.once import Once, once
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.reissuing import Reissue
 from tuckshop.services.roster import (
+    NOTHING_SET,
     PutRow,
     ReadyRow,
     RosterLine,
+    RowCheck,
     audited_member,
     member_columns,
+    new_row,
     put_in,
     put_in_again,
     read_roster,
@@ -41,8 +47,8 @@ from tuckshop.services.shapes.standing import LimitStanding
 from tuckshop.services.standing import limits_of_member, standings_of
 from tuckshop.services.versions import Expected
 from tuckshop.storage.database import Database
-from tuckshop.storage.rows import member_of
-from tuckshop.storage.schema import members
+from tuckshop.storage.rows import group_of, member_of
+from tuckshop.storage.schema import groups, members
 
 ROSTER_MAX_ROWS: Final = 10_000
 SHAPES_PER_STEP: Final = 200  # so that a long list never keeps the event loop
@@ -52,12 +58,18 @@ class Members:
     """What staff do with members."""
 
     def __init__(
-        self, changes: Changes, directory: Directory, ledger: Ledger, database: Database
+        self,
+        changes: Changes,
+        directory: Directory,
+        ledger: Ledger,
+        database: Database,
+        authority: Authority,
     ) -> None:
         self._changes = changes
         self._directory = directory
         self._ledger = ledger
         self._database = database
+        self._authority = authority
 
     async def add(
         self,
@@ -101,18 +113,23 @@ class Members:
         Raises:
             NotFoundError: No such group.
             ConflictError: The group is archived.
+            NotPermittedError: A row would give more than the actor holds; then none goes in.
         """
         found = self._directory.group(group, actor)
         if found.state == "archived":
             raise ConflictError("The group is archived: resume it first.")
+        await self._check_first(actor, found, ready)
         ids: dict[str, None] = {}
         secrets: dict[str, str | None] = {}
 
         def work(edit: Edit, batch: Sequence[ReadyRow]) -> list[PutRow]:
+            check = self._check(edit, found.id)
             return once(
                 edit,
                 None if claim is None else claim.part(batch[0].line),
-                lambda: put_in(edit, found.id, batch, issue_keys=issue_keys, reissue=reissue),
+                lambda: put_in(
+                    edit, found.id, batch, issue_keys=issue_keys, reissue=reissue, check=check
+                ),
                 told=lambda rows: told_of_rows(rows, edit.now_us),
                 again=lambda told: put_in_again(edit, told),
             )
@@ -122,7 +139,7 @@ class Members:
                 ids[row.member_id] = None
                 if row.issued is not None:
                     secrets[row.member_id] = row.issued[1]
-        return await self._shapes(self._directory.known_members(ids), secrets)
+        return await self._shapes(actor, self._directory.known_members(ids), secrets)
 
     async def pause_all(self, actor: Actor, ids: Sequence[str]) -> None:
         """Pause all of these members who are active."""
@@ -144,7 +161,7 @@ class Members:
             NotFoundError: No such member.
         """
         await self._ledger.flush()
-        return (await self._shapes([self._directory.member(member_id, actor)]))[0]
+        return (await self._shapes(actor, [self._directory.member(member_id, actor)]))[0]
 
     async def page(
         self,
@@ -199,7 +216,7 @@ class Members:
         await self._ledger.flush()
         ids = await asyncio.to_thread(read)
         return MemberPage(
-            data=await self._shapes(self._directory.known_members(ids[:limit])),
+            data=await self._shapes(actor, self._directory.known_members(ids[:limit])),
             next_cursor=cursor_after(ids[limit - 1]) if len(ids) > limit else None,
         )
 
@@ -219,6 +236,7 @@ class Members:
             InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
             ConflictError: The external id is another member's.
             StaleVersionError: It is another version than *expected*.
+            NotPermittedError: It would give more than the actor holds.
         """
         self._directory.member(member_id, actor)
         columns = member_columns(change)
@@ -268,8 +286,10 @@ class Members:
 
         Raises:
             NotFoundError: No such member.
+            NotPermittedError: It would give more than the actor holds.
         """
-        self._directory.member(member_id, actor)
+        group = self._directory.group_of(self._directory.member(member_id, actor))
+        refuse(beyond_in_more_money(actor, group, what="reset"))
 
         def work(edit: Edit) -> None:
             self._ledger.reset_in(
@@ -283,12 +303,52 @@ class Members:
     def _write(
         self, edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
     ) -> None:
+        self._check(edit, before["group_id"])(before, after)
         changed = edit.alter(members, action, before, after, audited=audited_member)
         if "limits" in changed:
             self._ledger.forget_kinds(edit.transaction)
 
+    async def _check_first(self, actor: Actor, group: Group, ready: Sequence[ReadyRow]) -> None:
+        """
+        Look at all rows before any goes in, as a long list goes in by several transactions.
+
+        Raises:
+            NotPermittedError: A row would give more than the actor holds.
+        """
+        giving = [one for one in ready if NOTHING_SET.keys() & one.columns.keys()]
+        if actor.is_at_least("operator") or not giving:
+            return
+        query = select(members).where(
+            members.c.workspace_id == group.workspace_id, members.c.group_id == group.id
+        )
+
+        def check() -> None:
+            with self._database.reader() as connection:
+                rows = connection.execute(query).mappings()
+                known = {row["external_id_folded"]: dict(row) for row in rows}
+            for one in giving:
+                new = new_row("", group.id, {**one.columns, **NOTHING_SET})
+                before = known.get(one.columns["external_id_folded"], new)
+                check_member(self._authority, actor, group, before, one.columns)
+
+        await self._ledger.flush()
+        await asyncio.to_thread(check)
+
+    def _check(self, edit: Edit, group_id: str) -> RowCheck:
+        """Refuses what of a member's row would be more than whoever makes *edit* holds (K6)."""
+        if edit.actor.is_at_least("operator"):
+            return lambda before, after: None
+        query = select(groups).where(
+            groups.c.workspace_id == edit.workspace_id, groups.c.id == group_id
+        )
+        group = group_of(edit.connection.execute(query).mappings().one())
+        return partial(check_member, self._authority, edit.actor, group)
+
     async def _shapes(
-        self, chosen: Sequence[Member], secrets: Mapping[str, str | None] | None = None
+        self,
+        actor: Actor,
+        chosen: Sequence[Member],
+        secrets: Mapping[str, str | None] | None = None,
     ) -> list[MemberShape]:
         directory = self._directory
         shapes: list[MemberShape] = []
@@ -299,6 +359,7 @@ class Members:
                     limits_of_member(member, directory.group_of(member), directory.workspace)
                     for member in some
                 ],
+                actor,
             )
             shapes += [
                 _shape(member, in_force, secrets or {})

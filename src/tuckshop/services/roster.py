@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +18,17 @@ from tuckshop.services.reissuing import Reissue, hand_out
 from tuckshop.services.shapes.members import MemberChange, NewMember
 from tuckshop.services.shapes.rosters import RowError
 from tuckshop.storage.schema import members
+
+# Looks at a member's row as it is (or would be with nothing set) and what it is to say, before that is written.
+RowCheck = Callable[[Mapping[str, Any], Mapping[str, object]], None]
+
+# What a member may use, where nothing but the group says it.
+NOTHING_SET: Final[Mapping[str, object]] = {
+    "limits": "[]",
+    "models": None,
+    "endpoints": None,
+    "max_output_tokens": None,
+}
 
 # Fields that tell who a person is: the audit trail says that they changed, not to what (P8).
 _PERSONAL: Final = frozenset({"external_id", "external_id_folded", "name", "email"})
@@ -68,9 +79,15 @@ def put_in(
     batch: Sequence[ReadyRow],
     *,
     issue_keys: bool,
+    check: RowCheck,
     reissue: Reissue | None = None,
 ) -> list[PutRow]:
-    """Insert or update *batch*; per row who it is, and the key issued to them."""
+    """
+    Insert or update *batch*; per row who it is, and the key issued to them.
+
+    Raises:
+        Whatever *check* raises.
+    """
     wanted = {str(ready.columns["external_id_folded"]) for ready in batch}
     query = select(members).where(
         members.c.workspace_id == edit.workspace_id,
@@ -86,13 +103,16 @@ def put_in(
         name = str(ready.columns["external_id_folded"])
         before = known.get(name)
         if before is None:
-            row = _new_row(edit, group_id, ready.columns)
+            row = new_row(edit.new_id("mem"), group_id, ready.columns)
+            check({**row, **NOTHING_SET}, row)
+            row |= {"workspace_id": edit.workspace_id, "created_at": edit.now_us}
             added.append(row)
         else:
             _put_added(edit, added)  # a later row of the batch may change what an earlier one added
             columns = dict(ready.columns)
             if before["state"] == "archived":
                 columns["state"] = "active"  # a paused one stays paused
+            check(before, columns)
             edit.alter(members, "member.change", before, columns, audited=audited_member)
             row = {**before, **columns}
         known[name] = row
@@ -144,20 +164,16 @@ def member_columns(change: MemberChange) -> dict[str, object]:
     return values
 
 
-def _new_row(edit: Edit, group_id: str, columns: Mapping[str, object]) -> dict[str, Any]:
+def new_row(member_id: str, group_id: str, columns: Mapping[str, object]) -> dict[str, Any]:
+    """The row of a member who is new, but for the workspace and the time."""
     return {
-        "workspace_id": edit.workspace_id,
-        "id": edit.new_id("mem"),
+        "id": member_id,
         "group_id": group_id,
         "name": None,
         "email": None,
-        "limits": "[]",
-        "models": None,
-        "endpoints": None,
-        "max_output_tokens": None,
+        **NOTHING_SET,
         "state": "active",
         **columns,
-        "created_at": edit.now_us,
     }
 
 

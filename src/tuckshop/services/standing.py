@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from tuckshop.domain.actor import Actor
 from tuckshop.domain.limits import Metric
 from tuckshop.domain.money import usd
 from tuckshop.domain.policy import Policy, policy_of
@@ -13,7 +14,7 @@ from tuckshop.domain.reservation import LimitInForce, LimitState, Scope
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.services.fields import rfc3339
 from tuckshop.services.shapes.parts import Usd
-from tuckshop.services.shapes.standing import LimitStanding, OwnLimit
+from tuckshop.services.shapes.standing import LimitStanding
 
 # A key that restricts nothing, to read a member's policy by.
 _ANY_KEY: Final = VirtualKey(
@@ -60,12 +61,12 @@ def limits_of_group(group: Group, workspace: Workspace) -> list[LimitInForce]:
 
 
 async def standings_of(
-    ledger: Ledger, chains: Sequence[Sequence[LimitInForce]]
+    ledger: Ledger, chains: Sequence[Sequence[LimitInForce]], actor: Actor
 ) -> list[list[LimitStanding]]:
-    """Each of *chains* with how its limits stand, read in one step."""
+    """Each of *chains* with how its limits stand, as *actor* may see them, read in one step."""
     wanted = list(dict.fromkeys(limit for chain in chains for limit in chain))
     states = await ledger.states(wanted)
-    found = {limit: shown(state) for limit, state in zip(wanted, states, strict=True)}
+    found = {limit: _seen_by(actor, state) for limit, state in zip(wanted, states, strict=True)}
     return [[found[limit] for limit in chain] for chain in chains]
 
 
@@ -86,13 +87,21 @@ def shown(state: LimitState) -> LimitStanding:
     )
 
 
-def shown_to_holder(state: LimitState) -> OwnLimit:
-    """A limit's state, for a key that it binds. Where it sees no amounts, what is only held counts as available."""
-    if not state.amounts_visible:
-        return OwnLimit(
-            limit=str(state.limit),
-            scope=state.scope.kind,
-            state="used up" if state.used >= state.limit.amount else "available",
-        )
-    standing = shown(state)
-    return OwnLimit(**{name: getattr(standing, name) for name in standing.__struct_fields__})
+def shown_to_holder(state: LimitState) -> LimitStanding:
+    """A limit's state, for a key that it binds: with amounts where it may see them."""
+    return shown(state) if state.amounts_visible else without_amounts(state)
+
+
+def without_amounts(state: LimitState) -> LimitStanding:
+    """Whether a limit has room; what is only held counts as available."""
+    return LimitStanding(
+        limit=str(state.limit),
+        scope=state.scope.kind,
+        state="used up" if state.used >= state.limit.amount else "available",
+    )
+
+
+def _seen_by(actor: Actor, state: LimitState) -> LimitStanding:
+    # What all groups used together would tell staff of one what the others used (K5).
+    is_of_all = state.scope.kind in ("workspace", "upstream")
+    return without_amounts(state) if is_of_all and actor.groups is not None else shown(state)

@@ -9,13 +9,14 @@ from typing import Final
 from sqlalchemy import Connection, Table, select
 
 from tuckshop.domain.errors import NotFoundError
-from tuckshop.domain.records import Group, Member, UpstreamRecord, VirtualKey, Workspace
+from tuckshop.domain.records import Group, Member, StaffToken, UpstreamRecord, VirtualKey, Workspace
 from tuckshop.storage import schema
 from tuckshop.storage.rows import (
     Row,
     group_of,
     key_of,
     member_of,
+    token_of,
     upstream_of,
     workspace_of,
 )
@@ -32,11 +33,12 @@ class DirectoryRows:
     groups: tuple[Group, ...] = ()
     members: tuple[Member, ...] = ()
     keys: tuple[VirtualKey, ...] = ()
+    tokens: tuple[StaffToken, ...] = ()
     upstreams: tuple[UpstreamRecord, ...] | None = None  # all that there are; None: none changed
 
 
 def load_directory(connection: Connection) -> list[DirectoryRows]:
-    """Every workspace with all its upstreams, groups, members and keys, archived ones too."""
+    """Every workspace with all its upstreams, groups, members, keys and tokens, archived ones too."""
     workspaces = connection.execute(select(schema.workspaces).order_by(schema.workspaces.c.id))
     return [
         DirectoryRows(
@@ -45,6 +47,7 @@ def load_directory(connection: Connection) -> list[DirectoryRows]:
             groups=tuple(group_of(r) for r in _all(connection, schema.groups, row["id"])),
             members=tuple(member_of(r) for r in _all(connection, schema.members, row["id"])),
             keys=tuple(key_of(r) for r in _all(connection, schema.keys, row["id"])),
+            tokens=tuple(token_of(r) for r in _all(connection, schema.staff_tokens, row["id"])),
             upstreams=load_upstreams(connection, row["id"]),
         )
         for row in workspaces.mappings().all()
@@ -61,7 +64,7 @@ def load_some(
     connection: Connection, workspace_id: str, version: int, ids: Collection[str]
 ) -> DirectoryRows:
     """
-    Those of *ids* (of groups, members and keys; their prefixes tell which) that there are, and their workspace.
+    Those of *ids* (of groups, members, keys and tokens; their prefixes tell which) that there are, and their workspace.
 
     An upstream among them brings all upstreams, since one that is gone has no row.
 
@@ -85,6 +88,9 @@ def load_some(
             member_of(r) for r in _some(connection, schema.members, workspace_id, "mem_", ids)
         ),
         keys=tuple(key_of(r) for r in _some(connection, schema.keys, workspace_id, "key_", ids)),
+        tokens=tuple(
+            token_of(r) for r in _some(connection, schema.staff_tokens, workspace_id, "tok_", ids)
+        ),
         upstreams=(
             load_upstreams(connection, workspace_id)
             if any(id_.startswith("upr_") for id_ in ids)

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import RowMapping
 
 from tuckshop.domain.limits import Limit, parse_limit
-from tuckshop.domain.records import Group, Member, UpstreamRecord, VirtualKey, Workspace
+from tuckshop.domain.records import Group, Member, StaffToken, UpstreamRecord, VirtualKey, Workspace
 from tuckshop.domain.windows import ZoneHistory
 
 Row = RowMapping | Mapping[str, Any]
@@ -139,6 +139,22 @@ def key_of(row: Row) -> VirtualKey:
         state=_shared(row["state"]),
         taken_from=row["taken_from"],
         taken_digest=row["taken_digest"],
+    )
+
+
+def token_of(row: Row) -> StaffToken:
+    """A row of `staff_tokens`."""
+    return StaffToken(
+        id=row["id"],
+        name=row["name"],
+        role=row["role"],
+        group_ids=frozenset(list_of_text(row["group_ids"])),
+        digest=row["digest"],
+        last4=row["last4"],
+        expires_at_us=row["expires_at"],
+        state=row["state"],
+        created_by=row["created_by"],
+        created_at_us=row["created_at"],
     )
 
 

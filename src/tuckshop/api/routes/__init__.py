@@ -13,6 +13,7 @@ from tuckshop.api.routes import (
     members,
     reports,
     server,
+    tokens,
     upstreams,
 )
 from tuckshop.api.routing import Route
@@ -24,6 +25,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *claims.ROUTES,
     *mails.ROUTES,
     *reports.ROUTES,
+    *tokens.ROUTES,
     *upstreams.ROUTES,
     *server.ROUTES,
     *me.ROUTES,

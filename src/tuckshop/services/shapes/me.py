@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tuckshop.services.shapes.parts import Shown
-from tuckshop.services.shapes.standing import OwnLimit
+from tuckshop.services.shapes.standing import LimitStanding
 from tuckshop.services.shapes.usage import UsageRow
 
 
@@ -52,6 +52,6 @@ class Me(Shown, frozen=True, kw_only=True):
     group: OwnGroup
     models: list[str]  # those with a price that the policy opens
     endpoints: list[str]
-    limits: list[OwnLimit]
+    limits: list[LimitStanding]
     usage: OwnUsage
     privacy: Privacy

@@ -1,0 +1,204 @@
+"""`tuckshop token`: tokens of staff, each with a role in some groups."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import click
+
+from tuckshop.cli import options
+from tuckshop.cli.client import Client, Json, RefusedError
+from tuckshop.cli.output import (
+    as_list,
+    clean,
+    note,
+    print_facts,
+    print_json,
+    print_table,
+    stamp,
+    when,
+)
+
+ROLES: Final = ("owner", "assistant", "viewer")
+TOKEN_STATES: Final = ("active", "expired", "revoked", "all")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+@click.group()
+def token() -> None:
+    """
+    Tokens of staff: what a colleague or a teaching assistant uses in place of the admin token.
+
+    A viewer reads; an assistant also enrols members and hands out keys; an owner also sets the policy below what the
+    group was given. None sees other groups, upstreams, prices or settings.
+
+    \b
+    Example:
+      tuckshop token create 'Grace, TA' --role assistant --group swa --expires 2027-03-31
+      tuckshop token list
+      tuckshop token revoke tok_06f…
+    """
+
+
+@token.command()
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), required=True, help="What it may do.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    required=True,
+    metavar="GROUP",
+    help="A group in which it may, by name or id. Repeat.",
+)
+@click.option(
+    "--expires",
+    metavar="TIME",
+    help="When it ends: at the start of a day in UTC, or 2027-03-31T22:00:00Z. Never, unless said.",
+)
+@options.as_json
+def create(
+    name: str, role: str, groups: tuple[str, ...], expires: str | None, as_json: bool
+) -> None:
+    """
+    Make a token for NAME, which says whose it is. The token is shown once.
+
+    \b
+    Example:
+      tuckshop token create 'Grace, TA' --role assistant --group swa --expires 2027-03-31
+    """
+    body: Json = {"name": name, "role": role, "groups": list(groups)}
+    if expires is not None:
+        body["expires_at"] = f"{expires}T00:00:00Z" if _DAY.fullmatch(expires) else expires
+    client = Client.connect()
+    made = client.make("tokens", body=body)
+    if as_json:
+        print_json(made)
+        return
+    _print(made, client)
+    click.echo(f"  {'token':<7}  {clean(made['token'])}")
+    note(
+        "The token is shown only now: tuckshop keeps no copy. They set it as TUCKSHOP_ADMIN_TOKEN."
+    )
+
+
+@token.command("list")
+@click.option(
+    "--state", type=click.Choice(TOKEN_STATES), help="Only these; without it, all but revoked ones."
+)
+@options.as_json
+def list_(state: str | None, as_json: bool) -> None:
+    """
+    List tokens of staff: whose, their role, their groups, and who made them.
+
+    \b
+    Example:
+      tuckshop token list --state all
+    """
+    client = Client.connect()
+    found = list(client.rows("tokens", state=state))
+    if as_json:
+        print_json(as_list(found))
+    elif not found:
+        note("There is no such token. Make one: tuckshop token create NAME --role viewer --group …")
+    else:
+        names = _group_names(client)
+        print_table(
+            ["id", "name", "role", "groups", "token", "state", "expires (UTC)", "made by"],
+            [
+                [
+                    *(one["id"], one["name"], one["role"]),
+                    ", ".join(names.get(group, group) for group in one["groups"]),
+                    *(f"…{one['last4']}", one["state"], stamp(one["expires_at"])),
+                    one["created_by"],
+                ]
+                for one in found
+            ],
+            whole=frozenset({"id"}),
+            expendable=["made by", "expires (UTC)"],
+        )
+
+
+@token.command()
+@click.argument("name")
+@options.as_json
+def show(name: str, as_json: bool) -> None:
+    """
+    Show the token NAME: its id, or the name of whose it is.
+
+    \b
+    Example:
+      tuckshop token show 'Grace, TA'
+    """
+    client = Client.connect()
+    found = client.get("tokens", _token_id(client, name))
+    if as_json:
+        print_json(found)
+    else:
+        _print(found, client)
+
+
+@token.command()
+@click.argument("name")
+@options.as_json
+def revoke(name: str, as_json: bool) -> None:
+    """
+    Close the token NAME (its id, or the name of whose it is) for good, from the next call on.
+
+    Tokens that it made itself stay open: revoke them too, if you do not know them.
+
+    \b
+    Example:
+      tuckshop token revoke 'Grace, TA'
+    """
+    client = Client.connect()
+    gone = client.delete("tokens", _token_id(client, name))
+    if as_json:
+        print_json(gone)
+        return
+    note(f"{gone['name']} ({gone['id']}) is revoked.")
+    made = [one for one in client.rows("tokens") if one["created_by"] == f"token:{gone['id']}"]
+    for one in made:
+        note(f"It made {one['name']} ({one['id']}, {one['role']}), which is still open.")
+
+
+def _token_id(client: Client, name: str) -> str:
+    """
+    The id of the token that *name* names.
+
+    Raises:
+        RefusedError: None has this name, or several have.
+    """
+    if name.startswith("tok_"):
+        return name
+    found = [one for one in client.rows("tokens", state="all") if one["name"] == name]
+    open_ones = [one for one in found if one["state"] != "revoked"] or found
+    if len(open_ones) != 1:
+        ids = ", ".join(str(one["id"]) for one in open_ones)
+        raise RefusedError(
+            f"Several tokens are called {name!r}: say which of {ids}."
+            if open_ones
+            else f"There is no token {name!r}."
+        )
+    return str(open_ones[0]["id"])
+
+
+def _group_names(client: Client) -> dict[str, str]:
+    return {str(one["id"]): str(one["name"]) for one in client.rows("groups", state="all")}
+
+
+def _print(one: Json, client: Client) -> None:
+    names = _group_names(client)
+    print_facts(
+        one["name"],
+        [
+            ("id", one["id"]),
+            ("role", one["role"]),
+            ("groups", ", ".join(names.get(group, group) for group in one["groups"])),
+            ("last 4", one["last4"]),
+            ("state", one["state"]),
+            ("expires", when(one["expires_at"]) or "never"),
+            ("made", f"{when(one['created_at'])} by {one['created_by']}"),
+        ],
+    )
