@@ -111,7 +111,7 @@ class Settings:
     port: int = 8000
     """Where to listen; 0 takes a free one."""
     public_url: str | None = None
-    """How people reach the server, such as `https://tuckshop.example.org`; told to whoever is given a key."""
+    """How people reach the server, such as `https://tuckshop.example.org`; all links are built from it alone."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks (CIDR) or addresses of front proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     browser_origins: tuple[str, ...] = ()

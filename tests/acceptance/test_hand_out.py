@@ -61,6 +61,23 @@ def test_a_group_gets_keys_once_and_anew_when_asked(shell: Shell, tmp_path: Path
     assert opens(shell, anew["key"])
 
 
+def test_a_roster_gives_new_secrets_to_those_in_it_when_asked(shell: Shell, tmp_path: Path) -> None:
+    """M14."""
+    new_group(shell, "import")
+    roster, first, second = (tmp_path / name for name in ("roster.csv", "1.csv", "2.csv"))
+    roster.write_text("external_id\n0\n1\n")
+    take = ("member", "import", str(roster), "--group", "import")
+
+    shell.run(*take, "--issue-keys", "--out", str(first))
+    shell.run(*take, "--issue-keys", "--reissue", "--overlap", "1h", "--out", str(second))
+    refused = shell.run(*take, "--reissue", status=2)
+
+    keys = [row["key"] for path in (first, second) for row in rows_of(path)]
+    assert len(set(keys)) == 4
+    assert all(opens(shell, key) for key in keys)
+    assert "--issue-keys" in refused.stderr
+
+
 def test_links_are_handed_out_from_another_machine_too(shell: Shell, tmp_path: Path) -> None:
     """By address and token alone, as where the server runs elsewhere."""
     new_group(shell, "far")

@@ -59,8 +59,9 @@ def slips_page(course: str, base_url: str | None, slips: Iterable[Slip]) -> str:
 
 def _slip(course: str, base_url: str | None, slip: Slip) -> str:
     secret = slip.key or slip.url or ""
-    # Error correction M stands a fold and a coffee stain.
-    code = segno.make_qr(secret, error="m").svg_inline(
+    # Error correction M stands a fold and a coffee stain. Any mask suits text that is random; to try all eight
+    # would take five times as long.
+    code = segno.make_qr(secret, error="m", mask=1).svg_inline(
         border=2, omitsize=True, svgclass=None, lineclass=None
     )
     who = f"<bdi>{escape(slip.name)}</bdi>" if slip.name else ""

@@ -11,11 +11,12 @@ from sqlalchemy import func, select
 from tests.integration.api.conftest import PUBLIC_URL, Counter
 from tests.support.asgi_client import Answer
 from tuckshop.api.visitors import ADDRESS_BURST
-from tuckshop.domain.actor import OPERATOR
+from tuckshop.domain.actor import OPERATOR, Actor
 from tuckshop.domain.claim_links import new_claim_secret
-from tuckshop.domain.errors import ConflictError
+from tuckshop.domain.errors import ConflictError, NotFoundError
 from tuckshop.domain.keys import digest_of, is_well_formed
 from tuckshop.services.claims import Claims
+from tuckshop.services.shapes.claims import HandOut
 from tuckshop.storage.schema import audit, claims
 
 pytestmark = pytest.mark.anyio
@@ -326,6 +327,23 @@ async def test_handing_out_again_by_the_same_name_gives_the_same_keys(counter: C
         assert row["action"] == first[external_id]["action"]
         assert opens(counter, row["key"])
         assert not opens(counter, first[external_id]["key"])
+
+
+async def test_staff_of_one_group_hand_out_nothing_in_another(counter: Counter) -> None:
+    """K5: neither by the group's name nor by a member's id, and it is told as what there is not."""
+    own = await counter.group()
+    await counter.group(name="other")
+    foreign = await counter.member("other")
+    staff = Actor(kind="token", id="tok_1", role="assistant", groups=frozenset({own["id"]}))
+    services = counter.services
+
+    with pytest.raises(NotFoundError):
+        await services.claims.new_link(staff, foreign["id"])
+    for group, members in (("other", None), ("swa", [foreign["id"]])):
+        with pytest.raises(NotFoundError):
+            await services.handing_out.keys(staff, group, HandOut(members=members))
+        with pytest.raises(NotFoundError):
+            await services.handing_out.links(staff, group, to_all=True, member_ids=members)
 
 
 async def test_who_listens_writes_with_the_opening_or_stops_it(counter: Counter) -> None:
