@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "key": "Keys: create, hand-out, link, list, show, edit, find, pause, resume, reset, rotate, revoke, archive.",
         "mail": "Links by mail, a test mail, and the queue of mails.",
         "token": "Tokens of staff: create, list, show, revoke.",
+        "workspace": "What holds over all groups together: show, edit.",
         "upstream": "Upstreams: add, list, show, edit, test, remove.",
         "usage": "Show what was used, look ahead, make month-end statements.",
         "log": "Show the request log, newest first.",

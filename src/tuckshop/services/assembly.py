@@ -36,6 +36,7 @@ from tuckshop.services.statements import Statements
 from tuckshop.services.tokens import Tokens
 from tuckshop.services.upstreams import IsOwn, Upstreams
 from tuckshop.services.usage import Usage
+from tuckshop.services.workspaces import Workspaces
 from tuckshop.storage.database import Database
 from tuckshop.storage.sealing import Sealer
 from tuckshop.storage.writer import Writer
@@ -57,6 +58,7 @@ class Services:
     key_finding: KeyFinding
     bulk: Bulk
     tokens: Tokens
+    workspaces: Workspaces
     upstreams: Upstreams
     request_log: RequestLog
     usage: Usage
@@ -131,6 +133,7 @@ def assemble(
         key_finding=KeyFinding(directory, keys, usage, clock),
         bulk=Bulk(changes, directory, ledger, database, clock),
         tokens=Tokens(changes, directory, clock),
+        workspaces=Workspaces(changes, directory, ledger),
         upstreams=Upstreams(
             changes, directory, registry=registry, sealer=sealer, is_own=is_own, clock=clock
         ),

@@ -53,8 +53,13 @@ def limits_of_group(group: Group, workspace: Workspace) -> list[LimitInForce]:
         LimitInForce(scope=shared, limit=limit, zone=group.zone, amounts_visible=True)
         for limit in group.shared
     ]
+    return own + limits_of_workspace(workspace)
+
+
+def limits_of_workspace(workspace: Workspace) -> list[LimitInForce]:
+    """The limits of all groups together."""
     everyone = Scope("workspace", workspace.id)
-    return own + [
+    return [
         LimitInForce(scope=everyone, limit=limit, zone=workspace.zone, amounts_visible=True)
         for limit in workspace.limits
     ]

@@ -1,9 +1,20 @@
-"""What concerns the whole server: prices, corrections of many calls, the clock."""
+"""What concerns the whole server: the policy over all groups, prices, corrections of many calls, the clock."""
 
 from __future__ import annotations
 
 from tuckshop.api.routing import Call
 from tuckshop.services.shapes.corrections import BulkCorrection
+from tuckshop.services.shapes.workspace import WorkspaceChange
+
+
+async def show_workspace(call: Call) -> object:
+    return await call.services.workspaces.get(call.actor)
+
+
+async def change_workspace(call: Call) -> object:
+    return await call.services.workspaces.change(
+        call.actor, call.body_as(WorkspaceChange), expected=call.expected
+    )
 
 
 async def list_prices(call: Call) -> object:

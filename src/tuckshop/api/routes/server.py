@@ -10,8 +10,28 @@ from tuckshop.api.routing import Route
 from tuckshop.services.shapes.clock import ClockAccepted
 from tuckshop.services.shapes.corrections import BulkCorrection, CorrectionReport
 from tuckshop.services.shapes.prices import PricePage
+from tuckshop.services.shapes.workspace import WorkspaceChange, WorkspaceShape
 
 ROUTES: Final[tuple[Route, ...]] = (
+    row(
+        "operator",
+        "server",
+        "GET",
+        "/workspace",
+        server.show_workspace,
+        WorkspaceShape,
+        "Show what holds over all groups together",
+    ),
+    row(
+        "operator",
+        "server",
+        "PATCH",
+        "/workspace",
+        server.change_workspace,
+        WorkspaceShape,
+        "Change any part of what holds over all groups together",
+        request=WorkspaceChange,
+    ),
     row(
         "operator",
         "server",
