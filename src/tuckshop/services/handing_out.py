@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 
@@ -12,7 +12,7 @@ from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ConflictError, InvalidFieldError, NotFoundError
 from tuckshop.domain.records import Group, Member
-from tuckshop.services.batches import by_batches
+from tuckshop.services.batches import batches, by_batches
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.claims import ClaimLink, Claims
 from tuckshop.services.directory import Directory
@@ -31,6 +31,8 @@ from tuckshop.services.shapes.claims import HandedOut, HandedOutRow, HandOut
 from tuckshop.services.standing import policy_of_member
 from tuckshop.storage.database import Database
 from tuckshop.storage.schema import keys
+
+_ROWS_PER_STEP: Final = 100  # so that a large group never keeps the event loop
 
 
 class HandingOut:
@@ -86,7 +88,7 @@ class HandingOut:
         numbered = list(enumerate(one.id for one in chosen))
         async for some in by_batches(self._changes, actor, numbered, work):
             handed |= {id_: one for id_, one in some.items() if one.secret is not None}
-        return self._handed_out(found, chosen, handed, paused)
+        return await self._handed_out(found, chosen, handed, paused)
 
     async def links(
         self, actor: Actor, group: str, *, to_all: bool, member_ids: Sequence[str] | None = None
@@ -109,7 +111,7 @@ class HandingOut:
         ids = [one.id for one in chosen]
         async for some in by_batches(self._changes, actor, ids, self._claims.links_in):
             links |= some
-        return self._handed_out(found, chosen, links, left_out)
+        return await self._handed_out(found, chosen, links, left_out)
 
     def _group(self, group: str, actor: Actor) -> Group:
         found = self._directory.group(group, actor)
@@ -139,14 +141,17 @@ class HandingOut:
         with self._database.reader() as connection:
             return set(connection.execute(query).scalars())
 
-    def _handed_out(
+    async def _handed_out(
         self,
         group: Group,
         chosen: Sequence[Member],
         made: Mapping[str, Handed] | Mapping[str, ClaimLink],
         left_out: int,
     ) -> HandedOut:
-        rows = [self._row(group, member, made[member.id]) for member in chosen if member.id in made]
+        rows: list[HandedOutRow] = []
+        for some in batches(chosen, _ROWS_PER_STEP):
+            rows += [self._row(group, one, made[one.id]) for one in some if one.id in made]
+            await asyncio.sleep(0)
         return HandedOut(
             course=group.title or group.name,
             base_url=None if self._public_url is None else f"{self._public_url.rstrip('/')}/v1",
