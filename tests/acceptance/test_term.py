@@ -94,6 +94,50 @@ def test_a_winter_term(term: Term, tmp_path: Path) -> None:
     _the_term_ends(term, tmp_path)
 
 
+def test_a_term_with_savings_and_a_project_week(term: Term, tmp_path: Path) -> None:
+    """M1, M8, M14: what a month leaves, and what a grant gives, are right after every start of the server."""
+    roster, keys = tmp_path / "roster.csv", tmp_path / "keys.csv"
+    roster.write_text(ROSTER, encoding="utf-8", newline="")
+    with term.at("2026-10-05 08:00:00") as shell:
+        shell.run(
+            *("group", "create", "swa", "--time-zone", "Europe/Berlin", "--each", MONTHLY),
+            *("--carry-over", "$0.001", "--models", "gpt-4o-mini"),
+        )
+        shell.run(
+            *("member", "import", str(roster), "--group", "swa", "--issue-keys"),
+            *("--out", str(keys)),
+        )
+        with keys.open(encoding="utf-8", newline="") as file:
+            term.keys = {row["external_id"]: row["key"] for row in csv.DictReader(file)}
+        assert term.use_up("4711") == 4
+    with term.at(
+        "2026-11-02 08:00:00"
+    ) as shell:  # October left the one nothing, the other too much
+        assert term.limit("4711", MONTHLY)["remaining"] < 0.00202
+        assert term.limit("4712", MONTHLY)["remaining"] == 0.003
+        shell.run(
+            *("member", "grant", "--group", "swa", "--all", "--amount-usd", "0.001"),
+            *("--until", "2026-12-31", "--reason", "project week"),
+        )
+        assert term.use_up("4711") == 5  # 0.002 and the grant
+        assert term.ask("4712").status == 200
+    with term.at("2026-12-31 22:59:00") as shell:  # the last minute of the grant
+        assert term.limit("4711", MONTHLY)["remaining"] < 0.00203
+        assert term.limit("4712", MONTHLY)["remaining"] == 0.004
+        (grant,) = shell.json("member", "grants", "swa/4711")["data"]
+        assert (grant["state"], grant["until"]) == ("active", "2026-12-31T23:00:00Z")
+        assert term.use_up("4712") == 7
+    with term.at("2026-12-31 23:00:01") as shell:  # January in Berlin
+        assert term.limit("4712", MONTHLY)["remaining"] < 0.00203
+        (grant,) = shell.json("member", "grants", "swa/4711")["data"]
+        assert grant["state"] == "past"
+        assert term.use_up("4712") == 4
+    billed = sum(one.cost_nano_usd for one in read_bill(tmp_path / "mock" / "bill.jsonl"))
+    with term.at("2027-01-05 12:00:00") as shell:
+        usage = shell.json("usage", "--group", "swa")["data"]
+    assert round(sum(row["cost_usd"] for row in usage) * 1e9) == billed
+
+
 def _a_class_begins_in_october(term: Term, tmp_path: Path) -> None:
     roster, keys = tmp_path / "roster.csv", tmp_path / "keys.csv"
     roster.write_text(ROSTER, encoding="utf-8", newline="")

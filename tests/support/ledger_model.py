@@ -1,20 +1,23 @@
 """
 What the limits of a ledger should say, told by counting calls: the model that tests hold the real one against.
 
-`Call` is a request and what it counts; `Tally` one limit, moved call by call. Neither shares anything with the books
-but the rules of windows.
+`Call` is a request and what it counts; `Tally` one limit, moved call by call; `Account` what a member was granted and
+what was carried over. None of them shares anything with the books but the rules of windows.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tests.support.ledger_kit import Person
 from tuckshop.domain.limits import Metric, Rolling
 from tuckshop.domain.reservation import Amounts, LimitInForce
-from tuckshop.domain.windows import SpanMemo, is_live, subwindow_start
+from tuckshop.domain.windows import SpanMemo, is_live, span_at, subwindow_start
+
+Kind = tuple[str, str]  # canonical selector, window
+Spent = Callable[[Kind, int, int], int]  # of a kind, in [start, end)
 
 
 @dataclass(slots=True, eq=False)
@@ -105,3 +108,153 @@ class Tally:
         if window == "now":
             return 0
         return self._memo.span_at(window, at_us, self.limit.zone).start_us
+
+
+@dataclass(slots=True)
+class Grant:
+    """Money that was added, and what windows that are over took of it, by kind."""
+
+    id: str
+    amount: int
+    at_us: int
+    until_us: float
+    gave: dict[Kind, int] = field(default_factory=dict)
+
+    def left(self, kind: Kind) -> int:
+        return self.amount - self.gave.get(kind, 0)
+
+
+@dataclass(slots=True)
+class Met:
+    """A window that an admitted call has met: what it may spend without a grant, and what it took over."""
+
+    start_us: int
+    end_us: int
+    ground: int
+    carried: int
+    at_us: int
+
+
+class Account:
+    """What one member may spend beyond amounts: looked at before a call, kept when it is admitted."""
+
+    def __init__(self) -> None:
+        self._grants: list[Grant] = []
+        self._met: dict[Kind, Met] = {}
+        self._carries: dict[
+            Kind, tuple[int, int]
+        ] = {}  # window start, amount: even if not in force
+
+    def grant(self, id_: str, amount: int, at_us: int, until_us: int | None) -> None:
+        """Staff add money."""
+        until = float("inf") if until_us is None else until_us
+        self._grants.append(Grant(id_, amount, at_us, until))
+        self._grants.sort(key=lambda grant: (grant.until_us, grant.at_us, grant.id))
+
+    def gave(self) -> dict[tuple[str, Kind], int]:
+        """What is fixed, by grant and kind."""
+        return {
+            (grant.id, kind): amount
+            for grant in self._grants
+            for kind, amount in grant.gave.items()
+        }
+
+    def look(
+        self,
+        limit: LimitInForce,
+        now_us: int,
+        spent: Callable[[int, int], int],
+        *,
+        is_kept: bool,
+    ) -> int:
+        """How far *limit* may be passed. *is_kept*: a call was admitted by it."""
+        active = [grant for grant in self._grants if grant.until_us > now_us]
+        if limit.carry is None and not active:
+            return 0
+        kind = (limit.limit.kind.selector, limit.limit.kind.window)
+        window = limit.limit.window
+        assert isinstance(window, str)
+        assert window != "now"
+        span = span_at(window, now_us, limit.zone)
+        end_us = 2**63 - 1 if span.end_us is None else span.end_us
+        now_spent = spent(span.start_us, end_us)
+        met = self._met.get(kind)
+        gave: list[tuple[Grant, int]] = []
+        fixed: dict[str, int] = {}
+
+        def fix(excess: int, owing: list[Grant]) -> int:
+            total = 0
+            for grant in owing:
+                part = max(0, min(excess - total, grant.left(kind) - fixed.get(grant.id, 0)))
+                fixed[grant.id] = fixed.get(grant.id, 0) + part
+                gave.append((grant, part))
+                total += part
+            return total
+
+        carried = self._carried(limit, kind, met, span.start_us, spent)
+        own = now_spent
+        if met is not None and met.start_us != span.start_us:
+            excess = spent(met.start_us, met.end_us) - met.ground
+            fix(
+                excess, [g for g in self._grants if g.at_us < met.end_us and g.until_us > met.at_us]
+            )
+        elif met is not None:
+            ended = [g for g in self._grants if met.at_us < g.until_us <= now_us]
+            own = min(now_spent, met.ground) + fix(now_spent - met.ground, ended)
+        ground = max(limit.limit.amount + carried, own)
+        if is_kept:
+            for grant, part in gave:
+                if part:
+                    grant.gave[kind] = grant.gave.get(kind, 0) + part
+            fixed.clear()
+            self._met[kind] = Met(span.start_us, end_us, ground, carried, now_us)
+            if carried:
+                self._carries[kind] = span.start_us, carried
+        available = sum(g.left(kind) - fixed.get(g.id, 0) for g in active)
+        return ground + available - limit.limit.amount
+
+    def before_reset(self, now_us: int, used: Spent, *, with_total: bool) -> None:
+        """What was used above the ground is fixed."""
+        for kind, met in self._met.items():
+            if met.end_us <= now_us or (kind[1] == "total" and not with_total):
+                continue
+            excess = used(kind, met.start_us, met.end_us) - met.ground
+            for grant in self._grants:
+                if grant.at_us < met.end_us and grant.until_us > met.at_us:
+                    part = max(0, min(excess, grant.left(kind)))
+                    excess -= part
+                    if part:
+                        grant.gave[kind] = grant.gave.get(kind, 0) + part
+
+    def _carried(
+        self,
+        limit: LimitInForce,
+        kind: Kind,
+        met: Met | None,
+        start_us: int,
+        spent: Callable[[int, int], int],
+    ) -> int:
+        window = limit.limit.window
+        if limit.carry is None or window == "total":
+            return 0
+        assert not isinstance(window, Rolling)
+        assert window != "now"
+        if self._carries.get(kind, (None, 0))[0] == start_us:
+            return self._carries[kind][1]
+        if met is not None and met.start_us == start_us:
+            return 0
+        span = span_at(window, limit.carry.since_us, limit.zone)
+        assert span.end_us is not None
+        left = limit.limit.amount - spent(span.start_us, span.end_us)
+        if span.start_us >= start_us:
+            return 0
+        if met is not None and met.start_us >= span.start_us:
+            span = span_at(window, met.start_us, limit.zone)
+            left = met.ground - spent(met.start_us, met.end_us)
+        carried = min(limit.carry.most, max(0, left))
+        assert span.end_us is not None
+        while span.end_us < start_us:
+            carried = min(limit.carry.most, carried + limit.limit.amount)
+            span = span_at(window, span.end_us, limit.zone)
+            assert span.end_us is not None
+        return carried

@@ -34,6 +34,7 @@ ANSWER_MAX_BYTES: Final = 256 << 20
 Json = dict[str, Any]
 
 _DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 class RefusedError(click.ClickException):
@@ -153,7 +154,7 @@ class Client:
     def _call(
         self, method: str, path: tuple[str, ...], query: Mapping[str, object], body: object = None
     ) -> Any:
-        data = None if body is None else msgspec.json.encode(body)
+        data = None if body is None else _ENCODER.encode(body)
         return self._send(method, path, query, data, "application/json")
 
     def _make(

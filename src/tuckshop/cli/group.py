@@ -23,7 +23,7 @@ _LISTS: Final = ("models", "endpoints")
 _UNSETTABLE: Final = (
     *("title", "time_zone", "models", "endpoints", "each", "shared", "max_output_tokens"),
     *("min_output_tokens", "patience_s", "on_disconnect", "unknown_parameters", "show_shared"),
-    "self_rotate",
+    *("self_rotate", "carry_over"),
 )
 
 
@@ -62,6 +62,11 @@ def policy_options(command: options.Command) -> options.Command:
         ),
         options.allow_options,
         options.limit_options(("each", "of each member"), ("shared", "of all members together")),
+        click.option(
+            "--carry-over",
+            metavar="AMOUNT",
+            help="How much of a member's money a window may leave to the next, such as '$0.50'.",
+        ),
         click.option("--time-zone", metavar="ZONE", help="Such as Europe/Berlin."),
         click.option("--title", help="What the group is called in public."),
     )
@@ -263,6 +268,7 @@ def _show(one: Json, as_json: bool) -> None:
             ("at worst", one["worst_case"]["sentence"]),
             ("longest answer", _tokens(one["max_output_tokens"])),
             ("least answer", _tokens(one["min_output_tokens"])),
+            ("carries over", one["carry_over"]),
             ("patience", f"{one['patience_s']} s"),
             ("on disconnect", one["on_disconnect"]),
             ("unknown parameters", one["unknown_parameters"]),

@@ -18,7 +18,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "demo": "Start the whole thing with a made-up provider and a made-up class.",
         "apply": "Make the server match a file: groups, policies, members.",
         "group": "Groups: create, list, show, edit, export, pause, resume, reset, archive.",
-        "member": "Members: create, import, list, show, edit, pause, resume, reset, archive.",
+        "member": "Members: create, import, list, show, edit, grant, pause, resume, reset, archive.",
         "key": "Keys: create, hand-out, link, list, show, edit, find, pause, resume, reset, rotate, revoke, archive.",
         "mail": "Links by mail, a test mail, and the queue of mails.",
         "token": "Tokens of staff: create, list, show, revoke.",

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from tuckshop.cli import bulk, options, roster
+from tuckshop.cli import bulk, grant, options, roster
 from tuckshop.cli.bulk import Chosen
 from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.naming import member_id
@@ -96,6 +96,8 @@ def create(
 
 
 member.add_command(roster.import_)
+member.add_command(grant.grant)
+member.add_command(grant.grants)
 
 
 @member.command("list")

@@ -106,7 +106,7 @@ def beyond_in_more_money(actor: Actor, group: Group, *, what: str) -> list[Beyon
     if actor.is_at_least("operator") or has_shared_money(group):
         return []
     reason = (
-        "gives money again, and no shared limit on all money, such as $50/month, bounds the group"
+        "gives more money, and no shared limit on all money, such as $50/month, bounds the group"
     )
     return [Beyond(field=what, reason=reason)]
 
@@ -199,6 +199,15 @@ def _each(before: Group, after: Group) -> str | None:
     return None if loosened is None else _loosens(loosened)
 
 
+def _carry_over(before: Group, after: Group) -> str | None:
+    if has_shared_money(before) or after.carry_over is None:
+        return None
+    held = 0 if before.carry_over is None else before.carry_over.most
+    if after.carry_over.most <= held:
+        return None
+    return "it can only be lowered while no shared limit on all money bounds the group"
+
+
 def _shared(before: Group, after: Group) -> str | None:
     loosened = first_loosened(before.shared, after.shared)
     if loosened is not None:
@@ -222,6 +231,7 @@ _OWNERS_RULES: Final[Mapping[str, Rule]] = {
     "zone": _free,
     "each": _each,
     "shared": _shared,
+    "carry_over": _carry_over,
     "models": _models,
     "max_output_tokens": _cap,
     "min_output_tokens": _free,

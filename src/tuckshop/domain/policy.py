@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from tuckshop.domain.globs import can_overlap, matches
-from tuckshop.domain.limits import Limit
+from tuckshop.domain.limits import Limit, Metric
 from tuckshop.domain.records import Holder, OnDisconnect, UnknownParameters
-from tuckshop.domain.reservation import LimitInForce, Scope
+from tuckshop.domain.reservation import CarryOver, LimitInForce, Scope
 from tuckshop.domain.windows import ZoneHistory
 
 AllowList = tuple[str, ...]
@@ -94,6 +94,11 @@ def limits_for(
     )
 
 
+def may_carry(limit: Limit) -> bool:
+    """May a window of *limit*, of a member, leave something to the next one? Money of calendar windows may."""
+    return limit.metric is Metric.MONEY and limit.window in ("day", "week", "month", "year")
+
+
 def _limits_of(holder: Holder) -> tuple[LimitInForce, ...]:
     group, member = holder.group, holder.member
     own_kinds = {limit.kind for limit in member.limits}
@@ -103,17 +108,28 @@ def _limits_of(holder: Holder) -> tuple[LimitInForce, ...]:
     workspace_scope = Scope("workspace", holder.workspace.id)
     return (
         *_in_force(holder.key.limits, key_scope, group.zone),
-        *_in_force((*member.limits, *each), member_scope, group.zone),
+        *_in_force((*member.limits, *each), member_scope, group.zone, carry=group.carry_over),
         *_in_force(group.shared, Scope("group", group.id), group.zone, visible=group.show_shared),
         *_in_force(holder.workspace.limits, workspace_scope, holder.workspace.zone, visible=False),
     )
 
 
 def _in_force(
-    limits: Iterable[Limit], scope: Scope, zone: ZoneHistory, *, visible: bool = True
+    limits: Iterable[Limit],
+    scope: Scope,
+    zone: ZoneHistory,
+    *,
+    visible: bool = True,
+    carry: CarryOver | None = None,
 ) -> Iterable[LimitInForce]:
     return (
-        LimitInForce(scope=scope, limit=limit, zone=zone, amounts_visible=visible)
+        LimitInForce(
+            scope=scope,
+            limit=limit,
+            zone=zone,
+            amounts_visible=visible,
+            carry=carry if may_carry(limit) else None,
+        )
         for limit in limits
     )
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from tuckshop.domain.actor import StaffRole
 from tuckshop.domain.limits import Limit
+from tuckshop.domain.reservation import CarryOver
 from tuckshop.domain.windows import ZoneHistory
 
 State = Literal["active", "paused", "archived"]
@@ -77,6 +78,7 @@ class Group:
     show_shared: bool
     state: State
     self_rotate: bool = False  # may holders give their keys a new secret?
+    carry_over: CarryOver | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

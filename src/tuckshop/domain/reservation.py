@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from tuckshop.domain.limits import Limit, Metric
+from tuckshop.domain.limits import Limit, Metric, Rolling
 from tuckshop.domain.windows import ZoneHistory
 
 ScopeKind = Literal["key", "member", "group", "workspace", "upstream"]
@@ -47,6 +47,14 @@ class Scope:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class CarryOver:
+    """A group's `carry_over`: how much of its money a window may leave to the next one, and since when."""
+
+    most: int  # nano-USD
+    since_us: int  # windows that ended before then leave nothing
+
+
 class LimitState(NamedTuple):
     """
     A limit and how it stands; `used` and the rest are in the metric's unit (nano-USD for money).
@@ -61,11 +69,12 @@ class LimitState(NamedTuple):
     resets_at_us: int | None  # None: `total`. Rolling: when all is free again
     amounts_visible: bool
     zone_name: str = "UTC"  # in which the holder is told when it renews
+    lift: int = 0  # how far above its amount it may go: grants, and what was carried over
 
     @property
     def remaining(self) -> int:
         """What is left, never below 0 (a limit may have been lowered below what is used)."""
-        return max(0, self.limit.amount - self.used - self.reserved)
+        return max(0, self.limit.amount + self.lift - self.used - self.reserved)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +85,20 @@ class LimitInForce:
     limit: Limit
     zone: ZoneHistory
     amounts_visible: bool  # False: the holder is told the scope and when it renews, no amounts
+    carry: CarryOver | None = None  # of a limit that `is_liftable`, and renews
 
-    def state(self, used: int, reserved: int, resets_at_us: int | None) -> LimitState:
+    @property
+    def is_liftable(self) -> bool:
+        """Is it the kind that a grant adds to: a member's money, per calendar window or in total?"""
+        return (
+            self.scope.kind == "member"
+            and self.limit.metric is Metric.MONEY
+            and not isinstance(self.limit.window, Rolling)
+        )
+
+    def state(
+        self, used: int, reserved: int, resets_at_us: int | None, lift: int = 0
+    ) -> LimitState:
         """This limit, standing at these amounts."""
         return LimitState(
             self.limit,
@@ -87,11 +108,12 @@ class LimitInForce:
             resets_at_us,
             self.amounts_visible,
             self.zone.current,
+            lift,
         )
 
 
-# How a limit stands, in numbers alone: used, reserved, and when it renews, as in `LimitState`.
-Reading: TypeAlias = tuple[int, int, int | None]
+# How a limit stands, in numbers alone: used, reserved, when it renews, and its lift, as in `LimitState`.
+Reading: TypeAlias = tuple[int, int, int | None, int]
 
 
 class CapWish(msgspec.Struct, frozen=True, kw_only=True):

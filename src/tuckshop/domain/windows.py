@@ -178,6 +178,16 @@ class _Regime:
         return _reached_us(day, self.zone_name)
 
 
+def end_of_day_us(day: date, zone_name: str) -> int:
+    """
+    When *day* is over there: the first instant of the next one.
+
+    Raises:
+        OverflowError: There is no next one.
+    """
+    return _reached_us(day + timedelta(days=1), zone_name)
+
+
 def _local_date(at_us: int, zone_name: str) -> date:
     return (_EPOCH + timedelta(microseconds=at_us)).astimezone(ZoneInfo(zone_name)).date()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from tuckshop.domain.errors import RateLimitExceededError, RefusalError, RoughBoundError
 from tuckshop.domain.reservation import Flag, Granted, Hold, LimitInForce
@@ -23,6 +23,7 @@ from tuckshop.ledger.arithmetic import (
 )
 from tuckshop.ledger.books import Books
 from tuckshop.ledger.contributions import open_vectors
+from tuckshop.ledger.lifts import Lift
 from tuckshop.ledger.lineup import Lineup
 from tuckshop.ledger.open_rows import OpenRow, scope_chain
 from tuckshop.ledger.refusals import HELD_RETRY_S, readings_of, refusal_of, state_of
@@ -41,7 +42,15 @@ class Blocked:
     keys: tuple[TallyKey, ...]  # the limits to wait for
     limit: LimitInForce  # the first of them, to be named should the wait be in vain
     tally: Tally
+    lift: int  # how far that limit may be passed
     look_again_us: int | None  # when the first sub-window of one of them leaves
+
+
+class Lifted(NamedTuple):
+    """What lifts the limits of one call."""
+
+    by_place: tuple[int, ...]  # how far each of them may be passed
+    found: tuple[Lift, ...]  # to be written once it is admitted
 
 
 Attempt: TypeAlias = Granted | RefusalError | RoughBoundError | Blocked | Unsummed | ValueError
@@ -62,20 +71,35 @@ class Admission:
             return lineup
         if lineup is None:
             return ValueError("a hold takes from limits outside of its chain of scopes")
+        lifted = self._lifted(lineup) if lineup.liftable else None
         if not self._room.waiters:
             most = most_of(hold)
             held = amounts_at(hold, most)
-            if fits_whole(hold, vector_of(held), _rooms(lineup)):
-                return self._enter(hold, Grant(most, None, held), lineup, waited_s)
-        return self._look_closer(hold, lineup, ticket, waited_s)
+            if fits_whole(hold, vector_of(held), _rooms(lineup, lifted)):
+                return self._enter(hold, Grant(most, None, held), lineup, lifted, waited_s)
+        return self._look_closer(hold, lineup, lifted, ticket, waited_s)
 
-    def _look_closer(self, hold: Hold, lineup: Lineup, ticket: int, waited_s: float) -> Attempt:
+    def _lifted(self, lineup: Lineup) -> Lifted:
+        lifts = self._books.lifts
+        found = tuple(
+            lifts.look(lineup.limits[place], lineup.tallies[place]) for place in lineup.liftable
+        )
+        by_tally = {
+            lineup.tallies[place]: lift.amount
+            for place, lift in zip(lineup.liftable, found, strict=True)
+        }
+        return Lifted(tuple(by_tally.get(tally, 0) for tally in lineup.tallies), found)
+
+    def _look_closer(
+        self, hold: Hold, lineup: Lineup, lifted: Lifted | None, ticket: int, waited_s: float
+    ) -> Attempt:
         tallies = lineup.tallies
         standings: list[Standing] = []
-        for limit, tally in zip(hold.limits, tallies, strict=True):
+        for place, (limit, tally) in enumerate(zip(hold.limits, tallies, strict=True)):
             source = tally if tally.rolling is not None else tally.current
             assert source is not None
-            standings.append(Standing(limit, tally.slot, source.used, source.held))
+            lift = lifted.by_place[place] if lifted else 0
+            standings.append(Standing(limit, tally.slot, source.used, source.held, lift))
         decision = decide(hold, standings)
         if hold.at_best is not None and is_too_rough(hold, decision, standings):
             return RoughBoundError()
@@ -83,9 +107,9 @@ class Admission:
             return refusal_of(decision, standings, tallies, self._books.transaction.now_us)
         keys = self._keys_to_wait_for(hold, decision, standings, tallies, ticket)
         if keys:
-            return _blocked(hold, keys, tallies)
+            return _blocked(standings, keys, tallies)
         assert isinstance(decision, Grant)
-        return self._enter(hold, decision, lineup, waited_s)
+        return self._enter(hold, decision, lineup, lifted, waited_s)
 
     def _keys_to_wait_for(
         self,
@@ -112,7 +136,9 @@ class Admission:
     def refusal(self, blocked: Blocked) -> RateLimitExceededError:
         """What is told when the wait was in vain."""
         return RateLimitExceededError(
-            state=state_of(blocked.limit, blocked.tally, self._books.transaction.now_us),
+            state=state_of(
+                blocked.limit, blocked.tally, self._books.transaction.now_us, blocked.lift
+            ),
             retry_after_s=HELD_RETRY_S,
             held_by=self._running(blocked.tally),
         )
@@ -127,8 +153,13 @@ class Admission:
             for row in self._books.open.values()
         )
 
-    def _enter(self, hold: Hold, grant: Grant, lineup: Lineup, waited_s: float) -> Granted:
+    def _enter(
+        self, hold: Hold, grant: Grant, lineup: Lineup, lifted: Lifted | None, waited_s: float
+    ) -> Granted:
         books = self._books
+        if lifted is not None:
+            for lift in lifted.found:
+                books.lifts.enter(lift)
         transaction = books.transaction
         now_us = transaction.now_us
         held = grant.held
@@ -195,7 +226,7 @@ class Admission:
             lowered_by=None if grant.lowered_by is None else grant.lowered_by.limit,
             held=held,
             limits=hold.limits,
-            readings=readings_of(lineup.tallies, now_us),
+            readings=readings_of(lineup.tallies, now_us, lifted.by_place if lifted else ()),
             queue_ms=queue_ms,
         )
 
@@ -209,27 +240,31 @@ class Admission:
                     self._books.counters.forget(scope, tally)
 
 
-def _rooms(lineup: Lineup) -> list[tuple[int, int]]:
+def _rooms(lineup: Lineup, lifted: Lifted | None) -> list[tuple[int, int]]:
     """Of each limit the slot of its metric, and what is neither used nor held."""
     rooms = []
     for tally, slot, amount in lineup.places:
         source = tally if tally.rolling is not None else tally.current
         assert source is not None
         rooms.append((slot, amount - source.used - source.held))
-    return rooms
+    if lifted is None:
+        return rooms
+    return [(slot, room + lift) for (slot, room), lift in zip(rooms, lifted.by_place, strict=True)]
 
 
-def _blocked(hold: Hold, keys: list[TallyKey], tallies: Sequence[Tally]) -> Blocked:
+def _blocked(
+    standings: Sequence[Standing], keys: list[TallyKey], tallies: Sequence[Tally]
+) -> Blocked:
     wanted = set(keys)
     waited_for = [
-        (limit, tally)
-        for limit, tally in zip(hold.limits, tallies, strict=True)
+        (standing, tally)
+        for standing, tally in zip(standings, tallies, strict=True)
         if tally.key in wanted
     ]
-    limit, tally = waited_for[0]
+    standing, tally = waited_for[0]
     leaving = [
         next(iter(t.counters.values())).end_us
         for _, t in waited_for
         if t.rolling is not None and t.counters
     ]
-    return Blocked(tuple(wanted), limit, tally, min(leaving, default=None))
+    return Blocked(tuple(wanted), standing.limit, tally, standing.lift, min(leaving, default=None))

@@ -52,6 +52,12 @@ class Standing(NamedTuple):
     slot: int
     used: int
     held: int
+    lift: int = 0  # how far above its amount it may go
+
+    @property
+    def amount(self) -> int:
+        """What may be used and held together."""
+        return self.limit.limit.amount + self.lift
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -105,8 +111,8 @@ def decide(hold: Hold, standings: Sequence[Standing]) -> Decision:
     full: list[Standing] | None = None
     missing: list[Standing] | None = None
     for standing in standings:
-        limit, slot, used, held = standing
-        amount = limit.limit.amount
+        limit, slot, used, held, lift = standing
+        amount = limit.limit.amount + lift
         room = amount - used - held
         # The largest cap that fits into `room`, written out: this is the innermost loop of admission.
         if slot == MONEY:

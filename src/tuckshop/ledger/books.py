@@ -23,6 +23,7 @@ from tuckshop.domain.windows import SpanMemo, subwindow_start
 from tuckshop.ledger import store
 from tuckshop.ledger.contributions import settling_vectors, voiding_vectors
 from tuckshop.ledger.counters import Counters
+from tuckshop.ledger.lifts import Lifts
 from tuckshop.ledger.lineup import Lineup, meeting_of
 from tuckshop.ledger.open_rows import OpenRow, read_open, scope_chain
 from tuckshop.ledger.sums import Unsummed, Want, member_of_key, sum_directly
@@ -39,6 +40,7 @@ class Books:
 
     def __init__(self) -> None:
         self.counters = Counters()
+        self.lifts = Lifts(self.counters, self.flush)
         self.open: dict[str, OpenRow] = {}
         self._transaction: Transaction | None = None
         self._is_open_known = False
@@ -59,6 +61,7 @@ class Books:
         """Work in *transaction* from now on."""
         self._transaction = transaction
         self.counters.begin(transaction)
+        self.lifts.begin(transaction)
         if len(self._lineups) > LINEUPS_MAX:
             self._lineups.clear()
         if not self._is_open_known:
@@ -77,12 +80,12 @@ class Books:
             self._latest_us = transaction.cursor.execute(store.LATEST_ADMISSION).fetchone()[0]
         if transaction.now_us < self._latest_us:
             transaction.cursor.execute(store.DELETE_ROLLING)
-            self.drop_counters()
+            self.undo()
         self._latest_us = transaction.now_us
 
     def drop(self) -> None:
         """What was done since the last `flush`, or what it wrote, is undone: read everything again."""
-        self.drop_counters()
+        self.undo()
         self.counters.forget_numbers()
         self.open = {}
         self._is_open_known = False
@@ -90,6 +93,11 @@ class Books:
         self._inserts.clear()
         self._closes.clear()
         self._buckets.clear()
+
+    def undo(self) -> None:
+        """Something was undone, a change or time: what memory says of counters and accounts may not be so."""
+        self.drop_counters()
+        self.lifts.drop()
 
     def drop_counters(self) -> None:
         """Read counters again when they are needed. What is to be written of them is not."""
@@ -138,9 +146,22 @@ class Books:
                 for limit, tally in zip(limits, tallies, strict=True)
             ),
             once,
+            self._liftable(limits, tallies, hold.workspace_id),
             sum(len(self.counters.scope(key).covering(meeting[4])) for key in chain) != len(once),
         )
         return lineup
+
+    def _liftable(
+        self, limits: Sequence[LimitInForce], tallies: Sequence[Tally], workspace_id: str
+    ) -> tuple[int, ...]:
+        """The places whose limits may be lifted; of several on one counter the one that allows least."""
+        least: dict[Tally, int] = {}
+        for place, (limit, tally) in enumerate(zip(limits, tallies, strict=True)):
+            if self.lifts.concern(limit, workspace_id):
+                other = least.get(tally)
+                if other is None or limit.limit.amount < limits[other].limit.amount:
+                    least[tally] = place
+        return tuple(least.values())
 
     def tallies_of(
         self, limits: Sequence[LimitInForce], workspace_id: str, member_id: str | None

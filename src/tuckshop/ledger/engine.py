@@ -223,14 +223,20 @@ class Engine:
         if isinstance(tallies, Unsummed):
             return tallies
         self.books.flush()
-        now_us = transaction.now_us
+        now_us, lifts = transaction.now_us, self.books.lifts
         return [
-            state_of(limit, tally, now_us) for limit, tally in zip(limits, tallies, strict=True)
+            state_of(
+                limit,
+                tally,
+                now_us,
+                lifts.look(limit, tally).amount if lifts.concern(limit, workspace_id) else 0,
+            )
+            for limit, tally in zip(limits, tallies, strict=True)
         ]
 
     def join(self, transaction: Transaction) -> None:
         """Take part in a change: if it is rolled back alone, what memory says of counters is dropped."""
-        transaction.on_undo(self.books.drop_counters)
+        transaction.on_undo(self.books.undo)
         self.books.counters.is_watched = bool(self._room.waiters)
 
     # ── operations ────────────────────────────────────────────────────────────────────────────────────────────

@@ -28,8 +28,9 @@ from tuckshop.domain.reservation import (
     Settlement,
     Void,
 )
-from tuckshop.ledger import corrections, resets
+from tuckshop.ledger import corrections, grants, resets
 from tuckshop.ledger.engine import Engine
+from tuckshop.ledger.grants import GrantsOfMember
 from tuckshop.ledger.operations import (
     Correction,
     Operation,
@@ -211,6 +212,58 @@ class Ledger:
             actor=actor,
             with_total=with_total,
         )
+
+    def grant_in(
+        self,
+        transaction: Transaction,
+        member_ids: Sequence[str],
+        actor: Actor,
+        *,
+        amount_nano: int,
+        until_us: int | None,
+        reason: str | None,
+        workspace_id: str = DEFAULT_WORKSPACE,
+    ) -> list[str]:
+        """
+        Add money to the money limits of each of these members, inside a change that is being made.
+
+        On the writer's thread.
+
+        Returns:
+            The ids of the grants.
+        """
+        return grants.grant(
+            self._engine,
+            transaction,
+            workspace_id=workspace_id,
+            member_ids=member_ids,
+            amount_nano=amount_nano,
+            until_us=until_us,
+            actor=actor,
+            reason=reason,
+        )
+
+    async def grants(
+        self,
+        member_id: str,
+        limits: Sequence[LimitInForce],
+        *,
+        workspace_id: str = DEFAULT_WORKSPACE,
+    ) -> GrantsOfMember:
+        """The grants of a member, and what is left of them for each of *limits*."""
+        while True:
+            found = await self._writer.transact(
+                lambda transaction: grants.grants_of(
+                    self._engine,
+                    transaction,
+                    workspace_id=workspace_id,
+                    member_id=member_id,
+                    limits=limits,
+                )
+            )
+            if not isinstance(found, Unsummed):
+                return found
+            await self._sum(found)
 
     def forget_kinds(
         self, transaction: Transaction, *, workspace_id: str = DEFAULT_WORKSPACE

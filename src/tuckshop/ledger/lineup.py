@@ -29,6 +29,7 @@ class Lineup:
     once: tuple[
         Tally, ...
     ]  # `tallies`, each but once: limits that differ in their amount share one
+    liftable: tuple[int, ...]  # places of `limits` that a grant or carried money may lift
     has_others: bool  # such calls also count in kinds that their policy does not use (any more)
 
 

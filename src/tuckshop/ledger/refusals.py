@@ -20,23 +20,31 @@ NEVER_S: Final = 30 * 86_400.0  # what is told where a limit never renews by its
 HELD_RETRY_S: Final = 2.0  # running calls end soon
 
 
-def readings_of(tallies: Iterable[Tally], now_us: int) -> tuple[Reading, ...]:
-    """How *tallies* stand. They are as `Books.tallies_of` gives them, so `current` is their counter for now."""
+def readings_of(
+    tallies: Iterable[Tally], now_us: int, lifts: Sequence[int] = ()
+) -> tuple[Reading, ...]:
+    """
+    How *tallies* stand. They are as `Books.tallies_of` gives them, so `current` is their counter for now.
+
+    Args:
+        lifts: Of each, how far its limit may be passed; empty: none may.
+    """
     readings: list[Reading] = []
-    for tally in tallies:
+    for place, tally in enumerate(tallies):
+        lift = lifts[place] if lifts else 0
         if tally.rolling is not None:
-            readings.append((tally.used, tally.held, tally.resets_at_us(now_us)))
+            readings.append((tally.used, tally.held, tally.resets_at_us(now_us), lift))
             continue
         counter = tally.current
         assert counter is not None
         end_us = counter.end_us
-        readings.append((counter.used, counter.held, None if end_us == FOREVER else end_us))
+        readings.append((counter.used, counter.held, None if end_us == FOREVER else end_us, lift))
     return tuple(readings)
 
 
-def state_of(limit: LimitInForce, tally: Tally, now_us: int) -> LimitState:
-    """How *limit* stands, which counts in *tally*."""
-    (reading,) = readings_of((tally,), now_us)
+def state_of(limit: LimitInForce, tally: Tally, now_us: int, lift: int = 0) -> LimitState:
+    """How *limit* stands, which counts in *tally* and may be passed by *lift*."""
+    (reading,) = readings_of((tally,), now_us, (lift,))
     return limit.state(*reading)
 
 
@@ -63,7 +71,7 @@ def refusal_of(
     ]
     if timed:
         _, standing, tally = max(timed, key=lambda triple: triple[0])
-        return InsufficientQuotaError(state_of(standing.limit, tally, now_us))
+        return InsufficientQuotaError(state_of(standing.limit, tally, now_us, standing.lift))
     timed = [
         (free_again_us(standing, tally, refuse.needed[standing.slot], now_us), standing, tally)
         for _, standing, tally in by
@@ -77,7 +85,7 @@ def refusal_of(
 
 def free_again_us(standing: Standing, tally: Tally, needed: int, now_us: int) -> int:
     """From when on *needed* fits, if nothing else is used until then; `FOREVER` where time alone does not help."""
-    amount = standing.limit.limit.amount
+    amount = standing.amount
     if needed > amount:
         return FOREVER
     if tally.rolling is None:

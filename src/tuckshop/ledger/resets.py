@@ -47,6 +47,9 @@ def reset(
     books = engine.books
     running = _running_by_scope(books)
     for scope in scopes:
+        scope_key = (workspace_id, scope.kind, scope.id)
+        if scope.kind == "member":
+            books.lifts.settle_before_reset(scope_key, with_total=with_total)
         position = transaction.next_position(workspace_id)
         transaction.cursor.execute(
             store.INSERT_ENTRY,
@@ -67,7 +70,6 @@ def reset(
                 None,
             ),
         )
-        scope_key = (workspace_id, scope.kind, scope.id)
         rows = running.get(scope_key, [])
         for tally in books.counters.scope(scope_key).tallies.values():
             if with_total or tally.kind.window != "total":

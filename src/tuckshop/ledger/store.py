@@ -96,3 +96,38 @@ INSERT INTO entries (
     output_tokens, actor, reason
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+
+INSERT_GRANT: Final = """
+INSERT INTO entries (workspace_id, id, position, at, kind, scope_kind, scope_id, cost, until, actor, reason)
+VALUES (?, ?, ?, ?, 'grant', 'member', ?, ?, ?, ?, ?)
+"""
+
+INSERT_LIFT_ENTRY: Final = """
+INSERT INTO entries (
+    workspace_id, id, position, at, kind, scope_kind, scope_id, cost, actor, grant_id, until, selector, "window",
+    window_start
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+GRANTED_MEMBERS: Final = """
+SELECT workspace_id, scope_id, max(coalesce(until, 9223372036854775807)) FROM entries
+WHERE kind = 'grant' AND (until IS NULL OR until > ?) GROUP BY workspace_id, scope_id
+"""
+
+GRANTS_OF_SCOPE: Final = """
+SELECT id, at, until, cost, reason FROM entries
+WHERE workspace_id = ? AND scope_kind = ? AND scope_id = ? AND kind = 'grant' ORDER BY position
+"""
+
+GRANT_USES: Final = """
+SELECT grant_id, selector, "window", sum(cost) FROM entries
+WHERE workspace_id = ? AND scope_kind = ? AND scope_id = ? AND kind = 'grant_use' GROUP BY 1, 2, 3
+"""
+
+# With max() the other columns are of the row that has it: https://sqlite.org/lang_select.html#bareagg
+LAST_MARKS: Final = """
+SELECT kind, selector, "window", window_start, until, cost, at, max(position) FROM entries
+WHERE workspace_id = ? AND scope_kind = ? AND scope_id = ? AND kind IN ('ground', 'carry') GROUP BY 1, 2, 3
+"""
+
+MEMBER_BORN: Final = "SELECT created_at FROM members WHERE workspace_id = ? AND id = ?"

@@ -143,6 +143,17 @@ def sum_directly(
     return summer
 
 
+def sum_window(cursor: sqlite3.Cursor, scope_key: ScopeKey, want: Want) -> tuple[int, int]:
+    """(used, held) of one calendar window, as this transaction sees it; however long its log is."""
+    where, parameters = _where(scope_key, None, want.since_us)
+    where, parameters = f"{where} AND admitted_at < ?", (*parameters, want.end_us)
+    summer = Summer((want,), resets_of(cursor, scope_key))
+    for row in cursor.execute(_rows(where), parameters).fetchall():
+        summer.add(Row._make(row))
+    _add_corrections(cursor, summer, where, parameters)
+    return sum(summer.used[0].values()), sum(summer.held[0].values())
+
+
 def sum_in_snapshot(database: Database, unsummed: Unsummed) -> Summed:
     """The sums as one snapshot sees them. For a worker thread."""
     with database.reader() as connection:
@@ -190,7 +201,8 @@ def catch_up(cursor: sqlite3.Cursor, summed: Summed) -> Summer | None:
     scope_key, wants = summed.unsummed.scope_key, summed.unsummed.wants
     workspace_id = scope_key[0]
     entries = cursor.execute(
-        "SELECT count(*) FROM entries WHERE workspace_id = ? AND position > ?",
+        "SELECT count(*) FROM entries WHERE workspace_id = ? AND position > ?"
+        " AND kind IN ('correction', 'reset')",
         (workspace_id, summed.position),
     ).fetchone()[0]
     if entries:

@@ -39,6 +39,7 @@ from tuckshop.ledger.tallies import (
     aliases_of,
     kind_of,
 )
+from tuckshop.ledger.verify_grants import verify_grants
 from tuckshop.storage.audit import first_broken_audit_row
 from tuckshop.storage.database import CLOCK_ACCEPTED, open_for_reading
 
@@ -126,6 +127,7 @@ class _Check:
         for row, position, added in corrections:
             is_meant = _any if position > self._position else self._is_unbased
             self._add(row, added, None, is_meant)
+        verify_grants(self._cursor, self._workspace_id, self._differ, since_position=self._position)
         self._compare_counters()
         self._compare_buckets(corrections)
 

@@ -19,6 +19,7 @@ from tuckshop.services.clock import ServerClock
 from tuckshop.services.corrections import Corrections
 from tuckshop.services.directory import Directory
 from tuckshop.services.forecasts import Forecasts
+from tuckshop.services.grants import Grants
 from tuckshop.services.groups import Groups
 from tuckshop.services.handing_out import HandingOut
 from tuckshop.services.key_finding import KeyFinding
@@ -51,6 +52,7 @@ class Services:
     changes: Changes
     groups: Groups
     members: Members
+    grants: Grants
     rosters: Rosters
     keys: Keys
     claims: Claims
@@ -126,6 +128,7 @@ def assemble(
         changes=changes,
         groups=Groups(changes, directory, ledger, default_zone, clock, authority),
         members=members,
+        grants=Grants(changes, directory, ledger),
         rosters=Rosters(members, directory, database),
         claims=claims,
         handing_out=HandingOut(changes, directory, claims, database, clock, public_url=public_url),

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Final, TypeVar
 
 import msgspec
@@ -18,7 +19,8 @@ from msgspec import UnsetType
 
 from tuckshop.domain.clock import US_PER_SECOND
 from tuckshop.domain.errors import InvalidFieldError, InvalidFieldsError
-from tuckshop.domain.limits import LimitSyntaxError, parse_limit
+from tuckshop.domain.limits import LimitSyntaxError, Metric, Selector, parse_limit
+from tuckshop.domain.money import parse_usd
 from tuckshop.domain.windows import check_zone
 from tuckshop.services.shapes.parts import Instant
 from tuckshop.storage.rows import text_of_list
@@ -33,6 +35,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _NAME_EXPECTED: Final = (
     "expected 1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
 )
+_DOLLARS_EXPECTED: Final = "expected an amount such as $0.50"
 _MODEL_GLOB: Final = re.compile(r"[!-~]{1,128}")  # visible ASCII
 _ENDPOINT_GLOB: Final = re.compile(r"[a-z0-9_.*-]{1,64}")
 _DURATION: Final = re.compile(r"([0-9]{1,6})(s|m|h|d)")
@@ -198,6 +201,28 @@ def overlap(value: str) -> int:
     if length_s > OVERLAP_MAX_S:
         raise InvalidValueError(f"is too long: at most {OVERLAP_MAX_S // 86_400} days")
     return length_s
+
+
+def money(value: Decimal) -> int:
+    """An amount of US dollars above 0, in nano-USD."""
+    # The magnitude is looked at before the digits are written out.
+    if not value.is_finite() or value <= 0 or value.adjusted() > 12:
+        raise InvalidValueError("expected an amount of US dollars above 0, such as 0.5")
+    try:
+        return parse_usd(f"{value:f}")
+    except ValueError as error:
+        raise InvalidValueError(str(error)) from None
+
+
+def dollars(value: str) -> int:
+    """An amount as a limit states it, ``$0.50``; in nano-USD."""
+    try:
+        limit = parse_limit(f"{value.strip()} total")
+    except LimitSyntaxError as error:
+        raise InvalidValueError(f"{_DOLLARS_EXPECTED}; {error}") from None
+    if limit.metric is not Metric.MONEY or limit.selector != Selector():
+        raise InvalidValueError(_DOLLARS_EXPECTED)
+    return limit.amount
 
 
 def instant(value: datetime) -> int:

@@ -13,6 +13,7 @@ from tuckshop.domain.actor import Actor
 from tuckshop.domain.authority import Authority, beyond_in_more_money, beyond_in_shared_reset
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ConflictError
+from tuckshop.domain.money import format_usd
 from tuckshop.domain.records import Group, State
 from tuckshop.domain.reservation import Scope
 from tuckshop.domain.windows import ZoneHistory
@@ -49,7 +50,6 @@ Listed = Literal["active", "paused", "archived", "all"]
 # Fields of the policy that nothing obeys yet, and the one value that each may have.
 NOT_YET: Final[Mapping[str, object]] = {
     "tools": [],
-    "carry_over": None,
     "provider_storage": "off",
     "objects": "own",
     "moderation": NO_MODERATION,
@@ -102,6 +102,7 @@ class Groups:
                 "self_rotate": False,
                 "state": "active",
                 **columns,
+                "carry_since": None if columns.get("carry_over") is None else edit.now_us,
                 "zone_changes": text_of_zone(ZoneHistory.of(zone)),
                 "created_at": edit.now_us,
             }
@@ -182,6 +183,10 @@ class Groups:
                 history = zone_of_text(before["zone_changes"])
                 if history.current != zone:
                     after["zone_changes"] = text_of_zone(history.changed(edit.now_us, str(zone)))
+            if "carry_over" in after and (after["carry_over"] is None) != (
+                before["carry_over"] is None
+            ):
+                after["carry_since"] = None if after["carry_over"] is None else edit.now_us
             self._write(edit, "group.change", before, after)
 
         await self._changes.make(actor, work)
@@ -268,6 +273,7 @@ class Groups:
         columns.set("patience_s", change.patience_s, fields.same, unset=20)
         columns.set("on_disconnect", change.on_disconnect, fields.same, unset="drain")
         columns.set("unknown_parameters", change.unknown_parameters, fields.same, unset="refuse")
+        columns.set("carry_over", change.carry_over, fields.dollars)
         columns.set("show_shared", change.show_shared, fields.same, unset=False)
         columns.set("self_rotate", change.self_rotate, fields.same, unset=False)
         columns.set("state", change.state, fields.same)
@@ -318,6 +324,7 @@ def _shape(group: Group, in_force: list[LimitStanding], worst_case: WorstCaseSha
         endpoints=_listed(group.endpoints),
         each=[str(limit) for limit in group.each],
         shared=[str(limit) for limit in group.shared],
+        carry_over=None if group.carry_over is None else format_usd(group.carry_over.most),
         max_output_tokens=group.max_output_tokens,
         min_output_tokens=group.min_output_tokens,
         patience_s=int(group.patience_s),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
+from tuckshop.domain.limits import Limit
 from tuckshop.domain.money import usd
+from tuckshop.domain.policy import may_carry
 from tuckshop.domain.records import Group, Member, Workspace
 from tuckshop.domain.worst_case import (
     GroupTerms,
@@ -25,13 +28,15 @@ def worst_case_of(
     """What *members* of *group* can spend at worst; archived ones spend nothing any more."""
     is_same_zone = workspace.zone.current == group.zone.current
     terms = GroupTerms(
-        each=group.each,
+        each=_with_carried(group.each, group),
         shared=group.shared,
         above=tuple(limit for limit in workspace.limits if is_same_zone or limit.window == "total"),
         model_lists=tuple(names for names in (workspace.models, group.models) if names is not None),
     )
     people = Counter(
-        OwnTerms(member.limits, member.models) for member in members if member.state != "archived"
+        OwnTerms(_with_carried(member.limits, group), member.models)
+        for member in members
+        if member.state != "archived"
     )
     case = worst_case(terms, people)
     return WorstCaseShape(
@@ -46,4 +51,15 @@ def worst_case_of(
             for end_us in (renews_at_us(bound.window, group.zone, now_us),)
         ],
         sentence=sentence(case, group.zone, now_us),
+    )
+
+
+def _with_carried(limits: tuple[Limit, ...], group: Group) -> tuple[Limit, ...]:
+    """*limits* of members, as far as they go in a window that took over all that it may."""
+    if group.carry_over is None:
+        return limits
+    most = group.carry_over.most
+    return tuple(
+        replace(limit, amount=limit.amount + most) if may_carry(limit) else limit
+        for limit in limits
     )

@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping
 
 from tuckshop.domain.limits import Limit, parse_limit
 from tuckshop.domain.records import Group, Member, StaffToken, UpstreamRecord, VirtualKey, Workspace
+from tuckshop.domain.reservation import CarryOver
 from tuckshop.domain.windows import ZoneHistory
 
 Row = RowMapping | Mapping[str, Any]
@@ -100,6 +101,7 @@ def group_of(row: Row) -> Group:
         show_shared=row["show_shared"],
         state=row["state"],
         self_rotate=row["self_rotate"],
+        carry_over=_carry_over(row),
     )
 
 
@@ -156,6 +158,12 @@ def token_of(row: Row) -> StaffToken:
         created_by=row["created_by"],
         created_at_us=row["created_at"],
     )
+
+
+def _carry_over(row: Row) -> CarryOver | None:
+    if row["carry_over"] is None:
+        return None
+    return CarryOver(row["carry_over"], row["carry_since"])
 
 
 def _optional_list(column: str | None) -> tuple[str, ...] | None:

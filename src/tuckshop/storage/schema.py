@@ -62,6 +62,7 @@ groups = Table(
     Column("carry_over", BigInteger),  # nano-USD that a window may take over
     Column("self_rotate", Boolean, nullable=False, server_default=text("false")),
     Column("log_days", Integer, nullable=False, server_default=text("400")),
+    Column("carry_since", BigInteger),  # since when windows may leave something
     UniqueConstraint("workspace_id", "name"),
 )
 
@@ -302,28 +303,35 @@ entries = Table(
     Column("id", Text, primary_key=True),
     Column("position", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column(
-        "kind", Text, nullable=False
-    ),  # correction, reset, grant, grant_use, carry, (refund: later)
+    # correction, reset; grant, and what becomes of it: ground, carry, grant_use (`ledger/lifting.py`)
+    Column("kind", Text, nullable=False),
     Column("request_id", Text),  # a correction names its request
-    Column("scope_kind", Text),  # a reset names its scope
+    Column("scope_kind", Text),  # all but corrections name their scope
     Column("scope_id", Text),
     Column("with_total", Boolean),  # a reset: does it start `total` afresh too?
-    Column(
-        "cost", BigInteger
-    ),  # a correction: what is added to the charge (may be negative); money of a grant
+    # A correction: what is added to the charge (may be negative). Of a grant, its use, ground, carry: nano-USD.
+    Column("cost", BigInteger),
     Column("input_tokens", BigInteger),
     Column("output_tokens", BigInteger),
     Column("actor", Text, nullable=False),
     Column("reason", Text),
     Column("grant_id", Text),  # a grant's use names the entry that granted it
-    Column("until", BigInteger),  # a grant: its end; null: none
-    Column("selector", Text),  # a grant's use, what was carried: of which counter …
+    Column(
+        "until", BigInteger
+    ),  # the end of a grant, or of the window of ground and carry; null: none
+    Column("selector", Text),  # ground, carry, grant_use: of which counter …
     Column("window", Text),
     Column("window_start", BigInteger),  # … and of which of its windows
     UniqueConstraint("workspace_id", "position"),
     Index("entries_by_request", "workspace_id", "request_id"),
     Index("entries_by_scope", "workspace_id", "scope_kind", "scope_id"),
+    Index(
+        "entries_grants",
+        "workspace_id",
+        "scope_id",
+        sqlite_where=text("kind = 'grant'"),
+        postgresql_where=text("kind = 'grant'"),
+    ),
 )
 
 folded = Table(  # what rows of the log said that are older than their group's `log_days` (P9)

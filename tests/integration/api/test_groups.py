@@ -100,7 +100,7 @@ async def test_a_limit_that_cannot_be_read_is_refused_with_field_and_column(
         ({"name": "a", "on_disconnect": "wait"}, "on_disconnect"),
         ({"name": "a", "title": "two\nlines"}, "title"),
         ({"name": "a", "tools": ["web_search"]}, "tools"),
-        ({"name": "a", "carry_over": "$1"}, "carry_over"),
+        ({"name": "a", "carry_over": "1"}, "carry_over"),
         ({"name": "a", "provider_storage": "on"}, "provider_storage"),
         ({"name": "a", "objects": "shared"}, "objects"),
         ({"name": "a", "log_days": 30}, "log_days"),

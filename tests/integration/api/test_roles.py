@@ -67,6 +67,8 @@ async def course(counter: Counter, name: str, number: int) -> Course:
 # The least bodies that calls take which do not take an empty one: without, no call gets as far as looking up.
 BODIES: dict[str, Any] = {
     "/api/v1/groups/{group}/members": {"external_id": "4712"},
+    "/api/v1/groups/{group}/grants": {"amount_usd": 1},
+    "/api/v1/members/{member}/grants": {"amount_usd": 1},
     "/api/v1/groups/{group}/mail": {"kind": "invite"},
     "/api/v1/groups/{group}/mail/preview": {"kind": "invite"},
 }
@@ -251,6 +253,12 @@ GIVING: list[tuple[str, list[str], str, Any, int]] = [
     ("owner", [], "groups/{group}/reset", {"what": "each"}, 403),
     ("owner", [ABOVE], "groups/{group}/reset", {"what": "shared"}, 403),
     ("owner", [ABOVE], "groups/{group}/reset", {}, 403),
+    ("owner", [], "members/{member}/grants", {"amount_usd": 1}, 403),
+    ("owner", [ABOVE], "members/{member}/grants", {"amount_usd": 1}, 201),
+    ("owner", [], "groups/{group}/grants", {"amount_usd": 1}, 403),
+    ("owner", [ABOVE], "groups/{group}/grants", {"amount_usd": 1}, 201),
+    ("owner", [], "groups/{group}", {"carry_over": "$1"}, 403),
+    ("owner", [ABOVE], "groups/{group}", {"carry_over": "$1"}, 200),
     ("owner", [], "members/bulk", {"action": "reset"}, 403),
     ("owner", [ABOVE], "members/bulk", {"action": "reset"}, 200),
     ("assistant", [ABOVE], "keys/bulk", {"action": "reset"}, 403),
@@ -271,7 +279,7 @@ async def test_nobody_gives_more_than_they_hold(counter: Counter) -> None:
         path = f"/api/v1/{path.format(group=name, member=member['id'], key=key['id'])}"
         before = await counter.admin.get(f"/api/v1/groups/{name}")
 
-        method = "POST" if path.endswith(("reset", "bulk")) else "PATCH"
+        method = "POST" if path.endswith(("reset", "bulk", "grants")) else "PATCH"
         if path.endswith("bulk"):
             body = {**body, "filter": {"group": name}}
         answer = await staff.send(method, path, body=body)
@@ -281,7 +289,7 @@ async def test_nobody_gives_more_than_they_hold(counter: Counter) -> None:
             assert "can do it" in answer.json["detail"]
             assert (await counter.admin.get(f"/api/v1/groups/{name}")).json == before.json
         operator = await counter.admin.send(method, path, body=body)
-        assert operator.status == 200
+        assert operator.status == (201 if path.endswith("grants") else 200)
 
 
 @pytest.mark.parametrize("role", ["assistant", "owner"])

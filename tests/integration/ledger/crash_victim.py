@@ -7,10 +7,26 @@ import os
 import sys
 from pathlib import Path
 
-from tests.support.ledger_kit import ANNA, BEN, hold, in_force, serving, settlement, void
+from tests.support.ledger_kit import (
+    ANNA,
+    BEN,
+    GROUP,
+    Person,
+    hold,
+    in_force,
+    serving,
+    settlement,
+    void,
+)
+from tuckshop.domain.actor import OPERATOR
+from tuckshop.domain.errors import RefusalError
 from tuckshop.domain.reservation import Amounts
+from tuckshop.ledger.ledger import Ledger
+from tuckshop.storage.transaction import Transaction
+from tuckshop.storage.writer import Writer
 from tuckshop.system_clock import SystemClock
 
+CLEO = Person("key_c", "mem_c", "grp_c")  # who lives on grants
 LIMITS = ("$0.02/day", "60 concurrent requests", "100000 requests/minute")
 
 
@@ -18,8 +34,43 @@ def say(text: str) -> None:
     os.write(1, f"{text}\n".encode())
 
 
+async def live_on_grants(ledger: Ledger, boot: str, number: int) -> None:
+    """Spend all that there is, again and again."""
+    limits = [in_force("$0.0004/day", "member", CLEO), in_force("$0.002 total", "member", CLEO)]
+    for turn in range(1_000_000):
+        call = hold(*limits, person=CLEO, request_id=f"{boot}_cleo_{number}_{turn}")
+        try:
+            granted = await ledger.reserve(call)
+        except RefusalError:
+            await asyncio.sleep(0.003)
+            continue
+        await asyncio.sleep(0.001)
+        ledger.settle(settlement(granted.request_id, granted.held))
+
+
+async def grant_and_reset(ledger: Ledger, writer: Writer) -> None:
+    """What staff do to her, so that what grants gave is fixed again and again."""
+
+    def grant(transaction: Transaction) -> None:
+        ledger.grant_in(
+            transaction, [CLEO.member], OPERATOR, amount_nano=300_000, until_us=None, reason=None
+        )
+
+    def reset(transaction: Transaction) -> None:
+        ledger.reset_in(transaction, [CLEO.scope("member")], OPERATOR, with_total=True)
+
+    while True:
+        for work in (grant, reset):
+            await writer.transact(work)
+            await asyncio.sleep(0.01)
+
+
 async def main(folder: Path, boot: str) -> None:
-    async with serving(folder, SystemClock(), boot=boot) as (ledger, _, __):
+    async with serving(folder, SystemClock(), boot=boot, groups=(GROUP, CLEO.group)) as (
+        ledger,
+        writer,
+        _,
+    ):
         say("ready")
 
         async def caller(number: int) -> None:
@@ -38,7 +89,11 @@ async def main(folder: Path, boot: str) -> None:
                 else:
                     ledger.settle(settlement(granted.request_id, Amounts(cost_nano=turn % 100)))
 
-        await asyncio.gather(*(caller(number) for number in range(40)))
+        await asyncio.gather(
+            *(caller(number) for number in range(36)),
+            *(live_on_grants(ledger, boot, number) for number in range(4)),
+            grant_and_reset(ledger, writer),
+        )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ import pytest
 
 from tests.integration.ledger.crash_victim import LIMITS
 from tests.support.ledger_kit import ANNA, BEN, Desk, hold, in_force, settlement, void
+from tuckshop.domain.actor import OPERATOR
 from tuckshop.domain.reservation import Amounts, Granted
+from tuckshop.ledger import grants, resets
 from tuckshop.ledger.replay import peak_of
 from tuckshop.ledger.verify import verify
 
@@ -73,6 +75,8 @@ def test_a_killed_process_loses_no_reservation_that_was_told(tmp_path: Path, cyc
         for id_, state, cost, flags in desk.rows("SELECT id, state, cost, flags FROM requests")
     }
     assert told.keys() <= found.keys(), f"M4, seed {seed}"
+    uses = desk.rows("SELECT count(*) FROM entries WHERE kind = 'grant_use'")[0][0]
+    assert uses, f"grants were not used, seed {seed}"
     unconfirmed = [id_ for id_ in told if found[id_][2] == "unconfirmed"]
     assert all(found[id_][1] == told[id_] for id_ in unconfirmed), f"R1, seed {seed}"
     assert 0 < len(unconfirmed) <= 40 * cycles  # M16: only what was running is over-charged
@@ -100,7 +104,7 @@ def test_any_prefix_of_the_commits_is_a_valid_ledger(tmp_path: Path, torn: str) 
     folder = tmp_path / "data"
     desk = Desk(folder)
     log_file = folder / "tuckshop.db-wal"
-    limits = ("$0.0003/day", "20 requests/minute", "3 concurrent requests")
+    limits = ("$0.0003/day", "200 requests/minute", "3 concurrent requests")
     running: list[str] = []
     told: list[tuple[int, str]] = []  # how long the log was when it was told
     for turn in range(30):
@@ -110,9 +114,33 @@ def test_any_prefix_of_the_commits_is_a_valid_ledger(tmp_path: Path, torn: str) 
             told.append((log_file.stat().st_size, answer.request_id))
         if len(running) > 2:
             first = running.pop(0)
-            desk.one(void(first) if turn % 3 else settlement(first, Amounts(cost_nano=9_000)))
+            desk.one(void(first) if turn % 3 else settlement(first, Amounts(cost_nano=70_000)))
         if turn % 10 == 9:
             desk.clock.advance(61)
+            desk.change(
+                lambda transaction: grants.grant(
+                    desk.engine,
+                    transaction,
+                    workspace_id="wsp_default",
+                    member_ids=[ANNA.member],
+                    amount_nano=100_000,
+                    until_us=None,
+                    actor=OPERATOR,
+                    reason=None,
+                )
+            )
+        if turn == 25:
+            desk.change(
+                lambda transaction: resets.reset(
+                    desk.engine,
+                    transaction,
+                    workspace_id="wsp_default",
+                    scopes=[ANNA.scope("member")],
+                    actor=OPERATOR,
+                    with_total=False,
+                )
+            )
+    assert desk.rows("SELECT 1 FROM entries WHERE kind = 'grant_use'")
     log = log_file.read_bytes()
     commits = commits_in(log)
     assert len(commits) > 30
@@ -141,9 +169,13 @@ def test_any_prefix_of_the_commits_is_a_valid_ledger(tmp_path: Path, torn: str) 
         assert survived >= {id_ for size, id_ in told if size <= end}, f"M4: {where}"
         assert survivor.rows("SELECT 1 FROM requests WHERE state = 'reserved'") == [], where
         cursor = survivor.session.driver.cursor()
+        ((granted,),) = survivor.rows(
+            "SELECT coalesce(sum(cost), 0) FROM entries WHERE kind = 'grant'"
+        )
         for text in limits:
             limit = in_force(text)
-            assert peak_of(cursor, "wsp_default", limit) <= limit.limit.amount, f"{text}: {where}"
+            most = limit.limit.amount + (granted if text.startswith("$") else 0)
+            assert peak_of(cursor, "wsp_default", limit) <= most, f"{text}: {where}"
         survivor.close()
         shutil.rmtree(copy)
     desk.close()

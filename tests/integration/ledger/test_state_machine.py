@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.support.ledger_kit import ANNA, BEN, Desk, Person, hold, in_force, settlement, void
-from tests.support.ledger_model import Call
+from tests.support.ledger_model import Account, Call, Spent
 from tuckshop.domain.actor import OPERATOR
 from tuckshop.domain.errors import RefusalError
 from tuckshop.domain.limits import Rolling
-from tuckshop.domain.reservation import Amounts, Granted, LimitInForce, Scope
+from tuckshop.domain.reservation import Amounts, CarryOver, Granted, LimitInForce, Scope
 from tuckshop.domain.windows import is_live, span_at, subwindow_start
-from tuckshop.ledger import corrections, resets
+from tuckshop.ledger import corrections, grants, resets
 from tuckshop.ledger.replay import peak_of
 from tuckshop.ledger.verify import verify
 
@@ -33,6 +35,7 @@ ALIASES = {"gpt-4o-2024-08-06": ("gpt-4o",)}
 KINDS: tuple[tuple[str, str], ...] = (
     ("key", "{} requests/minute"),
     ("member", "${}/day"),
+    ("member", "${}/month on gpt-4o*"),
     ("member", "{} tokens/minute"),
     ("member", "{} requests/5 hours on gpt-4o"),
     ("member", "${} total"),
@@ -55,7 +58,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.limits: dict[int, str] = {}
         self.resets: list[tuple[int, int, Scope, bool]] = []  # order, at, scope, with total
         self.order = 0
-        self.lowered = False
+        self.carry: CarryOver | None = None
+        self.accounts = {person.member: Account() for person in (ANNA, BEN)}
 
     def teardown(self) -> None:
         self.desk.close()
@@ -133,11 +137,14 @@ class LedgerMachine(RuleBasedStateMachine):
             self.calls[answer.request_id] = Call(
                 answer.request_id, person, model, answer.at_us, self.order, answer.held
             )
+            before = {limit: self.look(limit, without=answer.request_id) for limit in limits}
             for limit in limits:
                 taken = answer.held.of(limit.limit.metric)
-                assert not taken or sum(self.modelled(limit)) <= limit.limit.amount, (
+                lift = before[limit]
+                assert not taken or sum(self.modelled(limit)) <= limit.limit.amount + lift, (
                     f"M1: {limit.limit}"
                 )
+                self.look(limit, without=answer.request_id, is_kept=True)
 
     @precondition(lambda self: self.open_calls())
     @rule(data=st.data(), share=st.floats(0, 1.2), again=st.booleans())
@@ -196,6 +203,10 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def reset(self, kind: str, person: Person, with_total: bool) -> None:
         scope = person.scope(kind)
+        if kind == "member":
+            self.accounts[person.member].before_reset(
+                self.desk.clock.now_us(), self.spent_of(person), with_total=with_total
+            )
         self.order += 1
         self.resets.append((self.order, self.desk.clock.now_us(), scope, with_total))
         self.desk.change(
@@ -208,6 +219,33 @@ class LedgerMachine(RuleBasedStateMachine):
                 with_total=with_total,
             )
         )
+
+    @rule(
+        person=st.sampled_from([ANNA, BEN]),
+        amount=st.sampled_from([30_000, 100_000, 400_000]),
+        lasts_s=st.sampled_from([None, 3_600, 5 * 3_600, 86_400, 41 * 86_400]),
+    )
+    def grant(self, person: Person, amount: int, lasts_s: int | None) -> None:
+        now_us = self.desk.clock.now_us()
+        until_us = None if lasts_s is None else now_us + lasts_s * 1_000_000
+        (made,) = self.desk.change(
+            lambda transaction: grants.grant(
+                self.desk.engine,
+                transaction,
+                workspace_id="wsp_default",
+                member_ids=[person.member],
+                amount_nano=amount,
+                until_us=until_us,
+                actor=OPERATOR,
+                reason=None,
+            )
+        )
+        self.accounts[person.member].grant(made, amount, now_us, until_us)
+
+    @rule(most=st.sampled_from([None, 50_000, 300_000]))
+    def carry_over(self, most: int | None) -> None:
+        since_us = self.desk.clock.now_us() if self.carry is None else self.carry.since_us
+        self.carry = None if most is None else CarryOver(most, since_us)
 
     @rule(seconds=st.sampled_from([0.3, 1, 7, 59, 61, 3_600, 5 * 3_600, 86_400, 40 * 86_400]))
     def let_time_pass(self, seconds: float) -> None:
@@ -237,6 +275,17 @@ class LedgerMachine(RuleBasedStateMachine):
         states = self.desk.change(lambda t: self.desk.engine.states(t, limits))
         for limit, state in zip(limits, states, strict=True):
             assert (state.used, state.reserved) == self.modelled(limit), str(limit.limit)
+            assert state.lift == self.look(limit), str(limit.limit)
+
+    @invariant()
+    def grants_gave_what_the_model_says(self) -> None:
+        for member, account in self.accounts.items():
+            rows = self.desk.rows(
+                'SELECT grant_id, selector, "window", sum(cost) FROM entries'
+                " WHERE kind = 'grant_use' AND scope_id = ? GROUP BY 1, 2, 3",
+                member,
+            )
+            assert {(id_, (s, w)): cost for id_, s, w, cost in rows} == account.gave()
 
     @invariant()
     def the_replay_agrees(self) -> None:
@@ -256,10 +305,39 @@ class LedgerMachine(RuleBasedStateMachine):
         self.limits[kind] = amount
 
     def limits_of(self, person: Person) -> list[LimitInForce]:
-        return [
+        found = [
             in_force(KINDS[kind][1].format(amount), KINDS[kind][0], person)
             for kind, amount in sorted(self.limits.items())
         ]
+        return [
+            replace(limit, carry=self.carry)
+            if limit.is_liftable and limit.limit.window != "total"
+            else limit
+            for limit in found
+        ]
+
+    def look(self, limit: LimitInForce, *, without: str = "", is_kept: bool = False) -> int:
+        """How far *limit* may be passed, as the model says; of what it was before the call *without*."""
+        if not limit.is_liftable:
+            return 0
+        now_us = self.desk.clock.now_us()
+
+        def spent(start_us: int, end_us: int) -> int:
+            return sum(self.counted(limit, start_us, end_us, without=without))
+
+        return self.accounts[limit.scope.id].look(limit, now_us, spent, is_kept=is_kept)
+
+    def spent_of(self, person: Person) -> Spent:
+        """What a member has used of a kind in a window."""
+
+        def spent(kind: tuple[str, str], start_us: int, end_us: int) -> int:
+            selector, window = kind
+            text = f"$0/{window}" if window != "total" else "$0 total"
+            limit = in_force(f"{text} on {selector}" if selector else text, "member", person)
+            used, _ = self.counted(limit, start_us, end_us)
+            return used
+
+        return spent
 
     def limits_for(self, person: Person, model: str) -> list[LimitInForce]:
         aliases = ALIASES.get(model, ())
@@ -280,21 +358,33 @@ class LedgerMachine(RuleBasedStateMachine):
         """(used, held) of *limit* now, by looking at every call there ever was."""
         now_us = self.desk.clock.now_us()
         window = limit.limit.window
+        return self._counted(limit, lambda at_us: _is_in_window(window, at_us, now_us), 2**63)
+
+    def counted(
+        self, limit: LimitInForce, start_us: int, end_us: int, *, without: str = ""
+    ) -> tuple[int, int]:
+        """The same of any calendar window, which may be over."""
+        return self._counted(limit, lambda at_us: start_us <= at_us < end_us, end_us, without)
+
+    def _counted(
+        self, limit: LimitInForce, is_in: Callable[[int], bool], end_us: int, without: str = ""
+    ) -> tuple[int, int]:
+        window = limit.limit.window
         last_reset = max(
             (
                 order
-                for order, _, scope, with_total in self.resets
-                if scope == limit.scope and (with_total or window != "total")
+                for order, at_us, scope, with_total in self.resets
+                if scope == limit.scope and (with_total or window != "total") and at_us < end_us
             ),
             default=0,
         )
         used = held = 0
         for call in self.calls.values():
-            if call.person.scope(limit.scope.kind) != limit.scope:
+            if call.id == without or call.person.scope(limit.scope.kind) != limit.scope:
                 continue
             if not limit.limit.selector.covers(call.model, ALIASES.get(call.model, ()), "chat"):
                 continue
-            if not _is_in_window(window, call.at_us, now_us):
+            if not is_in(call.at_us):
                 continue
             if call.closed_order is not None and call.closed_order < last_reset:
                 continue

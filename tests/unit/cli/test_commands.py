@@ -536,7 +536,7 @@ def test_a_correction_is_told_before_it_is_posted(run: Run, server: FakeServer) 
     assert dry == {
         "unconfirmed": True,
         "since": "2026-11-24",
-        "to_usd": "0.05",
+        "to_usd": 0.05,
         "reason": "crash",
         "group": "swa",
     }

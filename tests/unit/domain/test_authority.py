@@ -20,6 +20,7 @@ from tuckshop.domain.authority import (
 from tuckshop.domain.limits import Metric, Selector, parse_limit
 from tuckshop.domain.policy import Policy, policy_of
 from tuckshop.domain.records import Group, Holder, Member, VirtualKey, Workspace
+from tuckshop.domain.reservation import CarryOver
 from tuckshop.domain.windows import ZoneHistory
 
 ZONE = ZoneHistory.of("UTC")
@@ -293,12 +294,26 @@ def test_only_a_limit_on_all_money_is_a_shared_sum() -> None:
     assert has_shared_money(replace(GROUP, shared=(limit,)))
 
 
+def test_what_may_be_saved_is_an_owners_as_far_as_it_bounds_no_less() -> None:
+    """K6: under a shared sum freely, without one only less of it."""
+    unbound = replace(GROUP, carry_over=CarryOver(100, 0))
+    bound = replace(unbound, shared=(parse_limit("$50/month"),))
+    for most, held in ((101, False), (100, True), (99, True), (None, True)):
+        carry = None if most is None else CarryOver(most, 0)
+        for group, is_held in ((unbound, held), (bound, True)):
+            beyond = AUTHORITY.beyond_in_group(
+                staff("owner"), group, replace(group, carry_over=carry)
+            )
+            assert [one.field for one in beyond] == ([] if is_held else ["carry_over"])
+
+
 def test_a_field_without_a_rule_is_the_operators() -> None:
     """K4: a policy that grows by a field keeps it closed until somebody says whose it is."""
     changed: dict[str, Any] = {
         field.name: object() for field in fields(Group) if field.name not in ("each", "shared")
     }
     changed |= {"models": ("x",), "endpoints": ("y",), "max_output_tokens": 5, "state": "paused"}
+    changed |= {"carry_over": CarryOver(5, 0)}
     before = replace(GROUP, models=("a",), endpoints=("chat",), max_output_tokens=1)
 
     beyond = AUTHORITY.beyond_in_group(staff("owner"), before, replace(before, **changed))

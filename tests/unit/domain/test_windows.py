@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,7 @@ from tuckshop.domain.windows import (
     SpanMemo,
     ZoneHistory,
     check_zone,
+    end_of_day_us,
     free_at_us,
     is_live,
     span_at,
@@ -159,6 +160,21 @@ def test_a_window_is_as_long_as_it_is_where_people_live(
     assert span.id == expected_id
     assert span.end_us is not None
     assert (span.end_us - span.start_us) / _HOUR_US == hours
+
+
+@pytest.mark.parametrize(
+    ("day", "zone", "ends"),
+    [
+        (date(2026, 12, 31), "Europe/Berlin", "2026-12-31T23:00:00+00:00"),
+        (date(2026, 10, 25), "Europe/Berlin", "2026-10-25T23:00:00+00:00"),  # of 25 hours
+        (date(2018, 11, 3), "America/Sao_Paulo", "2018-11-04T03:00:00+00:00"),  # no midnight
+        (date(2011, 12, 29), "Pacific/Apia", "2011-12-30T10:00:00+00:00"),  # the next was skipped
+    ],
+)
+def test_a_day_ends_where_the_next_one_begins(day: date, zone: str, ends: str) -> None:
+    expected = datetime.fromisoformat(ends)
+
+    assert end_of_day_us(day, zone) == int(expected.timestamp()) * 1_000_000
 
 
 def test_a_day_without_midnight_begins_at_its_first_instant() -> None:

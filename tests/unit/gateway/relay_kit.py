@@ -214,7 +214,7 @@ class Counter:
             lowered_by=None,
             held=amounts_at(call.hold(), granted_cap),
             limits=call.limits,
-            readings=tuple((0, 0, None) for _ in call.limits),
+            readings=tuple((0, 0, None, 0) for _ in call.limits),
             queue_ms=0,
         )
         self.bound = self.granted.held

@@ -6,6 +6,7 @@ from typing import Final
 
 from tuckshop.api.routes import (
     claims,
+    grants,
     groups,
     keys,
     mails,
@@ -21,6 +22,7 @@ from tuckshop.api.routing import Route
 ROUTES: Final[tuple[Route, ...]] = (
     *groups.ROUTES,
     *members.ROUTES,
+    *grants.ROUTES,
     *keys.ROUTES,
     *claims.ROUTES,
     *mails.ROUTES,

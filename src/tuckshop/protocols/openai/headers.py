@@ -135,7 +135,7 @@ class Telling:
         for (limit_name, remaining_name, reset_name), places in self._rates:
             tightest = None
             for place, amount in places:
-                used, reserved, _ = readings[place]
+                used, reserved, *_ = readings[place]
                 standing = max(0, amount - used - reserved), amount, place
                 if tightest is None or standing < tightest:
                     tightest = standing
@@ -149,8 +149,8 @@ class Telling:
         if self._budget:
             budget = None
             for place, amount in self._budget:
-                used, reserved, _ = readings[place]
-                left = amount - used - cost_nano - max(0, reserved - held_nano)
+                used, reserved, _, lift = readings[place]
+                left = amount + lift - used - cost_nano - max(0, reserved - held_nano)
                 if budget is None or left < budget:
                     budget = left
             assert budget is not None
@@ -161,7 +161,7 @@ class Telling:
 
 def limit_headers(states: Sequence[LimitState], now_us: int) -> Headers:
     """The fields of `Telling` for limits that stand so."""
-    readings = [(state.used, state.reserved, state.resets_at_us) for state in states]
+    readings = [(s.used, s.reserved, s.resets_at_us, s.lift) for s in states]
     return Telling(states).fields(readings, now_us)
 
 

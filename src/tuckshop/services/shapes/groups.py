@@ -81,7 +81,7 @@ class GroupShape(Versioned, frozen=True, kw_only=True):
     tools: list[str] = field(default_factory=list)
     each: list[str]
     shared: list[str]
-    carry_over: str | None = None
+    carry_over: str | None
     max_output_tokens: int | None
     min_output_tokens: int
     patience_s: int

@@ -104,7 +104,7 @@ def test_a_cost_takes_the_place_of_its_hold(amounts: list[tuple[int, int, int]])
     """Of the budget alone; never more than there is, never less than nothing."""
     limits = [state(f"$0.00000000{amount}/day") for amount, _, _ in amounts]
     limits += [state("$1/day", scope="group"), state("9 requests/day")]
-    readings = [(used, reserved, None) for _, used, reserved in amounts] + [(0, 0, None)] * 2
+    readings = [(used, reserved, None, 0) for _, used, reserved in amounts] + [(0, 0, None, 0)] * 2
 
     told = dict(Telling(limits).fields(readings, NOW_US, held_nano=2, cost_nano=1))
 

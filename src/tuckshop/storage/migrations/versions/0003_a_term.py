@@ -31,6 +31,7 @@ def _policies() -> None:
     op.add_column(
         "groups", sa.Column("log_days", sa.Integer(), nullable=False, server_default=sa.text("400"))
     )
+    op.add_column("groups", sa.Column("carry_since", sa.BigInteger(), nullable=True))
 
 
 def _grants() -> None:
@@ -40,6 +41,13 @@ def _grants() -> None:
     op.add_column("entries", sa.Column("selector", sa.Text(), nullable=True))
     op.add_column("entries", sa.Column("window", sa.Text(), nullable=True))
     op.add_column("entries", sa.Column("window_start", sa.BigInteger(), nullable=True))
+    op.create_index(
+        "entries_grants",
+        "entries",
+        ["workspace_id", "scope_id"],
+        sqlite_where=sa.text("kind = 'grant'"),
+        postgresql_where=sa.text("kind = 'grant'"),
+    )
 
 
 def _keys() -> None:
