@@ -54,6 +54,7 @@ from tuckshop.protocols.openai.reply import ReplyLimits
 from tuckshop.protocols.openai.table import GROUPS
 from tuckshop.services.assembly import Services, assemble
 from tuckshop.services.opening import open_directory
+from tuckshop.services.price_overrides import open_prices
 from tuckshop.settings import Settings
 from tuckshop.storage.database import Database, prepare
 from tuckshop.storage.sealing import Sealer
@@ -147,7 +148,6 @@ async def start(settings: Settings) -> Server:
         master = master_secret(folder)
         token = admin_token(folder, settings.admin_token)
         refuse_if_unfit(settings, token)
-        prices = PriceList.load()
         metrics = Metrics()
         engine = Engine(
             clock,
@@ -159,6 +159,7 @@ async def start(settings: Settings) -> Server:
         await writer.start()
         undo.push_async_callback(writer.close)
         ledger = Ledger(writer, engine, database, clock)
+        prices = await open_prices(writer, PriceList.load(), clock)
         sealer = Sealer(derived(master, CREDENTIALS))
         own = OwnAddresses(settings)
         registry = UpstreamRegistry(

@@ -19,7 +19,7 @@ from tuckshop.services.once import Once
 from tuckshop.services.shapes.parts import Versioned
 from tuckshop.services.versions import Expected
 
-Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 # The least that may make a call: staff of this role or above, a virtual key, or anybody.
 Role = Literal[StaffRole, "key", "public"]
 # What a call is about, and so what staff who are bound to groups get of it.

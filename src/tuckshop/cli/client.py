@@ -110,6 +110,10 @@ class Client:
         """`make` of a CSV file."""
         return self._make(path, query, data, "text/csv")
 
+    def put(self, *path: str, body: object) -> Any:
+        """Say how something is."""
+        return self._call("PUT", path, {}, body)
+
     def patch(self, *path: str, body: object, version: str | None = None) -> Any:
         """Change some fields, with a *version* only if it is still that one."""
         data = msgspec.json.encode(body)

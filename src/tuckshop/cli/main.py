@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "token": "Tokens of staff: create, list, show, revoke.",
         "workspace": "What holds over all groups together: show, edit.",
         "upstream": "Upstreams: add, list, show, edit, test, remove.",
+        "prices": "What models cost: list, set, unset.",
         "usage": "Show what was used, look ahead, make month-end statements.",
         "log": "Show the request log, newest first.",
         "audit": "Show what staff did, and check that the trail of it is whole.",

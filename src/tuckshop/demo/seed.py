@@ -31,6 +31,7 @@ from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.bound import input_bound, terms_of
 from tuckshop.pricing.cost import Usage
+from tuckshop.pricing.price_book import PriceBook
 from tuckshop.pricing.prices import ModelPrice, PriceList
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai.headers import Telling
@@ -107,7 +108,7 @@ async def fill(folder: Path, *, until_us: int) -> Classroom:
             writer=writer,
             ledger=ledger,
             database=database,
-            prices=prices,
+            prices=PriceBook(prices, clock),
             clock=clock,
             default_zone="UTC",
             endpoint_groups=GROUPS,

@@ -6,7 +6,7 @@ import random
 from typing import Final, Literal
 
 Prefix = Literal[
-    "wsp", "grp", "mem", "key", "req", "upr", "ent", "aud", "clm", "mai", "tok", "boot"
+    "wsp", "grp", "mem", "key", "req", "upr", "ent", "aud", "clm", "mai", "tok", "prc", "boot"
 ]
 
 # Crockford's alphabet: digits sort before letters, so ids sort as their numbers do.

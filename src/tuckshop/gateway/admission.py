@@ -178,6 +178,7 @@ class Admission:
             input_tokens=tokens,
             cap=cap,
             counting=course.counting,
+            prices=course.prices,
             at_best=at_best(facts, course, tokens) if saved is None else None,
         )
 

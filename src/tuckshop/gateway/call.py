@@ -16,6 +16,7 @@ from tuckshop.domain.errors import (
     EndpointNotAllowedError,
     ModelNotAllowedError,
     ModelNotFoundError,
+    ModelNotPricedError,
     ParameterNotAllowedError,
 )
 from tuckshop.domain.limits import Metric
@@ -58,6 +59,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     cap: CapWish
     counting: Counting | None = None  # how its input is counted, should it come to that
     at_best: AtBest | None = None  # None: the bound stands as it is
+    prices: PriceList | None = None  # the list in force when it was admitted (M11)
 
     def is_lowered_by(self, cap: int) -> bool:
         """Is *cap* lower than what the client asked for, or else than what the model would do by itself?"""
@@ -109,9 +111,10 @@ class Course:
     limits: tuple[LimitInForce, ...]
     telling: Telling  # of these limits
     terms: HoldTerms | None  # None: they depend on how long the input is
+    prices: PriceList  # that the price is from
     counting: Counting | None = None  # None: exact counts cannot be had, or would not matter
     is_listed: bool = (
-        True  # the upstream's model is surely the one of the price list, window and all
+        True  # the model at the upstream is surely the one of the price, window and all
     )
 
     def terms_for(self, input_tokens: int) -> HoldTerms:
@@ -127,6 +130,7 @@ def course_of(
     prices: PriceList,
     upstream: str,
     is_listed: bool = True,
+    is_known: bool = False,
 ) -> Course:
     """
     The course of calls to *endpoint* that ask for the model *asked*.
@@ -134,11 +138,12 @@ def course_of(
     Args:
         upstream: The name of the one that serves it.
         is_listed: Whether the upstream's models are those of the price list, windows, vocabularies and all.
+        is_known: Whether an upstream says that it has the model, be there a price or not.
     Raises:
         ModelNotAllowedError, ModelNotFoundError, ParameterNotAllowedError: As `priced_model`; or the model is of
             another family than the endpoint.
     """
-    price = priced_model(asked, policy=policy, prices=prices, upstream=upstream)
+    price = priced_model(asked, policy=policy, prices=prices, upstream=upstream, is_known=is_known)
     if price.family not in endpoint.families:
         raise ParameterNotAllowedError("model", f"{price.model} is no model for this endpoint")
     terms = None
@@ -155,7 +160,9 @@ def course_of(
         telling=Telling(limits),
         terms=terms,
         counting=counting_of(price) if is_listed and matters else None,
-        is_listed=is_listed,
+        # Who says what a model costs says how much it takes in, too.
+        is_listed=is_listed or (upstream, price.model) in prices.overrides,
+        prices=prices,
     )
 
 
@@ -171,20 +178,30 @@ def allowed_endpoint(endpoint: Endpoint, policy: Policy, groups: tuple[str, ...]
         raise EndpointNotAllowedError(endpoint.group, allowed)
 
 
-def priced_model(asked: str, *, policy: Policy, prices: PriceList, upstream: str) -> ModelPrice:
+def priced_model(
+    asked: str,
+    *,
+    policy: Policy,
+    prices: PriceList,
+    upstream: str,
+    is_known: bool = False,
+) -> ModelPrice:
     """
     The price row of the model that *asked* names, by exact id behind an optional upstream prefix (K9).
 
     Raises:
         ModelNotAllowedError, ModelNotFoundError: Names what is allowed, or the nearest name.
+        ModelNotPricedError: It is known, and nobody said what it costs (M9).
         ParameterNotAllowedError: It searches the web, for a fee that no token rate covers.
     """
     model = asked.removeprefix(f"{upstream}/")
     if not policy.may_model(model):
         raise ModelNotAllowedError(model, policy.allowed_models())
-    price = prices.find(model)
+    price = prices.find(model, upstream)
+    if price is None and is_known:
+        raise ModelNotPricedError(model)
     if price is None:
-        names = (row.model for row in prices.rows() if policy.may_model(row.model))
+        names = (name for name in prices.models() if policy.may_model(name))
         raise ModelNotFoundError(model, nearest(model, names))
     if price.search:
         raise ParameterNotAllowedError("model", f"{model} searches the web for a fee per call")

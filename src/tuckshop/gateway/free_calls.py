@@ -11,8 +11,7 @@ from tuckshop.gateway.call import FREE, Call, allowed_endpoint, priced_model
 from tuckshop.gateway.entitlements import Entitlements
 from tuckshop.gateway.identify import Arrival
 from tuckshop.gateway.models import model_body, models_body
-from tuckshop.gateway.ports import DEFAULT_UPSTREAM, Resolver, Upstreams
-from tuckshop.pricing.prices import PriceList
+from tuckshop.gateway.ports import DEFAULT_UPSTREAM, Prices, Resolver, Upstreams
 from tuckshop.protocols.openai.headers import Telling, answer_headers
 from tuckshop.protocols.openai.table import GROUPS, model_in
 
@@ -26,7 +25,7 @@ class FreeCalls:
         admission: Admission,
         ledger: Resolver,
         entitlements: Entitlements,
-        prices: PriceList,
+        prices: Prices,
         upstreams: Upstreams,
     ) -> None:
         self._admission = admission
@@ -53,10 +52,11 @@ class FreeCalls:
         exchange.reply(200, headers, self._body(call))
 
     def _body(self, call: Call) -> bytes:
-        price = self._prices.find(call.model)
+        prices = self._prices.now
+        price = prices.find(call.model, call.upstream)
         if price is not None:
-            return model_body(price, self._entitlements.owner_of(price) or call.upstream)
-        return models_body(self._prices, call.policy, self._entitlements.owner_of)
+            return model_body(price, call.upstream)
+        return models_body(prices, call.policy, self._entitlements.owner_of)
 
     def _call(self, arrival: Arrival, path: str) -> Call:
         endpoint, holder = arrival.endpoint, arrival.holder
@@ -66,9 +66,9 @@ class FreeCalls:
         if endpoint.name == "models.get":
             asked = model_in(path)
             named = self._upstreams.named_in(asked)
-            upstream = upstream if named is None else named.name
-            price = priced_model(asked, policy=policy, prices=self._prices, upstream=upstream)
-            self._entitlements.check_served(price, named)
+            upstream = (named and named.name) or self._entitlements.owner_of(asked) or upstream
+            price = priced_model(asked, policy=policy, prices=self._prices.now, upstream=upstream)
+            self._entitlements.check_served(price.model, named)
             model = price.model
         limits = limits_for(policy, model, (), endpoint.group)
         return Call(

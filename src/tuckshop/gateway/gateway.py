@@ -34,10 +34,9 @@ from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.free_calls import FreeCalls
 from tuckshop.gateway.identify import Arrival, may_call, tag_of
 from tuckshop.gateway.large_body import LargeBodies, is_large, serve_large
-from tuckshop.gateway.ports import Directory, Ledger, UpstreamManners, Upstreams
+from tuckshop.gateway.ports import Directory, Ledger, Prices, UpstreamManners, Upstreams
 from tuckshop.gateway.refusals import Refusals
 from tuckshop.gateway.resolution import RelayTools
-from tuckshop.pricing.prices import PriceList
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.json_body import Tree
 from tuckshop.protocols.openai.body import BodyLimits
@@ -65,7 +64,7 @@ class Gateway:
         *,
         directory: Directory,
         ledger: Ledger,
-        prices: PriceList,
+        prices: Prices,
         counter: TokenCounter,
         bodies: LargeBodies,
         upstreams: Upstreams,
@@ -101,7 +100,6 @@ class Gateway:
             RelayTools(
                 ledger=ledger,
                 drains=Drains(drains),
-                prices=prices,
                 clock=clock,
                 loop=loop,
                 reply_limits=reply_limits,

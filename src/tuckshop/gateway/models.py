@@ -12,17 +12,19 @@ from tuckshop.domain.policy import Policy
 from tuckshop.pricing.prices import ModelPrice, PriceList
 
 
-def models_body(
-    prices: PriceList, policy: Policy, owner_of: Callable[[ModelPrice], str | None]
-) -> bytes:
+def models_body(prices: PriceList, policy: Policy, owner_of: Callable[[str], str | None]) -> bytes:
     """
     The list of models that have a price and that *policy* opens.
 
     Args:
         owner_of: The name of the upstream that serves a model; None where none does.
     """
-    usable = (row for row in prices.rows() if not row.search and policy.may_model(row.model))
-    rows = [_shown(row, owner) for row in usable if (owner := owner_of(row)) is not None]
+    rows = []
+    for model in prices.models():
+        owner = owner_of(model) if policy.may_model(model) else None
+        price = None if owner is None else prices.find(model, owner)
+        if owner is not None and price is not None and not price.search:
+            rows.append(_shown(price, owner))
     return msgspec.json.encode({"object": "list", "data": rows})
 
 

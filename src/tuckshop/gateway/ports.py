@@ -8,9 +8,21 @@ from typing import Final, Protocol
 
 from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import Granted, Hold, RefusedRow, Settlement, Void
+from tuckshop.pricing.prices import PriceList
 from tuckshop.upstreams.registry import Upstream
 
 DEFAULT_UPSTREAM: Final = "openai"  # the settings' one; its name stands for it while there is none
+
+
+Priced = Callable[[str], bool]  # the name of an upstream → has the model a price there?
+
+
+class Prices(Protocol):
+    """Where prices come from."""
+
+    @property
+    def now(self) -> PriceList:
+        """The list in force; the same object until there is another."""
 
 
 class Directory(Protocol):
@@ -56,8 +68,11 @@ class Upstreams(Protocol):
     def named_in(self, asked: str) -> Upstream | None:
         """The upstream that *asked* names before a slash."""
 
-    def serving(self, model: str) -> Upstream | None:
-        """The first that serves *model*."""
+    def serving(self, model: str, priced: Priced) -> Upstream | None:
+        """The first that serves *model* and for whose name *priced* is true."""
+
+    def lists(self, model: str) -> bool:
+        """Does any name *model* itself among those that it serves?"""
 
     @property
     def is_usable(self) -> bool:

@@ -20,7 +20,7 @@ from tuckshop.gateway.drains import Drains
 from tuckshop.gateway.ports import Resolver
 from tuckshop.gateway.reply_head import ReplyHead
 from tuckshop.pricing.cost import Usage
-from tuckshop.pricing.prices import PriceList
+from tuckshop.pricing.prices import ModelPrice
 from tuckshop.protocols.openai.events import EventMeter
 from tuckshop.protocols.openai.reply import ReplyLimits
 from tuckshop.upstreams.circuit import Circuit
@@ -34,7 +34,6 @@ class RelayTools:
 
     ledger: Resolver
     drains: Drains
-    prices: PriceList
     clock: Clock
     loop: asyncio.AbstractEventLoop
     reply_limits: ReplyLimits
@@ -120,7 +119,7 @@ class Resolution:
             outcome.Reported(
                 usage=usage,
                 model=model,
-                answered_price=self._tools.prices.find(model) if model else None,
+                answered_price=self._answered_price(model),
                 tier=tier,
                 saw_output=saw_output and not (facts is not None and facts.echoes),
                 prompts=1 if facts is None else facts.prompts,
@@ -138,6 +137,11 @@ class Resolution:
                 "%s: the upstream billed more than the bound (overrun)", settlement.request_id
             )
         return settlement.charged.cost_nano
+
+    def _answered_price(self, model: str | None) -> ModelPrice | None:
+        """Of the model that says it answered, by the list that the call was admitted with (M11)."""
+        prices = self.call.prices
+        return prices.find(model, self.call.upstream) if model and prices is not None else None
 
     def _note_no_usage(self, usage: Usage | None) -> None:
         request_id = self._granted.request_id

@@ -28,7 +28,7 @@ GENERATING: Final = frozenset({"chat", "responses", "completion"})
 
 _ID_LENGTH: Final = 16  # hex digits: 64 bits tell a few thousand price rows apart
 _NAME_MAX: Final = 64  # longer names are compared with nothing: difflib takes quadratic time
-_RATE_MAX: Final = 2**53  # 9 million USD per million tokens; the ledger keeps rates in 64 bits
+RATE_MAX: Final = 2**53  # 9 million USD per million tokens; the ledger keeps rates in 64 bits
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,13 +146,23 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class PriceList:
-    """Prices by exact model name. Immutable."""
+    """Prices by exact model name, and what costs something else at an upstream. Immutable."""
 
-    def __init__(self, rows: Iterable[ModelPrice]) -> None:
-        """A list of *rows*; of two rows of one model the later stands, as an override does."""
+    def __init__(
+        self,
+        rows: Iterable[ModelPrice],
+        overrides: Mapping[tuple[str, str], ModelPrice] = MappingProxyType({}),
+    ) -> None:
+        """
+        A list of *rows*; of two rows of one model the later stands.
+
+        Args:
+            overrides: By upstream and model: what stands in place of a row there, or beside all of them.
+        """
         self._by_model: Mapping[str, ModelPrice] = MappingProxyType(
             {row.model: row for row in rows}
         )
+        self.overrides: Mapping[tuple[str, str], ModelPrice] = MappingProxyType(dict(overrides))
 
     @classmethod
     def load(cls) -> PriceList:
@@ -164,9 +174,23 @@ class PriceList:
         """This list with *rows* in place of those of the same models, and beside the others."""
         return PriceList((*self._by_model.values(), *rows))
 
-    def find(self, model: str) -> ModelPrice | None:
-        """The price of exactly *model*; None where nobody stated one, so the call is refused (M9)."""
-        return self._by_model.get(model)
+    @property
+    def now(self) -> PriceList:
+        """Itself: a list that nothing is said about is in force for good."""
+        return self
+
+    def find(self, model: str, upstream: str = "") -> ModelPrice | None:
+        """The price of exactly *model* at *upstream*; None where nobody stated one, so the call is refused (M9)."""
+        return self.overrides.get((upstream, model)) or self._by_model.get(model)
+
+    def models(self) -> list[str]:
+        """The name of every model that has a price somewhere, sorted."""
+        return sorted({*self._by_model, *(model for _, model in self.overrides)})
+
+    def servable(self) -> list[str]:
+        """Those of `models` that can be called: not the ones that search the web for a fee per call."""
+        searching = {row.model for row in self._by_model.values() if row.search}
+        return [model for model in self.models() if model not in searching]
 
     def rows(self) -> tuple[ModelPrice, ...]:
         """Every row, by name."""
@@ -224,7 +248,7 @@ def _problem(price: ModelPrice) -> str | None:
         return "a limit is not above 0"
     if price.free:
         return "it is free and yet has a rate" if rates else None
-    if any(not 0 < rate <= _RATE_MAX for rate in rates):
+    if any(not 0 < rate <= RATE_MAX for rate in rates):
         return "a rate is not above 0, and free was not said"
     if price.input is None:
         return "no input rate"

@@ -10,7 +10,7 @@ from tuckshop.domain.clock import Clock
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.mailing.policy import MailWay
 from tuckshop.mailing.sender import Sender
-from tuckshop.pricing.prices import PriceList
+from tuckshop.pricing.price_book import PriceBook
 from tuckshop.services.audit_trail import AuditTrail
 from tuckshop.services.bulk import Bulk
 from tuckshop.services.changes import Changes
@@ -30,6 +30,7 @@ from tuckshop.services.mails import PER_DAY_DEFAULT, Mails, Outbox
 from tuckshop.services.me import Mine
 from tuckshop.services.members import Members
 from tuckshop.services.price_list import Prices
+from tuckshop.services.price_overrides import PriceOverrides
 from tuckshop.services.request_log import RequestLog
 from tuckshop.services.rosters import Rosters
 from tuckshop.services.self_rotation import SelfRotation
@@ -69,6 +70,7 @@ class Services:
     mine: Mine
     self_rotation: SelfRotation
     prices: Prices
+    price_overrides: PriceOverrides
     corrections: Corrections
     mails: Mails
     audit_trail: AuditTrail
@@ -82,7 +84,7 @@ def assemble(
     writer: Writer,
     ledger: Ledger,
     database: Database,
-    prices: PriceList,
+    prices: PriceBook,
     clock: Clock,
     default_zone: str,
     endpoint_groups: Sequence[str],
@@ -107,6 +109,7 @@ def assemble(
     directory.on_upstreams(registry.follow)
     changes = Changes(writer, directory)
     authority = Authority(open_endpoints=frozenset(endpoint_groups))
+    shown_prices = Prices(prices, upstream)
     members = Members(changes, directory, ledger, database, authority)
     keys = Keys(changes, directory, ledger, database, clock)
     usage = Usage(directory, ledger, database, clock, default_zone)
@@ -148,11 +151,12 @@ def assemble(
             ledger,
             usage,
             clock,
-            models=[price.model for price in prices.rows() if not price.search],
+            prices=prices,
             endpoint_groups=endpoint_groups,
         ),
         self_rotation=SelfRotation(changes),
-        prices=Prices(prices, upstream),
+        prices=shown_prices,
+        price_overrides=PriceOverrides(changes, directory, prices, shown_prices),
         corrections=Corrections(changes, directory, ledger, database),
         mails=mails,
         audit_trail=AuditTrail(directory, database),

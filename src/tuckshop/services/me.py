@@ -9,6 +9,7 @@ from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.policy import policy_of
 from tuckshop.domain.records import Holder
 from tuckshop.ledger.ledger import Ledger
+from tuckshop.pricing.price_book import PriceBook
 from tuckshop.services.shapes.groups import NO_LOGGING
 from tuckshop.services.shapes.me import Me, OwnGroup, OwnKey, OwnUsage, Privacy
 from tuckshop.services.standing import shown_to_holder
@@ -26,14 +27,14 @@ class Mine:
         usage: Usage,
         clock: Clock,
         *,
-        models: Sequence[str],
+        prices: PriceBook,
         endpoint_groups: Sequence[str],
     ) -> None:
-        """*models* and *endpoint_groups* are all that is served; a policy opens some of them."""
+        """*endpoint_groups* are all that are served; a policy opens some of them."""
         self._ledger = ledger
         self._usage = usage
         self._clock = clock
-        self._models = models
+        self._prices = prices
         self._endpoint_groups = endpoint_groups
 
     async def show(self, holder: Holder) -> Me:
@@ -51,7 +52,7 @@ class Mine:
         return Me(
             key=OwnKey(id=holder.key.id, last4=holder.key.last4),
             group=OwnGroup(title=holder.group.title, time_zone=zone.current),
-            models=[model for model in self._models if policy.may_model(model)],
+            models=[model for model in self._prices.now.servable() if policy.may_model(model)],
             endpoints=[
                 group
                 for group in self._endpoint_groups

@@ -63,11 +63,24 @@ class UpstreamRegistry:
         name, slash, _ = asked.partition("/")
         return self._upstreams.get(name) if slash else None
 
-    def serving(self, model: str) -> Upstream | None:
-        """The first upstream that serves *model*; one that can be called, where there is one."""
-        serving = [one for one in self._upstreams.values() if one.serves(model)]
+    def serving(
+        self, model: str, priced: Callable[[str], bool] = lambda name: True
+    ) -> Upstream | None:
+        """
+        The first upstream that serves *model*; one that can be called, where there is one.
+
+        Args:
+            priced: Whether the model has a price at the upstream of a name: only those serve it.
+        """
+        serving = [
+            one for one in self._upstreams.values() if one.serves(model) and priced(one.name)
+        ]
         usable = (one for one in serving if one.credential is not None)
         return next(usable, serving[0] if serving else None)
+
+    def lists(self, model: str) -> bool:
+        """Does any upstream name *model* itself, and not by a glob, among those that it serves?"""
+        return any(model in (one.models or ()) for one in self._upstreams.values())
 
     @property
     def is_usable(self) -> bool:

@@ -17,6 +17,7 @@ from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.prices import PriceList
 from tuckshop.services.assembly import Services, assemble
 from tuckshop.services.opening import open_directory
+from tuckshop.services.price_overrides import open_prices
 from tuckshop.storage.database import Database, prepare
 from tuckshop.storage.sealing import KEY_BYTES, Sealer, credential_place
 from tuckshop.storage.writer import Writer
@@ -113,7 +114,7 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
             writer=writer,
             ledger=ledger,
             database=database,
-            prices=PriceList.load(),
+            prices=await open_prices(writer, PriceList.load(), clock),
             clock=clock,
             default_zone="UTC",
             endpoint_groups=("chat", "embeddings", "moderations", "models"),

@@ -204,6 +204,7 @@ class Counter:
             facts=facts,
             input_tokens=tokens,
             cap=cap,
+            prices=PRICES,
         )
         granted_cap = _granted_cap(cap)
         self.granted = Granted(
@@ -233,7 +234,6 @@ class Counter:
             tools=RelayTools(
                 ledger=self.ledger,
                 drains=self.drains,
-                prices=PRICES,
                 clock=FakeClock(),
                 loop=cast("Any", self.loop),
                 reply_limits=REPLY_LIMITS,

@@ -27,7 +27,7 @@ from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway
 from tuckshop.gateway.identify import Arrival
 from tuckshop.gateway.large_body import OFF_LOOP_BYTES, OFF_LOOP_VALUES, is_large
-from tuckshop.gateway.ports import UpstreamManners
+from tuckshop.gateway.ports import Priced, UpstreamManners
 from tuckshop.ledger.arithmetic import amounts_at
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai.body import BodyFacts, BodyLimits
@@ -127,8 +127,11 @@ class FakeUpstreams:
     def named_in(self, asked: str) -> Upstream | None:
         return self.get(asked.partition("/")[0]) if "/" in asked else None
 
-    def serving(self, model: str) -> Upstream | None:
-        return next((one for one in self.all if one.serves(model)), None)
+    def serving(self, model: str, priced: Priced) -> Upstream | None:
+        return next((one for one in self.all if one.serves(model) and priced(one.name)), None)
+
+    def lists(self, model: str) -> bool:
+        return False
 
     @property
     def is_usable(self) -> bool:

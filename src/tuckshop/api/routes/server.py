@@ -9,7 +9,7 @@ from tuckshop.api.routes.rows import row
 from tuckshop.api.routing import Route
 from tuckshop.services.shapes.clock import ClockAccepted
 from tuckshop.services.shapes.corrections import BulkCorrection, CorrectionReport
-from tuckshop.services.shapes.prices import PricePage
+from tuckshop.services.shapes.prices import PriceOverride, PricePage
 from tuckshop.services.shapes.workspace import WorkspaceChange, WorkspaceShape
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -40,6 +40,16 @@ ROUTES: Final[tuple[Route, ...]] = (
         server.list_prices,
         PricePage,
         "Show the price list in force",
+    ),
+    row(
+        "operator",
+        "server",
+        "PUT",
+        "/prices",
+        server.put_price,
+        PricePage,
+        "Say what a model costs from some time on, or take that back",
+        request=PriceOverride,
     ),
     row(
         "operator",
