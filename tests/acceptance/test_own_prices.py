@@ -49,13 +49,13 @@ def test_a_price_is_needed_holds_from_the_next_call_on_and_is_pinned(tmp_path: P
                 "profile": "compatible",
                 "base_url": mock.url,
                 "credential": CREDENTIAL,
-                "models": ["mock-llama"],
+                "models": ["mock-plain"],
             },
         )
         client = client_of(server, key_of_new_member(server, "g", each=["$5 total"]), max_retries=0)
 
         with pytest.raises(openai.PermissionDeniedError) as refused:
-            ask(client, "mock-llama")
+            ask(client, "mock-plain")
         assert refused.value.code == "model_not_priced"
 
         # The list's model, at a price of one's own: the reply names its snapshot, and the price stands all the same.
@@ -80,12 +80,12 @@ def test_a_price_is_needed_holds_from_the_next_call_on_and_is_pinned(tmp_path: P
         say(
             server,
             upstream="own",
-            model="mock-llama",
+            model="mock-plain",
             units={"input": 1, "output": 1},
             max_output_tokens=4096,
         )
-        assert "mock-llama" in {model.id for model in client.models.list().data}
-        ask(client, "mock-llama")
+        assert "mock-plain" in {model.id for model in client.models.list().data}
+        ask(client, "mock-plain")
         row = server.made("GET", "/requests?limit=1")["data"][0]
         assert (row["upstream"], row["http_status"], row["flags"]) == ("own", 200, [])
         assert Decimal(str(row["cost_usd"])) == at(

@@ -114,7 +114,7 @@ def assemble(
     keys = Keys(changes, directory, ledger, database, clock)
     usage = Usage(directory, ledger, database, clock, default_zone)
     claims = Claims(
-        changes, directory, database, clock, prices=prices.rows(), public_url=public_url
+        changes, directory, database, clock, prices=prices, public_url=public_url
     )
     mails = assemble_mails(
         way=mail,

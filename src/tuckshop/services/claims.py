@@ -22,7 +22,7 @@ from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import ConflictError, GoneError, NotFoundError
 from tuckshop.domain.keys import digest_of
 from tuckshop.domain.policy import policy_of
-from tuckshop.pricing.prices import ModelPrice
+from tuckshop.pricing.price_book import PriceBook
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import rfc3339
@@ -67,7 +67,7 @@ class Claims:
         database: Database,
         clock: Clock,
         *,
-        prices: Sequence[ModelPrice],
+        prices: PriceBook,
         public_url: str | None,
     ) -> None:
         self._changes = changes
@@ -182,6 +182,8 @@ class Claims:
         policy = policy_of(holder)
         models = policy.allowed_models()
         expires_at_us = holder.key.expires_at_us
+        prices = self._prices.now
+        priced = (*prices.rows(), *prices.overrides.values())
         return ClaimedKey(
             key=opened.secret,
             name=holder.member.name,
@@ -190,7 +192,7 @@ class Claims:
             models=None if models == ("*",) else list(models),
             limits=sentences(policy.limits, opened.at_us),
             expires_at=None if expires_at_us is None else rfc3339(expires_at_us),
-            snippets=snippets(base_url, opened.secret, first_model(self._prices, policy)),
+            snippets=snippets(base_url, opened.secret, first_model(priced, policy)),
         )
 
     def _member_of(self, digest: bytes) -> str:

@@ -15,6 +15,8 @@ from tuckshop.domain.actor import OPERATOR, Actor
 from tuckshop.domain.claim_links import new_claim_secret
 from tuckshop.domain.errors import ConflictError, NotFoundError
 from tuckshop.domain.keys import digest_of, is_well_formed
+from tuckshop.pricing.price_book import PriceBook
+from tuckshop.pricing.prices import PriceList
 from tuckshop.services.claims import Claims
 from tuckshop.services.shapes.claims import HandOut
 from tuckshop.storage.schema import audit, claims
@@ -368,7 +370,7 @@ async def test_without_a_public_address_no_link_is_made(counter: Counter) -> Non
         services.directory,
         counter.database,
         counter.clock,
-        prices=(),
+        prices=PriceBook(PriceList(()), counter.clock),
         public_url=None,
     )
 
