@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as StarletteRoute
 
-from tuckshop.api import openapi, problems
+from tuckshop.api import docs_page, openapi, problems
 from tuckshop.api.access import Access
 from tuckshop.api.conditions import expected_of
 from tuckshop.api.idempotency import OneAtATime, claim_of
@@ -104,6 +104,15 @@ def all_routes(readiness: Readiness, metrics: Page = lambda: b"") -> tuple[Route
     async def openapi_json(call: Call) -> object:
         return description
 
+    async def docs(call: Call) -> object:
+        headers = {
+            **problems.HEADERS,
+            "content-type": "text/html; charset=utf-8",
+            "content-security-policy": docs_page.policy(),
+            "referrer-policy": "no-referrer",
+        }
+        return Response(page, headers=headers)
+
     public = tuple(
         Route(
             method="GET",
@@ -118,10 +127,12 @@ def all_routes(readiness: Readiness, metrics: Page = lambda: b"") -> tuple[Route
             ("/healthz", healthz, Health, "Whether the process lives"),
             ("/readyz", readyz, Health, "Whether the server can serve"),
             ("/metrics", prometheus, str, "Sums of the whole server, as Prometheus reads them"),
-            ("/api/openapi.json", openapi_json, dict[str, Any], "This description"),
+            ("/api/openapi.json", openapi_json, dict[str, Any], "This description, for machines"),
+            ("/api/docs", docs, str, "This description, as a page for people"),
         )
     )
     description = openapi.document((*ROUTES, *public))
+    page = docs_page.page(description, (*ROUTES, *public))
     return (*ROUTES, *public)
 
 

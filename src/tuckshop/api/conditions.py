@@ -11,6 +11,8 @@ from tuckshop.api.problems import FieldProblem, ProblemError
 from tuckshop.services.versions import ANY, Expected
 
 HEADER: Final = "if-match"
+# What a client that read an ETag of ours sends.
+PATTERN: Final = r'(\*|"[0-9a-f]+"(, ?"[0-9a-f]+")*)'
 # RFC 9110, section 8.8.3: a list of tags in quotes. A weak one is read, and equals none.
 _TAG: Final = re.compile(r'(?P<weak>W/)?"(?P<tag>[!#-~\x80-\xff]*)"')
 

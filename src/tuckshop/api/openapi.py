@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from tuckshop.api.conditions import PATTERN as MATCH_PATTERN
+from tuckshop.api.idempotency import KEY_PATTERN
 from tuckshop.api.problems import CONTENT_TYPE, Problem
 from tuckshop.api.routing import CSV_TYPE, JSON_TYPE, Role, Route
 from tuckshop.domain.actor import STAFF_ROLES
@@ -61,6 +63,24 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
     }
 
 
+def refusals_of(route: Route) -> list[int]:
+    """The statuses by which a call may be refused; the edge has some of its own for what is not clean HTTP."""
+    found = {422, 503}
+    if route.role == "public" and not route.parameters and route.request is None:
+        return sorted(found)
+    if route.role != "public":
+        found |= {401, 403}
+    if route.role == "key" or route.scope == "self":
+        found.add(429)
+    if route.parameters or route.query is not None or route.request is not None:
+        found.add(404)
+    if route.method != "GET":
+        found |= {400, 409, 413, 415}
+    if route.is_conditional:
+        found.add(412)
+    return sorted(found)
+
+
 def _kinds(route: Route) -> Iterable[Any]:
     return (
         kind for kind in (route.request, route.response, route.query, Problem) if kind is not None
@@ -84,9 +104,12 @@ def _operation(
                     **{kind: {"schema": {"type": "string"}} for kind in route.table_types},
                 },
             },
-            "default": {
-                "description": "Refused",
-                "content": {CONTENT_TYPE: {"schema": schema_of[id(Problem)]}},
+            **{
+                status: {
+                    "description": "Refused",
+                    "content": {CONTENT_TYPE: {"schema": schema_of[id(Problem)]}},
+                }
+                for status in (*map(str, refusals_of(route)), "default")
             },
         },
     }
@@ -100,6 +123,34 @@ def _operation(
             {"name": name, "in": "query", "required": False, "schema": schema}
             for name, schema in query["properties"].items()
         ]
+    parameters += [
+        {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "description": description,
+            "schema": {"type": "string", "pattern": pattern},
+        }
+        for name, description, pattern, is_read in (
+            (
+                "Idempotency-Key",
+                "Sent again under it, the call makes nothing anew",
+                f"^{KEY_PATTERN}$",
+                route.makes,
+            ),
+            (
+                "If-Match",
+                "Only if the ETag of what is changed is still this",
+                f"^{MATCH_PATTERN}$",
+                route.is_conditional,
+            ),
+        )
+        if is_read
+    ]
+    if route.is_versioned:
+        operation["responses"][str(route.status)]["headers"] = {
+            "ETag": {"description": "The version shown", "schema": {"type": "string"}}
+        }
     if parameters:
         operation["parameters"] = parameters
     if route.request is not None:
