@@ -153,6 +153,12 @@ def _call(route: Route, document: Mapping[str, Any]) -> str:
     return "".join(parts) + "</article>"
 
 
+def _value(parameter: Mapping[str, Any]) -> str:
+    """What a parameter takes: in words of its own, where it has some."""
+    said = parameter.get("description")
+    return _kind(parameter["schema"]) if said is None else escape(said)
+
+
 def _object(name: str, schema: Mapping[str, Any]) -> str:
     needed = set(schema.get("required", ()))
     rows = (
