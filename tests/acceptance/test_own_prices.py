@@ -39,8 +39,9 @@ def at(units: tuple[str, str], tokens: tuple[int, int]) -> Decimal:
 
 def test_a_price_is_needed_holds_from_the_next_call_on_and_is_pinned(tmp_path: Path) -> None:
     mock = start_mock(tmp_path / "mock")
-    server = start_server(tmp_path / "server", mock.url)
+    server: Server | None = None
     try:
+        server = start_server(tmp_path / "server", mock.url)
         server.made(
             "POST",
             "/upstreams",
@@ -92,5 +93,6 @@ def test_a_price_is_needed_holds_from_the_next_call_on_and_is_pinned(tmp_path: P
             ("1", "1"), (row["input_tokens"], row["output_tokens"])
         )
     finally:
-        server.stop()
+        if server is not None:
+            server.stop()
         mock.stop()

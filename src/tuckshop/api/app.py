@@ -122,13 +122,26 @@ def all_routes(readiness: Readiness, metrics: Page = lambda: b"") -> tuple[Route
             scope="server",
             response=response,
             summary=summary,
+            answers=answers,
         )
-        for path, handler, response, summary in (
-            ("/healthz", healthz, Health, "Whether the process lives"),
-            ("/readyz", readyz, Health, "Whether the server can serve"),
-            ("/metrics", prometheus, str, "Sums of the whole server, as Prometheus reads them"),
-            ("/api/openapi.json", openapi_json, dict[str, Any], "This description, for machines"),
-            ("/api/docs", docs, str, "This description, as a page for people"),
+        for path, handler, response, summary, answers in (
+            ("/healthz", healthz, Health, "Whether the process lives", JSON_TYPE),
+            ("/readyz", readyz, Health, "Whether the server can serve", JSON_TYPE),
+            (
+                "/metrics",
+                prometheus,
+                str,
+                "Sums of the whole server, as Prometheus reads them",
+                "text/plain",
+            ),
+            (
+                "/api/openapi.json",
+                openapi_json,
+                dict[str, Any],
+                "This description, for machines",
+                JSON_TYPE,
+            ),
+            ("/api/docs", docs, str, "This description, as a page for people", "text/html"),
         )
     )
     description = openapi.document((*ROUTES, *public))

@@ -11,7 +11,7 @@ import msgspec
 from tuckshop.api.conditions import PATTERN as MATCH_PATTERN
 from tuckshop.api.idempotency import KEY_PATTERN
 from tuckshop.api.problems import CONTENT_TYPE, Problem
-from tuckshop.api.routing import CSV_TYPE, JSON_TYPE, Role, Route
+from tuckshop.api.routing import CSV_TYPE, Role, Route
 from tuckshop.domain.actor import STAFF_ROLES
 
 _SECURITY: Final[Mapping[Role, list[dict[str, list[str]]]]] = {
@@ -41,6 +41,8 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
     schemas, components = msgspec.json.schema_components(
         kinds, ref_template="#/components/schemas/{name}"
     )
+    # Money is a number: what a library calls a decimal it describes as text.
+    schemas, components = _money_as_numbers(schemas), _money_as_numbers(components)
     schema_of = {id(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -61,6 +63,18 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
             "securitySchemes": _SCHEMES,
         },
     }
+
+
+def _money_as_numbers(schema: Any) -> Any:
+    if isinstance(schema, list | tuple):
+        return [_money_as_numbers(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _money_as_numbers(one) for name, one in schema.items()}
+    if found.get("format") == "decimal":
+        del found["format"]
+        found["type"] = "number"
+    return found
 
 
 def refusals_of(route: Route) -> list[int]:
@@ -100,7 +114,7 @@ def _operation(
             str(route.status): {
                 "description": "Done",
                 "content": {
-                    JSON_TYPE: {"schema": schema_of[id(route.response)]},
+                    route.answers: {"schema": schema_of[id(route.response)]},
                     **{kind: {"schema": {"type": "string"}} for kind in route.table_types},
                 },
             },

@@ -87,6 +87,7 @@ class Route:
     query: Any = None  # the struct of its query
     is_table: bool = False  # its rows are also to be had as CSV and NDJSON
     has_page: bool = False  # the answer is also to be had as a page to print
+    answers: str = JSON_TYPE  # the type of its answer
     status: int = 200
     makes: bool = False  # a repeat with the same `Idempotency-Key` makes nothing anew
 

@@ -113,9 +113,7 @@ def assemble(
     members = Members(changes, directory, ledger, database, authority)
     keys = Keys(changes, directory, ledger, database, clock)
     usage = Usage(directory, ledger, database, clock, default_zone)
-    claims = Claims(
-        changes, directory, database, clock, prices=prices, public_url=public_url
-    )
+    claims = Claims(changes, directory, database, clock, prices=prices, public_url=public_url)
     mails = assemble_mails(
         way=mail,
         changes=changes,
