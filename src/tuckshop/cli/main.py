@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "backup": "Copy the ledger to a file, also while the server runs.",
         "restore": "Put a backup in the ledger's place.",
         "config": "Show the settings in force, and where each came from.",
+        "completion": "Print the script by which a shell completes commands and options.",
         "mock-upstream": "Start the made-up provider alone.",
     }
 )

@@ -51,7 +51,12 @@ def test_commands_that_print_data_print_json() -> None:
         and not any("--json" in parameter.opts for parameter in command.params)
     }
 
-    assert without == {"tuckshop serve", "tuckshop demo", "tuckshop mock-upstream"}
+    assert without == {
+        "tuckshop serve",
+        "tuckshop demo",
+        "tuckshop mock-upstream",
+        "tuckshop completion",
+    }
 
 
 def test_no_secret_is_an_argument() -> None:
