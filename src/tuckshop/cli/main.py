@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -23,6 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "mail": "Links by mail, a test mail, and the queue of mails.",
         "token": "Tokens of staff: create, list, show, revoke.",
         "workspace": "What holds over all groups together: show, edit.",
+        "import": "Take over keys, users and teams of another gateway.",
         "upstream": "Upstreams: add, list, show, edit, test, remove.",
         "prices": "What models cost: list, set, unset.",
         "usage": "Show what was used, look ahead, make month-end statements.",
@@ -53,6 +55,8 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         name = cmd_name.replace("-", "_")
+        if keyword.iskeyword(name):
+            name += "_"
         command = getattr(importlib.import_module(f"tuckshop.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command

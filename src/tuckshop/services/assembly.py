@@ -35,6 +35,7 @@ from tuckshop.services.request_log import RequestLog
 from tuckshop.services.rosters import Rosters
 from tuckshop.services.self_rotation import SelfRotation
 from tuckshop.services.statements import Statements
+from tuckshop.services.takeover.taking import Takeovers
 from tuckshop.services.tokens import Tokens
 from tuckshop.services.upstreams import IsOwn, Upstreams
 from tuckshop.services.usage import Usage
@@ -62,6 +63,7 @@ class Services:
     bulk: Bulk
     tokens: Tokens
     workspaces: Workspaces
+    takeovers: Takeovers
     upstreams: Upstreams
     request_log: RequestLog
     usage: Usage
@@ -111,6 +113,7 @@ def assemble(
     authority = Authority(open_endpoints=frozenset(endpoint_groups))
     shown_prices = Prices(prices, upstream)
     members = Members(changes, directory, ledger, database, authority)
+    groups = Groups(changes, directory, ledger, default_zone, clock, authority)
     keys = Keys(changes, directory, ledger, database, clock)
     usage = Usage(directory, ledger, database, clock, default_zone)
     claims = Claims(changes, directory, database, clock, prices=prices, public_url=public_url)
@@ -127,7 +130,7 @@ def assemble(
     return Services(
         directory=directory,
         changes=changes,
-        groups=Groups(changes, directory, ledger, default_zone, clock, authority),
+        groups=groups,
         members=members,
         grants=Grants(changes, directory, ledger),
         rosters=Rosters(members, directory, database),
@@ -138,6 +141,7 @@ def assemble(
         bulk=Bulk(changes, directory, ledger, database, clock),
         tokens=Tokens(changes, directory, clock),
         workspaces=Workspaces(changes, directory, ledger),
+        takeovers=Takeovers(changes, directory, groups, database),
         upstreams=Upstreams(
             changes, directory, registry=registry, sealer=sealer, is_own=is_own, clock=clock
         ),

@@ -8,10 +8,12 @@ from typing import Any, Final
 from sqlalchemy import insert, select
 
 from tuckshop.domain.keys import digest_of, new_secret
+from tuckshop.domain.records import Member
 from tuckshop.services import fields
 from tuckshop.services.changes import Edit
 from tuckshop.services.fields import Columns
 from tuckshop.services.shapes.keys import KeyChange, NewKey
+from tuckshop.services.shapes.takeover import TakenKey
 from tuckshop.storage.schema import keys, requests
 
 KeyTold = tuple[str, str | None, int]
@@ -125,6 +127,19 @@ def new_key(
         "created_at": edit.now_us,
     }
     return row, secret
+
+
+def taken_key(edit: Edit, *, member: Member, new: TakenKey, gateway: str) -> dict[str, object]:
+    """The row of a key that is taken over from another gateway, not written yet: it opens by the secret it has."""
+    digest = bytes.fromhex(new.digest)
+    row, _ = new_key(edit, group_id=member.group_id, member_id=member.id, new=new)
+    return row | {
+        "digest": digest,
+        "last4": new.last4,
+        "state": new.state,
+        "taken_from": gateway,
+        "taken_digest": digest,
+    }
 
 
 def put_keys(edit: Edit, rows: Sequence[Mapping[str, object]]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from tuckshop.api.handlers import server
+from tuckshop.api.handlers import server, takeovers
 from tuckshop.api.routes.rows import row
 from tuckshop.api.routing import Route
 from tuckshop.services.shapes.clock import ClockAccepted
 from tuckshop.services.shapes.corrections import BulkCorrection, CorrectionReport
 from tuckshop.services.shapes.prices import PriceOverride, PricePage
+from tuckshop.services.shapes.takeover import Takeover, TakeoverReport
 from tuckshop.services.shapes.workspace import WorkspaceChange, WorkspaceShape
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -69,5 +70,16 @@ ROUTES: Final[tuple[Route, ...]] = (
         server.accept_clock,
         ClockAccepted,
         "Go on after the clock has jumped: it is right as it is",
+    ),
+    row(
+        "operator",
+        "server",
+        "POST",
+        "/takeovers",
+        takeovers.take_over,
+        TakeoverReport,
+        "Take over groups, members and keys of another gateway; a dry run first",
+        request=Takeover,
+        query=takeovers.TakeoverQuery,
     ),
 )
