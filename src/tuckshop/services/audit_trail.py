@@ -18,7 +18,7 @@ from tuckshop.services.shapes.audit import AuditCheck, AuditPage, AuditRow
 from tuckshop.services.shapes.parts import Sent
 from tuckshop.storage.audit import first_broken_audit_row
 from tuckshop.storage.database import Database
-from tuckshop.storage.schema import audit, keys, members
+from tuckshop.storage.schema import audit, claims, keys, members
 
 _LAST: Final = 2**62
 
@@ -124,7 +124,16 @@ class AuditTrail:
                 table.c.workspace_id == audit.c.workspace_id, table.c.group_id.in_(own)
             )
             about.append(audit.c.object_id.in_(inside))
-        return [or_(*about)]
+        links = (
+            select(claims.c.id)
+            .join(
+                members,
+                (members.c.workspace_id == claims.c.workspace_id)
+                & (members.c.id == claims.c.member_id),
+            )
+            .where(claims.c.workspace_id == audit.c.workspace_id, members.c.group_id.in_(own))
+        )
+        return [or_(*about, audit.c.object_id.in_(links))]
 
 
 def _shape(row: Mapping[str, Any]) -> AuditRow:

@@ -48,7 +48,9 @@ class Forecasts:
         limits = [
             limit
             for limit in limits_of_group(group, self._directory.workspace)
-            if limit.limit.metric is Metric.MONEY
+            # What all groups together spend would tell staff of one what the others do (K5).
+            if (limit.scope.kind == "group" or actor.groups is None)
+            and limit.limit.metric is Metric.MONEY
             and not limit.limit.selector.canonical
             and not isinstance(limit.limit.window, Rolling)
         ]

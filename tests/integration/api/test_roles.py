@@ -190,7 +190,7 @@ async def test_sums_are_of_the_tokens_groups_alone(counter: Counter) -> None:
     await course(counter, "alien", 2)
     viewer = await counter.staff("viewer", "own")
 
-    for by in ("", "group", "member", "model", "day"):
+    for by in ("", "group", "member", "model", "tag", "hour", "day"):
         data = (await viewer.get("/api/v1/usage", by=by)).json["data"]
         assert [one["requests"] for one in data] == [1]
     assert (await counter.admin.get("/api/v1/usage")).json["data"][0]["requests"] == 2
@@ -199,10 +199,17 @@ async def test_sums_are_of_the_tokens_groups_alone(counter: Counter) -> None:
 async def test_the_trail_is_of_the_tokens_groups_alone(counter: Counter) -> None:
     """K5, K16."""
     own, other = await course(counter, "own", 1), await course(counter, "alien", 2)
+    for one in (own, other):
+        link = await counter.admin.post(f"/api/v1/members/{one.names['member']}/claim-links")
+        assert link.status == 201, link.body
     viewer = await counter.staff("viewer", "own")
 
     rows = (await viewer.get("/api/v1/audit")).json["data"]
 
+    made = (await counter.admin.get("/api/v1/audit", action="claim")).json["data"]
+    theirs = [row for row in rows if row["action"] == "claim.create"]
+    assert [row["after"]["member"] for row in theirs] == [own.names["member"]]
+    assert len(made) == 2
     about = {row["object"] for row in rows}
     assert about >= {own.names[kind] for kind in ("group", "member", "key", "token")}
     assert not about & other.marks

@@ -185,5 +185,9 @@ async def test_staff_of_a_group_see_whether_there_is_room_and_no_amounts(counter
         for one in (await viewer.get(f"/api/v1/{kind}")).json["data"]:
             of_all = [limit for limit in one["in_force"] if limit["scope"] == "workspace"]
             assert of_all == [expected], kind
+    forecast = (await viewer.get("/api/v1/groups/swa/forecast")).json["data"]
+    assert forecast == []
+    of_operator = (await counter.admin.get("/api/v1/groups/swa/forecast")).json["data"]
+    assert [one["scope"] for one in of_operator] == ["workspace"]
     group = (await counter.admin.get("/api/v1/groups/swa")).json
     assert group["in_force"][-1]["used"] == Decimal("0.05")
