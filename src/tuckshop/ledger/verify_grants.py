@@ -30,7 +30,6 @@ _CORRECTED: Final = """
 SELECT coalesce(sum(cost), 0) FROM entries
 WHERE workspace_id = ? AND request_id = ? AND kind = 'correction' AND position < ?
 """
-_IS_FOLDED: Final = "SELECT 1 FROM folded WHERE workspace_id = ? AND member_id = ? LIMIT 1"
 
 
 class _Ground(NamedTuple):
@@ -79,7 +78,7 @@ def verify_grants(
                 differ(where, "the ground of its window before it", ground and ground.start_us)
                 continue
             given[member, kind] += cost
-            if position <= since_position or _is_folded(cursor, workspace_id, member):
+            if position <= since_position:
                 continue
             spent = _spent(cursor, workspace_id, member, kind, ground, position, resets[member])
             if given[member, kind] > spent - ground.amount:
@@ -88,11 +87,6 @@ def verify_grants(
                     f"at most {max(0, spent - ground.amount)}",
                     given[member, kind],
                 )
-
-
-def _is_folded(cursor: sqlite3.Cursor, workspace_id: str, member: str) -> bool:
-    """Is the member's log no longer there row by row?"""
-    return cursor.execute(_IS_FOLDED, (workspace_id, member)).fetchone() is not None
 
 
 def _spent(

@@ -334,24 +334,6 @@ entries = Table(
     ),
 )
 
-folded = Table(  # what rows of the log said that are older than their group's `log_days` (P9)
-    "folded",
-    metadata,
-    Column("workspace_id", Text, primary_key=True),
-    Column("month", Text, primary_key=True),  # "2026-11", UTC, by admission time
-    Column("group_id", Text, primary_key=True),
-    Column("member_id", Text, primary_key=True),
-    Column("key_id", Text, primary_key=True),
-    Column("model", Text, primary_key=True),
-    Column("endpoint", Text, primary_key=True),
-    Column("requests", BigInteger, nullable=False),
-    Column("input_tokens", BigInteger, nullable=False),
-    Column("output_tokens", BigInteger, nullable=False),
-    Column("cached_tokens", BigInteger, nullable=False),
-    Column("images", BigInteger, nullable=False),
-    Column("cost", BigInteger, nullable=False),
-)
-
 closings = Table(
     "closings",
     metadata,

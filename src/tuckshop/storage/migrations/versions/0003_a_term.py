@@ -18,7 +18,6 @@ def upgrade() -> None:
     _mails()
     _prices()
     _log()
-    _folding()
 
 
 def _policies() -> None:
@@ -165,26 +164,3 @@ def _log() -> None:
         op.create_index(
             name, "requests", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where)
         )
-
-
-def _folding() -> None:
-    """Sums of what the log no longer holds row by row."""
-    op.create_table(
-        "folded",
-        sa.Column("workspace_id", sa.Text(), nullable=False),
-        sa.Column("month", sa.Text(), nullable=False),
-        sa.Column("group_id", sa.Text(), nullable=False),
-        sa.Column("member_id", sa.Text(), nullable=False),
-        sa.Column("key_id", sa.Text(), nullable=False),
-        sa.Column("model", sa.Text(), nullable=False),
-        sa.Column("endpoint", sa.Text(), nullable=False),
-        sa.Column("requests", sa.BigInteger(), nullable=False),
-        sa.Column("input_tokens", sa.BigInteger(), nullable=False),
-        sa.Column("output_tokens", sa.BigInteger(), nullable=False),
-        sa.Column("cached_tokens", sa.BigInteger(), nullable=False),
-        sa.Column("images", sa.BigInteger(), nullable=False),
-        sa.Column("cost", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "workspace_id", "month", "group_id", "member_id", "key_id", "model", "endpoint"
-        ),
-    )
