@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -14,27 +13,25 @@ from tuckshop.domain.actor import Actor
 from tuckshop.domain.authority import Authority, beyond_in_more_money
 from tuckshop.domain.errors import ConflictError
 from tuckshop.domain.external_id import folded
-from tuckshop.domain.records import Group, Member, State
+from tuckshop.domain.records import Member, State
 from tuckshop.domain.reservation import Scope
 from tuckshop.ledger.ledger import Ledger
-from tuckshop.services.authority import check_member, refuse
+from tuckshop.services.authority import refuse
 from tuckshop.services.batches import batches, by_batches
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.groups import Listed
 from tuckshop.services.issuing import NOT_AGAIN
+from tuckshop.services.member_authority import MemberAuthority
 from tuckshop.services.once import Once, once
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.reissuing import Reissue
 from tuckshop.services.roster import (
-    NOTHING_SET,
     PutRow,
     ReadyRow,
     RosterLine,
-    RowCheck,
     audited_member,
     member_columns,
-    new_row,
     put_in,
     put_in_again,
     read_roster,
@@ -47,8 +44,8 @@ from tuckshop.services.shapes.standing import LimitStanding
 from tuckshop.services.standing import limits_of_member, standings_of
 from tuckshop.services.versions import Expected
 from tuckshop.storage.database import Database
-from tuckshop.storage.rows import group_of, member_of
-from tuckshop.storage.schema import groups, members
+from tuckshop.storage.rows import member_of
+from tuckshop.storage.schema import members
 
 ROSTER_MAX_ROWS: Final = 10_000
 SHAPES_PER_STEP: Final = 200  # so that a long list never keeps the event loop
@@ -69,7 +66,7 @@ class Members:
         self._directory = directory
         self._ledger = ledger
         self._database = database
-        self._authority = authority
+        self._authority = MemberAuthority(authority, ledger, database)
 
     async def add(
         self,
@@ -118,12 +115,12 @@ class Members:
         found = self._directory.group(group, actor)
         if found.state == "archived":
             raise ConflictError("The group is archived: resume it first.")
-        await self._check_first(actor, found, ready)
+        await self._authority.check_all(actor, found, ready)
         ids: dict[str, None] = {}
         secrets: dict[str, str | None] = {}
 
         def work(edit: Edit, batch: Sequence[ReadyRow]) -> list[PutRow]:
-            check = self._check(edit, found.id)
+            check = self._authority.check_of(edit, found.id)
             return once(
                 edit,
                 None if claim is None else claim.part(batch[0].line),
@@ -303,46 +300,10 @@ class Members:
     def _write(
         self, edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
     ) -> None:
-        self._check(edit, before["group_id"])(before, after)
+        self._authority.check_of(edit, before["group_id"])(before, after)
         changed = edit.alter(members, action, before, after, audited=audited_member)
         if "limits" in changed:
             self._ledger.forget_kinds(edit.transaction)
-
-    async def _check_first(self, actor: Actor, group: Group, ready: Sequence[ReadyRow]) -> None:
-        """
-        Look at all rows before any goes in, as a long list goes in by several transactions.
-
-        Raises:
-            NotPermittedError: A row would give more than the actor holds.
-        """
-        giving = [one for one in ready if NOTHING_SET.keys() & one.columns.keys()]
-        if actor.is_at_least("operator") or not giving:
-            return
-        query = select(members).where(
-            members.c.workspace_id == group.workspace_id, members.c.group_id == group.id
-        )
-
-        def check() -> None:
-            with self._database.reader() as connection:
-                rows = connection.execute(query).mappings()
-                known = {row["external_id_folded"]: dict(row) for row in rows}
-            for one in giving:
-                new = new_row("", group.id, {**one.columns, **NOTHING_SET})
-                before = known.get(one.columns["external_id_folded"], new)
-                check_member(self._authority, actor, group, before, one.columns)
-
-        await self._ledger.flush()
-        await asyncio.to_thread(check)
-
-    def _check(self, edit: Edit, group_id: str) -> RowCheck:
-        """Refuses what of a member's row would be more than whoever makes *edit* holds (K6)."""
-        if edit.actor.is_at_least("operator"):
-            return lambda before, after: None
-        query = select(groups).where(
-            groups.c.workspace_id == edit.workspace_id, groups.c.id == group_id
-        )
-        group = group_of(edit.connection.execute(query).mappings().one())
-        return partial(check_member, self._authority, edit.actor, group)
 
     async def _shapes(
         self,
