@@ -47,7 +47,7 @@ def verify_grants(
     grounds: dict[tuple[str, MoneyKind], _Ground] = {}
     resets: defaultdict[str, list[tuple[int, int, bool]]] = defaultdict(list)
     # Of one ground, until the next one or a reset: what its window spent cannot have changed meanwhile.
-    given: defaultdict[tuple[str, MoneyKind], int] = defaultdict(int)
+    given: defaultdict[str, defaultdict[MoneyKind, int]] = defaultdict(lambda: defaultdict(int))
     for values in cursor.execute(_ENTRIES, (workspace_id,)).fetchall():
         position, what, id_, member, cost, grant_id, until, selector, window, start, total, at = (
             values
@@ -56,8 +56,7 @@ def verify_grants(
         kind: MoneyKind = (selector, window)
         if what == "reset":
             resets[member].append((position, at, bool(total)))
-            for key in [key for key in given if key[0] == member]:
-                del given[key]
+            given.pop(member, None)
             continue
         if cost < 0 or (cost == 0 and what in ("grant", "grant_use")):
             differ(where, "an amount", cost)
@@ -65,7 +64,7 @@ def verify_grants(
             amounts[id_] = member, cost
         elif what == "ground":
             grounds[member, kind] = _Ground(start, until, cost)
-            given.pop((member, kind), None)
+            given[member].pop(kind, None)
         elif what == "grant_use":
             whose, amount = amounts.get(grant_id, (None, 0))
             taken[grant_id, kind] += cost
@@ -77,15 +76,15 @@ def verify_grants(
             if ground is None or ground.start_us != start:
                 differ(where, "the ground of its window before it", ground and ground.start_us)
                 continue
-            given[member, kind] += cost
+            given[member][kind] += cost
             if position <= since_position:
                 continue
             spent = _spent(cursor, workspace_id, member, kind, ground, position, resets[member])
-            if given[member, kind] > spent - ground.amount:
+            if given[member][kind] > spent - ground.amount:
                 differ(
                     f"{where}: given of what was spent above the ground of {ground.amount}",
                     f"at most {max(0, spent - ground.amount)}",
-                    given[member, kind],
+                    given[member][kind],
                 )
 
 
