@@ -218,10 +218,10 @@ def list_(
             expendable=["told"],
         )
     counts = ", ".join(f"{count:,} {name}" for name, count in stands["counts"].items())
-    note(
-        f"{counts or 'There are no mails'}. In the last 24 hours {stands['last_day']:,} of"
-        f" {stands['per_day']:,} were sent."
-    )
+    told = f"{counts or 'There are no mails'}."
+    if stands["last_day"] is not None:  # a sum over all groups: not for staff of some
+        told += f" In the last 24 hours {stands['last_day']:,} of {stands['per_day']:,} were sent."
+    note(told)
     if stands["trouble"] is not None:
         note(f"No mails are sent for now: {stands['trouble']}")
 

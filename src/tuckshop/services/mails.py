@@ -48,6 +48,7 @@ _NOT_SET_UP: Final = (
     "Mail is not set up: set TUCKSHOP_SMTP_URL (smtp://USER:PASSWORD@HOST:587) and TUCKSHOP_MAIL_FROM,"
     " and start the server again."
 )
+_FOR_THE_OPERATOR: Final = "The server cannot send at present; its operator is told why."
 _NO_LINKS: Final = (
     "Links are built from TUCKSHOP_PUBLIC_URL, which is not set: set it to how people reach this server"
     " (https://tuckshop.example.org), and start the server again."
@@ -220,13 +221,18 @@ class Mails:
         rows, by_state, last_day = await self._queue.read(read)
         more, rows = len(rows) > chosen.limit, rows[: chosen.limit]
         outbox = self._outbox
+        # A sum over all groups, and words that name the mail server, are not for staff of some groups.
+        sees_server = actor.groups is None
+        trouble = _NOT_SET_UP if outbox is None else outbox.sender.trouble
+        if trouble is not None and not sees_server:
+            trouble = _FOR_THE_OPERATOR
         return MailPage(
             data=rows,
             next_cursor=cursor_after(rows[-1].id) if more else None,
             counts=by_state,
-            last_day=last_day,
+            last_day=last_day if sees_server else None,
             per_day=PER_DAY_DEFAULT if outbox is None else outbox.policy.per_day,
-            trouble=_NOT_SET_UP if outbox is None else outbox.sender.trouble,
+            trouble=trouble,
         )
 
     async def retry(self, actor: Actor, mail_id: str) -> MailShape:

@@ -355,6 +355,27 @@ async def test_a_server_that_is_away_costs_no_attempt_and_voids_no_link(
     assert post.links.made == []
 
 
+async def test_staff_of_a_group_learn_nothing_of_other_groups_or_of_the_mail_server(
+    counter: Counter, server: MailServer
+) -> None:
+    """K5, K17: the day's number is a sum over all groups, and the trouble names the mail server."""
+    post = make_post(counter, MailServer(port=9))  # nobody listens there
+    group = await counter.group()
+    await people(post, "ada")
+    await post.invite()
+    await post.sender.step()
+    viewer = Actor(kind="token", id="tok_1", role="viewer", groups=frozenset({group["id"]}))
+
+    operators = (await post.admin.get("/api/v1/mail")).json
+    page = await post.mails.page(viewer, MailFilter())
+
+    assert operators["last_day"] == 0
+    assert "smtp://" in operators["trouble"]
+    assert page.counts == operators["counts"] == {"queued": 1}
+    assert page.last_day is None
+    assert page.trouble == "The server cannot send at present; its operator is told why."
+
+
 async def test_a_mail_of_which_nobody_knows_is_not_sent_twice_by_itself(post: Post) -> None:
     await people(post, "ada")
     post.server.break_off = "END"

@@ -116,6 +116,16 @@ def test_the_queue_is_listed_with_how_it_stands(run: Run, server: FakeServer) ->
     assert "No mails are sent for now: smtp://mail.example.org:587" in result.stderr
 
 
+def test_staff_of_a_group_are_told_no_sum_over_all_groups(run: Run, server: FakeServer) -> None:
+    stands = STANDS | {"last_day": None}
+    server.will_answer(page(MAIL) | stands).will_answer(page(MAIL) | stands).will_answer(page())
+
+    result = run("mail", "list", environment=server.environment())
+
+    assert result.exit_code == 0, result.stderr
+    assert "In the last 24 hours" not in result.stderr
+
+
 def test_all_of_a_group_are_cancelled_or_retried(run: Run, server: FakeServer) -> None:
     server.will_answer(page(MAIL)).will_answer(MAIL | {"state": "cancelled"})
 

@@ -90,6 +90,8 @@ class MailPage(Shown, frozen=True, kw_only=True):
     data: list[MailShape]
     next_cursor: str | None
     counts: dict[MailState, int]  # of all that match, whatever their state
-    last_day: int  # how many were sent in the last 24 hours, of all groups
+    last_day: (
+        int | None
+    )  # how many were sent in the last 24 hours, of all groups; null for staff of some
     per_day: int
-    trouble: str | None  # why none can be sent at present
+    trouble: str | None  # why none can be sent at present; to staff of some groups, that none can
