@@ -17,6 +17,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from tuckshop.ledger.day_sums import DAY_US, MARK, TABLES, add_between
+
 SESSION: Final = 10  # calls
 YEAR_US: Final = 365 * 86_400 * 1_000_000
 PAUSE_US: Final = 60 * 1_000_000  # between two calls of a session
@@ -59,7 +61,13 @@ def fill(ledger: Path, rows: int) -> None:
     """
     with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
         pattern = _pattern(connection)
-        for name in ("requests", "usage_buckets", "counters", "closings"):
+        for name in (
+            "requests",
+            "usage_buckets",
+            *(table.name for table in TABLES),
+            "counters",
+            "closings",
+        ):
             connection.execute(f"DELETE FROM {name}")  # noqa: S608 - names of ours
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         # A power cut may cost the file: it is made anew for every measurement.
@@ -133,3 +141,13 @@ def _add_buckets(connection: sqlite3.Connection) -> None:
         " sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost) FROM requests"
         f" WHERE state = 'settled' GROUP BY 1, 2, {keys}"
     )
+    for workspace_id, newest in connection.execute(
+        "SELECT workspace_id, max(bucket) FROM usage_buckets GROUP BY 1"
+    ).fetchall():
+        # As the server does it at night; the mark stands at the start of the last day.
+        mark_us = newest - newest % DAY_US
+        add_between(connection.cursor(), workspace_id, 0, mark_us)
+        connection.execute(
+            "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)",
+            (f"{MARK}{workspace_id}", str(mark_us)),
+        )

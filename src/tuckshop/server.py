@@ -45,6 +45,7 @@ from tuckshop.gateway.drains import DrainLimits
 from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway
 from tuckshop.gateway.ports import DEFAULT_UPSTREAM, UpstreamManners
+from tuckshop.ledger.day_filling import DayFilling
 from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.metrics import Metrics
@@ -86,6 +87,7 @@ class Server:
     bodies: BodyReader
     registry: UpstreamRegistry
     charges: ChargeWatch
+    day_filling: DayFilling
     edge: Edge
     admin_edge: Edge | None  # where the admin API has a listener of its own
     url: str  # of the data plane
@@ -110,6 +112,7 @@ class Server:
         await self.counter.close()
         await self.bodies.close()
         await self.registry.close()
+        await self.day_filling.close()
         await self.services.mails.close()
         await self.services.changes.close()
         await self.writer.close()
@@ -279,6 +282,9 @@ async def start(settings: Settings) -> Server:
         )
         undo.push_async_callback(services.mails.close)
         await services.mails.start()
+        day_filling = DayFilling(ledger)
+        undo.push_async_callback(day_filling.close)
+        day_filling.start()
         await _listen(edge, settings.host, settings.port, "TUCKSHOP_PORT")
         undo.callback(edge.stop_accepting)
         if admin_edge is not None:
@@ -301,6 +307,7 @@ async def start(settings: Settings) -> Server:
         bodies=bodies,
         registry=registry,
         charges=ChargeWatch(clock, read=metrics.charges, alarm=metrics.alarm),
+        day_filling=day_filling,
         edge=edge,
         admin_edge=admin_edge,
         url=url,

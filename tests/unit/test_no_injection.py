@@ -16,6 +16,9 @@ _FIRST_WORDS = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA ", "ATTACH "
 # What may stand between braces inside SQL: names of columns and clauses with question marks, all written in that file.
 MADE_HERE = {
     "ledger/corrections.py": {"ROW_COLUMNS"},
+    "ledger/day_sums.py": {
+        *("_ADD", "_NAMES", "_SUMMED", "key", "marks", "name", "of", "table.key", "table.name"),
+    },
     "ledger/replay.py": {"ROW_COLUMNS"},
     "ledger/sums.py": {"ROW_COLUMNS", "columns", "where", "_COUNTING", "DIRECT_ROWS_MAX + 1"},
     "ledger/verify.py": {"ROW_COLUMNS", "columns", "names"},

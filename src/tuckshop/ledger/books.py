@@ -23,6 +23,7 @@ from tuckshop.domain.windows import SpanMemo, subwindow_start
 from tuckshop.ledger import store
 from tuckshop.ledger.contributions import settling_vectors, voiding_vectors
 from tuckshop.ledger.counters import Counters
+from tuckshop.ledger.day_sums import DaySums
 from tuckshop.ledger.lifts import Lifts
 from tuckshop.ledger.lineup import Lineup, meeting_of
 from tuckshop.ledger.open_rows import OpenRow, read_open, scope_chain
@@ -40,6 +41,7 @@ class Books:
 
     def __init__(self) -> None:
         self.counters = Counters()
+        self.day_sums = DaySums()
         self.lifts = Lifts(self.counters, self.flush)
         self.open: dict[str, OpenRow] = {}
         self._transaction: Transaction | None = None
@@ -93,6 +95,7 @@ class Books:
         self._inserts.clear()
         self._closes.clear()
         self._buckets.clear()
+        self.day_sums.forget()
 
     def undo(self) -> None:
         """Something was undone, a change or time: what memory says of counters and accounts may not be so."""
@@ -316,4 +319,5 @@ class Books:
             cursor.executemany(
                 store.ADD_TO_BUCKET, [(*key, *sums) for key, sums in self._buckets.items()]
             )
+            self.day_sums.add_late(self.transaction, self._buckets)
             self._buckets.clear()

@@ -42,6 +42,7 @@ from tuckshop.ledger.operations import (
     ReleaseAll,
     Reserve,
     Resolved,
+    SumDays,
     TakeSums,
     Withdraw,
     WriteNotes,
@@ -387,6 +388,8 @@ class Engine:
                 )
         elif isinstance(operation, WriteNotes):
             self._notes.write(transaction)
+        elif isinstance(operation, SumDays):
+            return self.books.day_sums.advance(transaction)
         elif isinstance(operation, ReleaseAll):
             for waiter in list(self._room.waiters.values()):
                 self._room.leave(waiter)

@@ -38,6 +38,7 @@ from tuckshop.ledger.operations import (
     ReleaseAll,
     Reserve,
     Resolved,
+    SumDays,
     TakeSums,
     Withdraw,
     WriteNotes,
@@ -279,6 +280,19 @@ class Ledger:
         """Wait until everything handed over before is committed."""
         self._hand_over(WriteNotes())
         await self._writer.flush()
+
+    async def sum_days(self) -> bool:
+        """
+        Take a step with the day sums that long reports are read from.
+
+        Returns:
+            Whether there may be more to do.
+        Raises:
+            ServerBusyError: Nothing can be written now.
+        """
+        future = self._new_future()
+        self._writer.submit(SumDays(), future=future)
+        return bool(await future)
 
     async def release_all(self) -> None:
         """Refuse everybody who waits in `reserve`: the server is stopping."""

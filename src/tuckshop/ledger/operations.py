@@ -54,6 +54,11 @@ class WriteNotes:
 
 
 @dataclass(frozen=True, slots=True)
+class SumDays:
+    """Take a step with the day sums."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseAll:
     """Refuse everybody who waits."""
 
@@ -67,6 +72,7 @@ Operation: TypeAlias = (
     | PinPrice
     | TakeSums
     | WriteNotes
+    | SumDays
     | ReleaseAll
 )
 
@@ -99,6 +105,7 @@ __all__ = [
     "ReleaseAll",
     "Reserve",
     "Resolved",
+    "SumDays",
     "Summed",
     "TakeSums",
     "Unsummed",

@@ -28,6 +28,7 @@ from tuckshop.ledger.contributions import (
     open_vectors,
     vectors_of,
 )
+from tuckshop.ledger.day_sums import DAY_US, differing
 from tuckshop.ledger.sums import Reset, last_reset
 from tuckshop.ledger.tallies import (
     FOREVER,
@@ -129,7 +130,13 @@ class _Check:
             self._add(row, added, None, is_meant)
         verify_grants(self._cursor, self._workspace_id, self._differ, since_position=self._position)
         self._compare_counters()
-        self._compare_buckets(corrections)
+        since_us = self._buckets_since_us(corrections)
+        self._compare_buckets(since_us)
+        # The mark may have passed the day before the closing since then.
+        for where, expected, found in differing(
+            self._cursor, self._workspace_id, since_us=max(0, since_us - DAY_US)
+        ):
+            self._differ(where, expected, found)
 
     def _last_closing(self, full: bool) -> tuple[int, int, Closing]:
         row = None
@@ -345,8 +352,7 @@ class _Check:
                             (counter.used, counter.held),
                         )
 
-    def _compare_buckets(self, corrections: list[tuple[Row, int, Vector]]) -> None:
-        since_us = self._buckets_since_us(corrections)
+    def _compare_buckets(self, since_us: int) -> None:
         expected = self._expected_buckets(since_us)
         names = "bucket, group_id, member_id, key_id, model, endpoint"
         found: dict[BucketKey, tuple[int, ...]] = {

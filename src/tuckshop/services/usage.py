@@ -2,24 +2,27 @@
 Usage: sums over the roll-up, by the dimensions asked for.
 
 The roll-up has a row per quarter of an hour, so that days of every zone come out right. Where a stretch of the calendar
-is asked for, each one is a query of its own over just its quarters.
+is asked for, each one is summed apart, over just its quarters, or where there is something shorter to read, over that
+(`usage_sources`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from operator import add
 from typing import Any, Final, Literal
 
 from msgspec import UNSET
-from sqlalchemy import ColumnElement, Connection, FromClause, func, select
+from sqlalchemy import Connection, func, select
 
 from tuckshop.domain.actor import Actor
-from tuckshop.domain.clock import US_PER_SECOND, Clock
+from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import InvalidFieldError
 from tuckshop.domain.hours import hour_at
 from tuckshop.domain.money import usd
 from tuckshop.domain.windows import ZoneHistory, span_at
+from tuckshop.ledger.day_sums import QUARTER_US
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.services import fields
 from tuckshop.services.directory import Directory
@@ -28,13 +31,12 @@ from tuckshop.services.request_log import time_of
 from tuckshop.services.shapes.parts import Sent
 from tuckshop.services.shapes.usage import UsagePage, UsageRow
 from tuckshop.services.tagged_calls import tagged_calls
+from tuckshop.services.usage_sources import Piece, Sources, Where, roll_up
 from tuckshop.storage.database import Database
-from tuckshop.storage.schema import usage_buckets as buckets
 
 Stretch = Literal["hour", "day", "week", "month", "year"]
 ROWS_MAX: Final = 50_000
 STRETCHES_MAX: Final = 4_000  # ten years of days, five months of hours
-QUARTER_US: Final = 900 * US_PER_SECOND
 
 _COLUMNS: Final = {
     "group": "group_id",
@@ -44,7 +46,6 @@ _COLUMNS: Final = {
     "endpoint": "endpoint",
     "tag": "tag",
 }
-Where = Mapping[str, str | Sequence[str]]  # column → what it is, or one of what
 _STRETCHES: Final[tuple[Stretch, ...]] = ("hour", "day", "week", "month", "year")
 _SUMS: Final = ("requests", "input_tokens", "output_tokens", "cached_tokens", "cost")
 
@@ -130,7 +131,7 @@ class Usage:
 
         def read() -> list[UsageRow]:
             with self._database.reader() as connection:
-                return _read(
+                return read_sums(
                     connection,
                     by,
                     {"workspace_id": workspace_id, **where},
@@ -162,7 +163,7 @@ def dimensions_of(by: str) -> list[str]:
     return dimensions
 
 
-def _read(
+def read_sums(
     connection: Connection,
     by: Sequence[str],
     where: Where,
@@ -174,24 +175,23 @@ def _read(
     until_us += -until_us % QUARTER_US
     since_us = None if since_us is None else since_us - since_us % QUARTER_US
     stretch = next((name for name in _STRETCHES if name in by), None)
-    source: FromClause = buckets
-    if "tag" in by:
-        source = tagged_calls(
-            connection, str(where["workspace_id"]), where, since_us=since_us, until_us=until_us
-        )
-    terms = _terms(source, where)
-    if since_us is None or stretch is not None:
-        since_us, until_us = _ends(connection, source.c.bucket, terms, since_us, until_us)
+    workspace_id = str(where["workspace_id"])
     columns = [name for name in by if name in _COLUMNS]
+    if "tag" in by:
+        sources = Sources(
+            tagged_calls(connection, workspace_id, where, since_us=since_us, until_us=until_us)
+        )
+    else:
+        known = {*where, *(_COLUMNS[name] for name in columns)}
+        sources = roll_up(connection, workspace_id, known)
+    if since_us is None or stretch is not None:
+        # A stretch costs a query, and who asks for a century has few of them in mind.
+        since_us, until_us = sources.span(connection, where, since_us, until_us)
     found: list[UsageRow] = []
     for label, start_us, end_us in _stretches(stretch, zone, since_us, until_us):
-        found += _sums(
-            connection,
-            source,
-            columns,
-            [*terms, source.c.bucket >= start_us, source.c.bucket < end_us],
-            {stretch: label} if stretch is not None else {},
-        )
+        pieces = sources.pieces(start_us, end_us)
+        labels: dict[str, str] = {stretch: label} if stretch is not None else {}
+        found += _sums(connection, pieces, columns, where, labels)
         if len(found) > ROWS_MAX:
             raise InvalidFieldError(
                 "by", f"makes more than {ROWS_MAX} rows: ask for a shorter time or fewer dimensions"
@@ -199,35 +199,9 @@ def _read(
     return sorted(found, key=lambda row: [_ordered(getattr(row, name)) for name in by])
 
 
-def _terms(source: FromClause, where: Where) -> list[Any]:
-    return [
-        source.c[name] == value if isinstance(value, str) else source.c[name].in_(value)
-        for name, value in where.items()
-    ]
-
-
 def _ordered(value: str | None) -> tuple[bool, str]:
     """Calls without a tag come last."""
     return value is None, value or ""
-
-
-def _ends(
-    connection: Connection,
-    bucket: ColumnElement[int],
-    terms: Sequence[Any],
-    since_us: int | None,
-    until_us: int,
-) -> tuple[int, int]:
-    """Where there is something: a day costs a query, and who asks for a century has few of them in mind."""
-    inside = [*terms, bucket < until_us, *([] if since_us is None else [bucket >= since_us])]
-    # One by one, since then each is read off an end of the index.
-    first, last = (
-        connection.execute(select(bucket).where(*inside).order_by(order).limit(1)).scalar()
-        for order in (bucket, bucket.desc())
-    )
-    if first is None or last is None:
-        return until_us, until_us
-    return first - first % QUARTER_US, min(until_us, last - last % QUARTER_US + QUARTER_US)
 
 
 def _stretches(
@@ -249,26 +223,33 @@ def _stretches(
 
 def _sums(
     connection: Connection,
-    source: FromClause,
+    pieces: Sequence[Piece],
     columns: Sequence[str],
-    terms: Sequence[Any],
+    where: Where,
     labels: dict[str, str],
 ) -> Iterator[UsageRow]:
-    grouped = [source.c[_COLUMNS[name]].label(f"by_{name}") for name in columns]
-    sums = [func.sum(source.c[name]).label(name) for name in _SUMS]
-    query = select(*grouped, *sums).where(*terms).limit(ROWS_MAX + 1)
-    if grouped:
-        query = query.group_by(*(source.c[_COLUMNS[name]] for name in columns))
-    for row in connection.execute(query).mappings():
-        if row["requests"] is None and labels:
+    """One row for each that called in these *pieces* of time together."""
+    found: dict[tuple[Any, ...], list[int]] = {} if columns else {(): [0] * len(_SUMS)}
+    for piece in pieces:
+        grouped = [piece.source.c[_COLUMNS[name]] for name in columns]
+        sums = [func.sum(piece.source.c[name]) for name in _SUMS]
+        query = select(*grouped, *sums).where(*piece.terms(where)).limit(ROWS_MAX + 1)
+        if grouped:
+            query = query.group_by(*grouped)
+        for row in connection.execute(query):
+            added = [int(value or 0) for value in row[len(columns) :]]
+            before = found.setdefault(tuple(row[: len(columns)]), [0] * len(_SUMS))
+            before[:] = map(add, before, added)
+    for key, (requests, input_tokens, output_tokens, cached_tokens, cost) in found.items():
+        if not requests and labels and not columns:
             continue  # a stretch in which nobody called
         by: dict[str, Any] = {name: labels.get(name, UNSET) for name in _STRETCHES}
-        by |= {name: row[f"by_{name}"] if name in columns else UNSET for name in _COLUMNS}
+        by |= dict.fromkeys(_COLUMNS, UNSET) | dict(zip(columns, key, strict=True))
         yield UsageRow(
             **by,
-            requests=int(row["requests"] or 0),
-            input_tokens=int(row["input_tokens"] or 0),
-            output_tokens=int(row["output_tokens"] or 0),
-            cached_tokens=int(row["cached_tokens"] or 0),
-            cost_usd=usd(int(row["cost"] or 0)),
+            requests=requests,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cached_tokens=cached_tokens,
+            cost_usd=usd(cost),
         )

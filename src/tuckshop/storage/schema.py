@@ -362,6 +362,59 @@ usage_buckets = Table(
     Column("cost", BigInteger, nullable=False),
 )
 
+# What the buckets hold up to a mark, summed once more for reports over long times: see ledger/day_sums.py.
+usage_days = Table(
+    "usage_days",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("bucket", BigInteger, primary_key=True),  # start of a UTC day
+    Column("group_id", Text, primary_key=True),
+    Column("member_id", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    sqlite_with_rowid=False,  # read in order of the key
+)
+
+usage_spans = Table(
+    "usage_spans",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("bucket", BigInteger, primary_key=True),  # start of 16 UTC days
+    Column("group_id", Text, primary_key=True),
+    Column("member_id", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+usage_quarters = Table(
+    "usage_quarters",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("bucket", BigInteger, primary_key=True),  # start of 15 minutes UTC
+    Column("group_id", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 price_overrides = Table(  # append-only: the newest row whose time has come is in force
     "price_overrides",
     metadata,

@@ -18,6 +18,7 @@ def upgrade() -> None:
     _mails()
     _prices()
     _log()
+    _long_reports()
 
 
 def _policies() -> None:
@@ -163,4 +164,27 @@ def _log() -> None:
     ):
         op.create_index(
             name, "requests", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where)
+        )
+
+
+def _long_reports() -> None:
+    """The roll-up summed once more: days and spans of keys, quarters of an hour of groups."""
+    for name, holders in (
+        ("usage_days", ("group_id", "member_id", "key_id")),
+        ("usage_spans", ("group_id", "member_id", "key_id")),
+        ("usage_quarters", ("group_id",)),
+    ):
+        key = ("workspace_id", "bucket", *holders, "model", "endpoint")
+        sums = ("requests", "input_tokens", "output_tokens", "cached_tokens", "cost")
+        op.create_table(
+            name,
+            *(
+                sa.Column(
+                    column, sa.BigInteger() if column == "bucket" else sa.Text(), nullable=False
+                )
+                for column in key
+            ),
+            *(sa.Column(column, sa.BigInteger(), nullable=False) for column in sums),
+            sa.PrimaryKeyConstraint(*key),
+            sqlite_with_rowid=False,
         )
