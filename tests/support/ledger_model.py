@@ -250,7 +250,9 @@ class Account:
             return 0
         if met is not None and met.start_us >= span.start_us:
             span = span_at(window, met.start_us, limit.zone)
-            left = met.ground - spent(met.start_us, met.end_us)
+            met_with, into = self._carries.get(kind, (None, 0))
+            lowered = limit.limit.amount + (into if met_with == met.start_us else 0)
+            left = min(met.ground, lowered) - spent(met.start_us, met.end_us)
         carried = min(limit.carry.most, max(0, left))
         assert span.end_us is not None
         while span.end_us < start_us:

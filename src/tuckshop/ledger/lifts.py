@@ -199,7 +199,10 @@ class Lifts:
             return 0, True
         if former is not None and first.start_us <= former.start_us < start_us:
             met = self._span(tally, former.start_us, zone)
-            left = former.amount - self._spent(tally, former.start_us, former.end_us)
+            # No call may have come since the amount was lowered, to 0 maybe: what that took away is not left (M1).
+            into = known.amount if known is not None and known.start_us == former.start_us else 0
+            ground = min(former.amount, amount + into)
+            left = ground - self._spent(tally, former.start_us, former.end_us)
         else:
             assert first.end_us is not None
             met, left = first, amount - self._spent(tally, first.start_us, first.end_us)

@@ -468,6 +468,36 @@ def test_a_window_begins_with_what_the_one_before_left(desk: Desk) -> None:
     assert is_true(desk)
 
 
+def test_a_lowered_amount_leaves_nothing_of_what_it_took_away(desk: Desk) -> None:
+    """M1, M14: 0 blocks, in the next window too, though no call came between the edit and the turn."""
+    since_us = at(2026, 11, 1)
+    assert spend(desk, 5, carrying("$1/month", 500, since_us=since_us))
+    blocked = carrying("$0/month", 500, since_us=since_us)
+    lower = carrying("$0.20/month", 500, since_us=since_us)
+    assert remaining(desk, lower) == 15
+
+    desk.clock.wall_us = at(2026, 12, 5)
+
+    assert remaining(desk, blocked) == 0
+    assert not spend(desk, 1, blocked)
+    assert remaining(desk, lower) == 20 + 15
+    assert spend(desk, 35, lower)
+    assert is_true(desk)
+
+
+def test_a_reset_brings_no_money_back_that_a_lowered_amount_took_away(desk: Desk) -> None:
+    """M14."""
+    since_us = at(2026, 11, 1)
+    assert spend(desk, 95, carrying("$1/month", 500, since_us=since_us))
+    lower = carrying("$0.20/month", 500, since_us=since_us)
+    reset(desk)
+
+    desk.clock.wall_us = at(2026, 12, 5)
+
+    assert remaining(desk, lower) == 40
+    assert is_true(desk)
+
+
 def test_windows_without_a_call_save_too(desk: Desk) -> None:
     limit = carrying("$0.20/month", 50, since_us=at(2026, 11, 20))
     assert spend(desk, 15, limit)
