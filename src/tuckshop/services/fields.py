@@ -41,6 +41,9 @@ _ENDPOINT_GLOB: Final = re.compile(r"[a-z0-9_.*-]{1,64}")
 _DURATION: Final = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Of the years 1 to 9999, which is all that can be shown.
+_FIRST_US: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+_LAST_US: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -226,8 +229,11 @@ def dollars(value: str) -> int:
 
 
 def instant(value: datetime) -> int:
-    """Microseconds since 1970 of an aware time."""
-    return (value - _EPOCH) // timedelta(microseconds=1)
+    """Microseconds since 1970 of an aware time, which its zone must not lead out of the years that can be shown."""
+    at_us = (value - _EPOCH) // timedelta(microseconds=1)
+    if not _FIRST_US <= at_us <= _LAST_US:
+        raise InvalidValueError("is not within the years 1 to 9999 in UTC")
+    return at_us
 
 
 def instant_of_text(value: str) -> int:

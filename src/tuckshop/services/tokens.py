@@ -175,7 +175,10 @@ class Tokens:
         own = self._own_expiry(actor)
         if new.expires_at is UNSET:
             return own
-        wanted = None if new.expires_at is None else fields.instant(new.expires_at)
+        try:
+            wanted = None if new.expires_at is None else fields.instant(new.expires_at)
+        except InvalidValueError as error:
+            raise InvalidFieldError("expires_at", str(error)) from None
         if wanted is not None and wanted <= self._clock.now_us():
             raise InvalidFieldError("expires_at", "is in the past")
         if own is not None and (wanted is None or wanted > own):

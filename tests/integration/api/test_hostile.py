@@ -45,6 +45,7 @@ VALUES: list[Any] = [
     {},
     {"a": 1},
 ]
+OUT_OF_TIME = ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"]  # in UTC in no year
 ROUTES = all_routes(lambda: None)
 WRITING = [route for route in ROUTES if hasattr(route.request, "__struct_fields__")]
 READING = [route for route in ROUTES if route.query is not None]
@@ -122,3 +123,26 @@ async def test_an_id_that_is_not_there_is_told_as_unknown(counter: Counter, rout
             headers={"content-type": route.media_types[0]},
         )
         assert answer.status == BEFORE_LOOKING.get(route.path, 404), (value, answer.body)
+
+
+@pytest.mark.parametrize("time", OUT_OF_TIME)
+async def test_no_time_is_taken_that_cannot_be_shown(counter: Counter, time: str) -> None:
+    """K15: once written it would fail every list that it stands in, for all staff."""
+    _, member, key = await counter.chain()
+    assistant, own = await counter.staff("assistant"), f"/api/v1/members/{member['id']}"
+
+    for reply, field in (
+        (await assistant.post(f"{own}/keys", {"expires_at": time}), "expires_at"),
+        (await assistant.patch(f"/api/v1/keys/{key['id']}", {"expires_at": time}), "expires_at"),
+        (
+            await counter.admin.post(
+                "/api/v1/tokens",
+                {"name": "x", "role": "viewer", "groups": ["swa"], "expires_at": time},
+            ),
+            "expires_at",
+        ),
+        (await counter.admin.post(f"{own}/grants", {"amount_usd": 1, "until": time}), "until"),
+    ):
+        assert (reply.status, reply.json["errors"][0]["field"]) == (422, field)
+    for path in ("keys", "tokens", "audit"):
+        assert (await counter.admin.get(f"/api/v1/{path}")).status == 200
