@@ -171,8 +171,11 @@ def _span_of(month: str | None, zone: ZoneHistory, now_us: int) -> Span:
     if month is None:
         return running
     found = _MONTH.fullmatch(month)
-    if found is None or found[1] == "0000":
+    # Further off, the calendar ends before the month does, in some zone or other.
+    if found is None or found[1] < "1970":
         raise InvalidFieldError("month", f"is a month such as {running.id}")
+    if found[1] == "9999":
+        raise InvalidFieldError("month", "has not begun")
     middle = datetime(int(found[1]), int(found[2]), 15, tzinfo=UTC)
     span = span_at("month", (middle - _EPOCH) // timedelta(microseconds=1), zone)
     if span.start_us > now_us:

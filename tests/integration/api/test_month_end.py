@@ -144,7 +144,10 @@ async def test_a_statement_as_a_table_guards_its_cells(counter: Counter) -> None
     assert 'filename="swa-2026-11.csv"' in answer.headers["content-disposition"]
 
 
-@pytest.mark.parametrize("month", ["2026-13", "2026", "november", "0000-01", "2027-01", "2026-1"])
+@pytest.mark.parametrize(
+    "month",
+    ["2026-13", "2026", "november", "0000-01", "0001-01", "2027-01", "9999-12", "2026-1"],
+)
 async def test_a_month_that_is_none_or_has_not_begun_is_refused(
     counter: Counter, month: str
 ) -> None:
