@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ class Term:
     def __init__(self, folder: Path, mock: Mock) -> None:
         self.folder = folder
         self.keys: dict[str, str] = {}
+        self.token_of_the_ta = ""
         self._mock = mock
         self._server: Server | None = None
 
@@ -89,6 +91,7 @@ def test_a_winter_term(term: Term, tmp_path: Path) -> None:
     _a_class_begins_in_october(term, tmp_path)
     _the_day_of_the_change_has_twenty_five_hours(term)
     _a_month_renews_at_local_midnight_while_the_server_runs(term)
+    _a_key_leaks(term)
     _the_year_ends(term)
     _the_clock_is_set_back(term)
     _the_term_ends(term, tmp_path)
@@ -153,6 +156,12 @@ def _a_class_begins_in_october(term: Term, tmp_path: Path) -> None:
         with keys.open(encoding="utf-8", newline="") as file:
             term.keys = {row["external_id"]: row["key"] for row in csv.DictReader(file)}
 
+        made = shell.json(
+            *("token", "create", "Grace, TA", "--role", "assistant", "--group", "swa"),
+            *("--expires", "2027-03-31"),
+        )
+        term.token_of_the_ta = made["token"]
+
         assert term.use_up("4711") == 4  # the fourth was cut to what was left
         assert term.limit("4711", MONTHLY)["resets_at"] == "2026-10-31T23:00:00Z"
         assert term.ask("4712").status == 200
@@ -174,9 +183,13 @@ def _the_day_of_the_change_has_twenty_five_hours(term: Term) -> None:
 
 
 def _a_month_renews_at_local_midnight_while_the_server_runs(term: Term) -> None:
-    with term.at("2026-10-31 22:59:55"):
+    began, midnight = (
+        "2026-10-31 22:59:48",
+        "2026-10-31 23:00:00",
+    )  # time to start on a busy machine
+    with term.at(began):
         assert term.ask("4711").code == "insufficient_quota"
-        _wait_until("2026-10-31T23:00:00Z", since="2026-10-31T22:59:55Z")
+        _wait_until(midnight, since=began)
         assert term.use_up("4711") == 4  # a whole new month: no more, no less
         month = term.limit("4711", MONTHLY)
         assert month["resets_at"] == "2026-11-30T23:00:00Z"
@@ -184,12 +197,29 @@ def _a_month_renews_at_local_midnight_while_the_server_runs(term: Term) -> None:
         assert term.limit("4712", MONTHLY)["remaining"] == 0.002
 
 
+def _a_key_leaks(term: Term) -> None:
+    """The assistant finds whose it is and replaces it; a new secret is no new budget (M14)."""
+    with term.at("2026-12-07 08:00:00") as shell:
+        assert term.ask("4712", tokens=5).status == 200
+        spent = term.limit("4712", MONTHLY)["used"]
+        theirs = {"TUCKSHOP_ADMIN_TOKEN": term.token_of_the_ta, "TUCKSHOP_URL": shell.server.url}
+        found = shell.run(
+            "key", "find", "-", "--json", environment=theirs, stdin=f"see {term.keys['4712']}!"
+        )
+        (key,) = json.loads(found.stdout)["data"]
+        new = shell.run("key", "rotate", key["key"]["id"], "--yes", "--json", environment=theirs)
+
+        assert term.ask("4712").code == "invalid_api_key"
+        term.keys["4712"] = json.loads(new.stdout)["key"]
+        assert term.limit("4712", MONTHLY)["used"] == spent > 0
+
+
 def _the_year_ends(term: Term) -> None:
-    with term.at("2026-12-31 22:59:55"):
+    with term.at("2026-12-31 22:59:00"):
         assert term.ask("4712").status == 200
         year = term.limit("4711", "$1/year")
         assert (year["used"] > 0.0039, year["resets_at"]) == (True, "2026-12-31T23:00:00Z")
-        _wait_until("2026-12-31T23:00:00Z", since="2026-12-31T22:59:55Z")
+    with term.at("2026-12-31 23:00:01"):
         for limit, ends in ((MONTHLY, "2027-01-31T23:00:00Z"), ("$1/year", "2027-12-31T23:00:00Z")):
             state = term.limit("4711", limit)
             assert (state["used"], state["resets_at"]) == (0, ends)
@@ -212,6 +242,14 @@ def _the_term_ends(term: Term, tmp_path: Path) -> None:
         shell.run("group", "archive", "swa")
         assert (term.ask("4712").status, term.ask("4712").code) == (401, "key_archived")
         usage = shell.json("usage", "--group", "swa")["data"]
+        month = (*("--group", "swa"), *("--since", "2026-10-31T23:00:00Z"))
+        november = shell.json("usage", *month, "--until", "2026-11-30T23:00:00Z")["data"]
+        statement = shell.json("usage", "statement", "--group", "swa", "--month", "2026-11")
+        spent = round(sum(row["cost_usd"] for row in november), 9)
+        assert statement["total"]["cost_usd"] == spent > 0
+    with term.at("2027-04-01 08:00:00") as shell:  # the assistant's time is over
+        theirs = {"TUCKSHOP_ADMIN_TOKEN": term.token_of_the_ta, "TUCKSHOP_URL": shell.server.url}
+        assert "expired" in shell.run("group", "list", environment=theirs, status=1).stderr
     charged = sum(row["cost_usd"] for row in usage)
     billed = sum(one.cost_nano_usd for one in read_bill(tmp_path / "mock" / "bill.jsonl"))
     assert round(charged * 1e9) == billed
