@@ -1,5 +1,6 @@
 """
 The ledger told again from its rows, in the order of positions: what the counters were at every moment, and at most.
+What was folded (P9) has no order any more, and is left out.
 
 Shares nothing with the books that keep them but what a row counts (`contributions`).
 """
@@ -78,6 +79,8 @@ def events(cursor: sqlite3.Cursor, workspace_id: str) -> Iterator[Event]:
         (workspace_id,),
     ).fetchall():
         if kind == "correction":
+            if request_id not in rows:
+                continue  # folded
             vector = correction_vector(*(value or 0 for value in added))
             found.append(Event(position, kind, rows[request_id], vector, NOTHING, at_us))
         elif kind == "reset":

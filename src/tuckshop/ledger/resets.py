@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.ids import new_id
-from tuckshop.domain.limits import LimitKind
+from tuckshop.domain.limits import Limit, LimitKind
 from tuckshop.domain.reservation import Scope
 from tuckshop.ledger import store
 from tuckshop.ledger.arithmetic import Vector
@@ -82,10 +83,7 @@ def forget_kinds(engine: Engine, transaction: Transaction, *, workspace_id: str)
     """Delete the counters of kinds that no limit of the workspace names."""
     engine.join(transaction)
     cursor = transaction.cursor
-    named: set[LimitKind] = set()
-    for query in _LIMIT_COLUMNS:
-        for (text,) in cursor.execute(query, (workspace_id,)).fetchall():
-            named.update(limit.kind for limit in limits_of_text(text))
+    named: set[LimitKind] = {limit.kind for limit in limits_in_force(cursor, workspace_id)}
     present = cursor.execute(
         'SELECT DISTINCT metric, selector, "window" FROM counters WHERE workspace_id = ?',
         (workspace_id,),
@@ -98,6 +96,13 @@ def forget_kinds(engine: Engine, transaction: Transaction, *, workspace_id: str)
                 (workspace_id, metric, selector, window),
             )
     engine.books.drop_counters()
+
+
+def limits_in_force(cursor: sqlite3.Cursor, workspace_id: str) -> Iterator[Limit]:
+    """Every limit that is written down anywhere in the workspace; equal ones more than once."""
+    for query in _LIMIT_COLUMNS:
+        for (text,) in cursor.execute(query, (workspace_id,)).fetchall():
+            yield from limits_of_text(text)
 
 
 def _running_by_scope(books: Books) -> Mapping[ScopeKey, list[OpenRow]]:

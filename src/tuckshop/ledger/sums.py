@@ -1,5 +1,5 @@
 """
-Counters that nobody used before, summed from the rows (section 6: every row exactly once).
+Counters that nobody used before, summed from the rows, folded ones too (section 6: every row exactly once).
 
 Where the scope's log is short, the writer sums it in its own transaction. Where it is long, that is done off the
 writer on a snapshot, up to a position; what happened since is caught up in one batch: the rows that were open in the
@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from tuckshop.domain.limits import LimitKind
 from tuckshop.domain.windows import subwindow_start
 from tuckshop.ledger.arithmetic import SLOT_OF, Vector
+from tuckshop.ledger.carry_rows import CarryRow, carry_rows, count_carry_rows
 from tuckshop.ledger.contributions import (
     ROW_COLUMNS,
     Row,
@@ -94,6 +95,10 @@ class Summer:
         """Count a correction of *row*."""
         self._add(row, added, None)
 
+    def add_folded(self, carried: CarryRow) -> None:
+        """Count what was folded, as the one request that it is counted as."""
+        self._add(carried.as_row, carried.used, None)
+
     def _add(self, row: Row, used: Vector, held: Vector | None) -> None:
         at_us = row.admitted_at
         for index, (want, slot, selector, rolling, reset_position) in enumerate(self._plans):
@@ -128,14 +133,17 @@ def sum_directly(
     cursor: sqlite3.Cursor, scope_key: ScopeKey, member_id: str | None, wants: Sequence[Want]
 ) -> Summer | None:
     """The sums as this transaction sees them; None: the log is too long to be read here."""
-    where, parameters = _where(scope_key, member_id, min(want.since_us for want in wants))
+    since_us = min(want.since_us for want in wants)
+    where, parameters = _where(scope_key, member_id, since_us)
     counted = cursor.execute(
         f"SELECT count(*) FROM (SELECT 1 FROM requests WHERE {where} LIMIT {DIRECT_ROWS_MAX + 1})",  # noqa: S608 - built from constants
         parameters,
     ).fetchone()[0]
+    counted += count_carry_rows(cursor, *scope_key, since_us, DIRECT_ROWS_MAX)
     if counted > DIRECT_ROWS_MAX:
         return None
     summer = Summer(wants, resets_of(cursor, scope_key))
+    _add_folded(cursor, summer, scope_key)
     if counted:
         for row in cursor.execute(_rows(where), parameters).fetchall():
             summer.add(Row._make(row))
@@ -148,6 +156,7 @@ def sum_window(cursor: sqlite3.Cursor, scope_key: ScopeKey, want: Want) -> tuple
     where, parameters = _where(scope_key, None, want.since_us)
     where, parameters = f"{where} AND admitted_at < ?", (*parameters, want.end_us)
     summer = Summer((want,), resets_of(cursor, scope_key))
+    _add_folded(cursor, summer, scope_key)
     for row in cursor.execute(_rows(where), parameters).fetchall():
         summer.add(Row._make(row))
     _add_corrections(cursor, summer, where, parameters)
@@ -181,6 +190,7 @@ def _sum_in_transaction(cursor: sqlite3.Cursor, unsummed: Unsummed) -> Summed:
         unsummed.scope_key, unsummed.member_id, min(want.since_us for want in wants)
     )
     summer = Summer(wants, resets_of(cursor, unsummed.scope_key))
+    _add_folded(cursor, summer, unsummed.scope_key)
     open_ids: list[str] = []
     for values in cursor.execute(_rows(where), parameters):
         row = Row._make(values)
@@ -245,6 +255,12 @@ def member_of_key(cursor: sqlite3.Cursor, workspace_id: str, key_id: str) -> str
         "SELECT member_id FROM keys WHERE workspace_id = ? AND id = ?", (workspace_id, key_id)
     ).fetchone()
     return None if row is None else str(row[0])
+
+
+def _add_folded(cursor: sqlite3.Cursor, summer: Summer, scope_key: ScopeKey) -> None:
+    since_us = min(want.since_us for want in summer.wants)
+    for carried in carry_rows(cursor, *scope_key, since_us):
+        summer.add_folded(carried)
 
 
 def _add_corrections(

@@ -8,9 +8,10 @@ not in the closing is recomputed from its window's start. Reads one snapshot, so
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from sqlalchemy.pool import StaticPool
 
 from tuckshop.ledger.arithmetic import Vector
 from tuckshop.ledger.books import BUCKET_US, BucketKey
+from tuckshop.ledger.carry_rows import CarryRow, carry_rows, in_stretches
 from tuckshop.ledger.closings import Closing, unpacked
 from tuckshop.ledger.contributions import (
     ROW_COLUMNS,
@@ -125,9 +127,12 @@ class _Check:
             self._report.requests += 1
             self._check_row(row)
             self._count(row)
-        for row, position, added in corrections:
+        for carried in self._folded():
+            self._check_folded(carried)
+            self._add(carried.as_row, carried.used, None, self._is_unbased)
+        for row, position, more in corrections:
             is_meant = _any if position > self._position else self._is_unbased
-            self._add(row, added, None, is_meant)
+            self._add(row, more, None, is_meant)
         verify_grants(self._cursor, self._workspace_id, self._differ, since_position=self._position)
         self._compare_counters()
         since_us = self._buckets_since_us(corrections)
@@ -212,15 +217,15 @@ class _Check:
             query, (self._workspace_id,)
         ).fetchall():
             row = Row._make(values)
-            added = (cost or 0, input_tokens or 0, output_tokens or 0)
+            more = (cost or 0, input_tokens or 0, output_tokens or 0)
             total = totals.setdefault(
                 row.id, [row.cost or 0, row.input_tokens or 0, row.output_tokens or 0]
             )
-            for index, value in enumerate(added):
+            for index, value in enumerate(more):
                 total[index] += value
             if min(total) < 0:
                 self._differ(f"request {row.id}, corrected at {position}", "at least 0", total)
-            found.append((row, position, correction_vector(*added)))
+            found.append((row, position, correction_vector(*more)))
         return found
 
     def _rows(self) -> Iterable[Row]:
@@ -232,13 +237,7 @@ class _Check:
                 f"{select} AND position > ?", (self._workspace_id, self._position)
             ),
         )
-        # What runs now was open at the closing too, if it is that old.
-        unknown = (
-            counter
-            for counter in self._expected
-            if counter not in self._based and counter.tally.kind.window != "now"
-        )
-        since_us = min((counter.start_us for counter in unknown), default=FOREVER)
+        since_us = self._unknown_since_us()
         # A clock that was set back, and accepted, may have dated rows later than the closing after them.
         was_set_back = self._cursor.execute(
             "SELECT 1 FROM settings WHERE name = ?", (f"{CLOCK_ACCEPTED}{self._workspace_id}",)
@@ -261,6 +260,20 @@ class _Check:
             elif not is_read or values[3] < since_us:
                 yield Row._make(values)  # not among those above
 
+    def _unknown_since_us(self) -> int:
+        """The start of the oldest window that the closing did not know."""
+        # What runs now was open at the closing too, if it is that old.
+        unknown = (
+            counter
+            for counter in self._expected
+            if counter not in self._based and counter.tally.kind.window != "now"
+        )
+        return min((counter.start_us for counter in unknown), default=FOREVER)
+
+    def _folded(self) -> Iterable[CarryRow]:
+        """What was folded and may count in such windows. Of others the closing knows it: it is older."""
+        return carry_rows(self._cursor, self._workspace_id, since_us=self._unknown_since_us())
+
     # ── counting ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _check_row(self, row: Row) -> None:
@@ -274,6 +287,12 @@ class _Check:
         charged = (row.cost or 0, row.input_tokens or 0, row.output_tokens or 0)
         if min(*amounts, *charged) < 0:
             self._differ(where, "at least 0", (*amounts, *charged))
+
+    def _check_folded(self, carried: CarryRow) -> None:
+        if min(carried.used) < 0:
+            self._differ(carried.as_row.id, "at least 0", carried.used)
+        if self._position and carried.position > self._position:
+            self._differ(carried.as_row.id, f"all before {self._position}", carried.position)
 
     def _count(self, row: Row) -> None:
         used, held = vectors_of(row)
@@ -353,7 +372,10 @@ class _Check:
                         )
 
     def _compare_buckets(self, since_us: int) -> None:
-        expected = self._expected_buckets(since_us)
+        folded = list(carry_rows(self._cursor, self._workspace_id, since_us=0))
+        # Of what was folded only the sum over its whole stretch is known.
+        while starts := [row.since_us for row in folded if row.since_us < since_us < row.until_us]:
+            since_us = min(starts)
         names = "bucket, group_id, member_id, key_id, model, endpoint"
         found: dict[BucketKey, tuple[int, ...]] = {
             (self._workspace_id, *row[:6]): row[6:]
@@ -364,6 +386,13 @@ class _Check:
             ).fetchall()
         }
         self._report.buckets += len(found)
+        expected = self._expected_buckets(since_us)
+        folded = [row for row in folded if row.since_us >= since_us]
+        if folded:
+            carried = (
+                ((self._workspace_id, row.since_us, *row.names), row.rolled_up) for row in folded
+            )
+            expected, found = in_stretches(folded, chain(expected.items(), carried), found.items())
         zeros = (0, 0, 0, 0, 0)
         for key in expected.keys() | found.keys():
             if expected.get(key, zeros) != found.get(key, zeros):
@@ -389,7 +418,7 @@ class _Check:
                 since_us = min(since_us, row.admitted_at)
         return since_us - since_us % BUCKET_US
 
-    def _expected_buckets(self, since_us: int) -> Mapping[BucketKey, tuple[int, ...]]:
+    def _expected_buckets(self, since_us: int) -> dict[BucketKey, tuple[int, ...]]:
         bucket = f"r.admitted_at - r.admitted_at % {BUCKET_US}"
         names = f"{bucket}, r.group_id, r.member_id, r.key_id, r.model, r.endpoint"
         sums: dict[BucketKey, tuple[int, ...]] = {}

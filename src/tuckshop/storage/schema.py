@@ -334,6 +334,35 @@ entries = Table(
     ),
 )
 
+folded = Table(  # sums of resolved requests that are older than their group's `log_days` (P9)
+    "folded",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("member_id", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("since", BigInteger, primary_key=True),  # of the stretch they were admitted in: a month
+    Column("after_reset", BigInteger, primary_key=True),  # the last reset they felt not; 0: none
+    Column("model", Text, primary_key=True),
+    Column("model_aliases", Text, primary_key=True),
+    Column("endpoint", Text, primary_key=True),
+    Column("endpoint_group", Text, primary_key=True),
+    Column("group_id", Text, primary_key=True),
+    Column("until", BigInteger, nullable=False),  # the end of the stretch
+    Column("last_at", BigInteger, nullable=False),  # the last admission among them
+    Column("position", BigInteger, nullable=False),  # the last resolution or correction among them
+    # Of those that were settled, corrections counted in:
+    Column("requests", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("images", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("guessed", BigInteger, nullable=False),  # of `requests`: flagged as guessed
+    Column("guessed_cost", BigInteger, nullable=False),  # of `cost`: theirs
+    Column("uncharged", BigInteger, nullable=False),  # calls that were not, repeats counted in
+    Index("folded_by_group", "workspace_id", "group_id", "since"),
+)
+
 closings = Table(
     "closings",
     metadata,

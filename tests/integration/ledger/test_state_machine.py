@@ -50,6 +50,8 @@ SMALL = {"$": ("0.0001", "0.0002", "0.0005", "0"), "": ("500", "3", "40", "0", "
 class LedgerMachine(RuleBasedStateMachine):
     """Rules are what staff, clients, upstreams and power cuts do."""
 
+    KINDS = KINDS
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="ledger-", dir=_fast_folder()))
@@ -59,6 +61,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.resets: list[tuple[int, int, Scope, bool]] = []  # order, at, scope, with total
         self.order = 0
         self.carry: CarryOver | None = None
+        self.folded: set[str] = set()  # calls that have no row any more
         self.accounts = {person.member: Account() for person in (ANNA, BEN)}
 
     def teardown(self) -> None:
@@ -70,11 +73,11 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize(kinds=st.sets(st.integers(0, len(KINDS) - 1), max_size=5))
     def begin_with_some_limits(self, kinds: set[int]) -> None:
         for kind in sorted(kinds):
-            self.set_limit(kind, "1" if "$" in KINDS[kind][1] else "50")
+            self.set_limit(kind, "1" if "$" in self.KINDS[kind][1] else "50")
 
     @rule(kind=st.integers(0, len(KINDS) - 1), pick=st.integers(0, 3))
     def add_or_change_a_limit(self, kind: int, pick: int) -> None:
-        amounts = SMALL["$" if "$" in KINDS[kind][1] else ""]
+        amounts = SMALL["$" if "$" in self.KINDS[kind][1] else ""]
         self.set_limit(kind, amounts[pick % len(amounts)])
 
     @precondition(lambda self: self.limits)
@@ -176,7 +179,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(call.state == "settled" for call in self.calls.values()))
     @rule(data=st.data(), cost=st.integers(0, 400_000), tokens=st.integers(0, 500))
     def correct(self, data: st.DataObject, cost: int, tokens: int) -> None:
-        settled = sorted(id_ for id_, call in self.calls.items() if call.state == "settled")
+        settled = sorted(
+            id_
+            for id_, call in self.calls.items()
+            if call.state == "settled" and id_ not in self.folded
+        )
+        if not settled:
+            return
         call = self.calls[data.draw(st.sampled_from(settled))]
         true = Amounts(cost_nano=cost, input_tokens=tokens, output_tokens=tokens // 2)
         self.desk.change(
@@ -306,7 +315,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def limits_of(self, person: Person) -> list[LimitInForce]:
         found = [
-            in_force(KINDS[kind][1].format(amount), KINDS[kind][0], person)
+            in_force(self.KINDS[kind][1].format(amount), self.KINDS[kind][0], person)
             for kind, amount in sorted(self.limits.items())
         ]
         return [

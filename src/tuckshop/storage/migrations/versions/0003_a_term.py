@@ -19,6 +19,7 @@ def upgrade() -> None:
     _prices()
     _log()
     _long_reports()
+    _folding()
 
 
 def _policies() -> None:
@@ -188,3 +189,45 @@ def _long_reports() -> None:
             sa.PrimaryKeyConstraint(*key),
             sqlite_with_rowid=False,
         )
+
+
+def _folding() -> None:
+    """Sums of what the log no longer holds row by row."""
+    op.create_table(
+        "folded",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("member_id", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("after_reset", sa.BigInteger(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("model_aliases", sa.Text(), nullable=False),
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("endpoint_group", sa.Text(), nullable=False),
+        sa.Column("group_id", sa.Text(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("requests", sa.BigInteger(), nullable=False),
+        sa.Column("input_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("output_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("cached_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("images", sa.BigInteger(), nullable=False),
+        sa.Column("cost", sa.BigInteger(), nullable=False),
+        sa.Column("guessed", sa.BigInteger(), nullable=False),
+        sa.Column("guessed_cost", sa.BigInteger(), nullable=False),
+        sa.Column("uncharged", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "workspace_id",
+            "member_id",
+            "key_id",
+            "since",
+            "after_reset",
+            "model",
+            "model_aliases",
+            "endpoint",
+            "endpoint_group",
+            "group_id",
+        ),
+    )
+    op.create_index("folded_by_group", "folded", ["workspace_id", "group_id", "since"])

@@ -1,0 +1,99 @@
+"""
+The ledger whose old rows are folded, against a dictionary that folds nothing (P9, M8).
+
+The machine is that of `test_state_machine`, with all its checks after each step: whatever is done between two foldings,
+every counter, old or summed afresh, stands as if every row were still there, and the replay finds no difference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, rule
+
+from tests.integration.ledger.test_state_machine import KINDS, LedgerMachine
+from tests.support.ledger_kit import GROUP
+from tuckshop.ledger import folding
+from tuckshop.ledger.closings import DAY_US
+
+LONG_KINDS: tuple[tuple[str, str], ...] = (
+    ("key", "{} requests/week"),
+    ("member", "${} total on gpt-4o"),
+    ("member", "{} requests/year on text-*"),
+    ("member", "${}/week"),
+    ("group", "${} total on endpoint:chat"),
+    ("workspace", "${}/year on gpt-4o-mini"),
+    ("key", "{} tokens total on gpt-4o-2024-08-06"),
+)
+ALL_KINDS = (*KINDS, *LONG_KINDS)
+
+
+class FoldingMachine(LedgerMachine):
+    """What is old enough is folded at any time, a few rows at once."""
+
+    KINDS = ALL_KINDS
+
+    @initialize()
+    def keep_rows_as_short_as_can_be(self) -> None:
+        self.desk.change(
+            lambda transaction: transaction.cursor.execute("UPDATE groups SET log_days = 70")
+        )
+
+    @rule(kind=st.sampled_from(range(len(ALL_KINDS) - len(LONG_KINDS), len(ALL_KINDS))))
+    def add_a_long_limit(self, kind: int) -> None:
+        self.set_limit(kind, "1" if "$" in self.KINDS[kind][1] else "5000")
+
+    @rule(most=st.sampled_from([None, 50_000, 300_000]))
+    def carry_over(self, most: int | None) -> None:
+        super().carry_over(most)
+        since_us = None if self.carry is None else self.carry.since_us
+        self.desk.change(
+            lambda transaction: transaction.cursor.execute(
+                "UPDATE groups SET carry_since = ?", (since_us,)
+            )
+        )
+
+    @rule(
+        days=st.sampled_from([0, 20, 70, 100]),
+        most=st.sampled_from([1, 3, 200]),
+        fail=st.sampled_from([False, False, True]),
+    )
+    def let_days_pass_and_fold(self, days: int, most: int, fail: bool) -> None:
+        self.desk.clock.advance(days * 86_400)
+        for _ in range(folding.CLOSINGS_AFTER if days else 0):
+            self.desk.clock.advance(86_400)
+            self.desk.do()
+        before = self.ids()
+
+        def fold(transaction: Any) -> int:
+            done = folding.fold(transaction, workspace_id="wsp_default", group_id=GROUP, most=most)
+            if fail:
+                raise InterruptedError
+            return done
+
+        try:
+            done = self.desk.change(fold)
+        except InterruptedError:
+            done = 0
+        gone = before - self.ids()
+        assert len(gone) == done <= most
+        now_us = self.desk.clock.now_us()
+        for id_ in gone:
+            call = self.calls[id_]
+            assert call.state != "open"
+            assert now_us - call.at_us > 70 * DAY_US
+        self.folded |= gone
+
+    def ids(self) -> set[str]:
+        return {id_ for (id_,) in self.desk.rows("SELECT id FROM requests")}
+
+
+TestFolding = FoldingMachine.TestCase
+TestFolding.settings = settings(
+    max_examples=40,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
