@@ -114,6 +114,7 @@ class Server:
         await self.registry.close()
         await self.day_filling.close()
         await self.services.mails.close()
+        await self.services.log_folding.close()
         await self.services.changes.close()
         await self.writer.close()
         self.database.close()
@@ -334,6 +335,7 @@ async def serve(settings: Settings, on_ready: Callable[[str], None] | None = Non
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), WATCH_S)
         server.charges.look()
+        server.services.log_folding.look()
     _log.info("stopping: running calls may end within %g s", settings.drain_seconds)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.hurry.set)

@@ -23,7 +23,7 @@ _LISTS: Final = ("models", "endpoints")
 _UNSETTABLE: Final = (
     *("title", "time_zone", "models", "endpoints", "each", "shared", "max_output_tokens"),
     *("min_output_tokens", "patience_s", "on_disconnect", "unknown_parameters", "show_shared"),
-    *("self_rotate", "carry_over"),
+    *("self_rotate", "carry_over", "log_days"),
 )
 
 
@@ -34,6 +34,11 @@ def policy_options(command: options.Command) -> options.Command:
             "--self-rotate/--no-self-rotate",
             default=None,
             help="May holders give their own keys a new secret?",
+        ),
+        click.option(
+            "--log-days",
+            type=click.IntRange(70, 3660),
+            help="After so many days the rows of the request log become sums. Cannot be taken back.",
         ),
         click.option(
             "--show-shared/--no-show-shared",
@@ -274,6 +279,7 @@ def _show(one: Json, as_json: bool) -> None:
             ("unknown parameters", one["unknown_parameters"]),
             ("shows shared", "yes" if one["show_shared"] else "no"),
             ("self rotate", "yes" if one["self_rotate"] else "no"),
+            ("log", f"{one['log_days']} days"),
         ],
     )
     if one.get("in_force"):

@@ -79,6 +79,7 @@ class Group:
     state: State
     self_rotate: bool = False  # may holders give their keys a new secret?
     carry_over: CarryOver | None = None
+    log_days: int = 400  # older rows of the request log are folded into sums (P9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

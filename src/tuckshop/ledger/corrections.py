@@ -42,7 +42,10 @@ def correct(
         (workspace_id, request_id),
     ).fetchone()
     if found is None:
-        raise NotFoundError(f"request {request_id}")
+        raise NotFoundError(
+            f"There is no request {request_id!r}. What is older than its group's `log_days` is only in sums, and can no"
+            " longer be corrected."
+        )
     row, endpoint = Row._make(found[:-1]), str(found[-1])
     if row.state != "settled":
         raise ConflictError(

@@ -25,8 +25,6 @@ from tuckshop.storage.transaction import Transaction
 
 BATCH_ROWS: Final = 200  # so that calls never wait long for it
 CLOSINGS_AFTER: Final = 7
-# A month's counter is kept for 32 days after its end: what is folded lies behind every counter but `year` and `total`.
-LOG_DAYS_MIN: Final = 70
 
 _CLOSING: Final = (
     "SELECT position FROM closings WHERE workspace_id = ? ORDER BY position DESC LIMIT 1 OFFSET ?"

@@ -28,7 +28,7 @@ from tuckshop.domain.reservation import (
     Settlement,
     Void,
 )
-from tuckshop.ledger import corrections, grants, resets
+from tuckshop.ledger import corrections, folding, grants, resets
 from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.grants import GrantsOfMember
 from tuckshop.ledger.operations import (
@@ -275,6 +275,19 @@ class Ledger:
         Only to save room: a kind that comes back is summed from the rows.
         """
         resets.forget_kinds(self._engine, transaction, workspace_id=workspace_id)
+
+    async def fold(self, group_id: str, *, workspace_id: str = DEFAULT_WORKSPACE) -> int:
+        """
+        Fold a bounded number of a group's oldest rows, if they are older than its `log_days`.
+
+        Returns:
+            How many it were; fewer than `folding.BATCH_ROWS`: there are no more for now.
+        """
+        return await self._writer.transact(
+            lambda transaction: folding.fold(
+                transaction, workspace_id=workspace_id, group_id=group_id
+            )
+        )
 
     async def flush(self) -> None:
         """Wait until everything handed over before is committed."""

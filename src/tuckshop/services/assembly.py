@@ -24,6 +24,7 @@ from tuckshop.services.groups import Groups
 from tuckshop.services.handing_out import HandingOut
 from tuckshop.services.key_finding import KeyFinding
 from tuckshop.services.keys import Keys
+from tuckshop.services.log_folding import LogFolding
 from tuckshop.services.mail_letters import Letters, Links
 from tuckshop.services.mail_queue import MailQueue
 from tuckshop.services.mails import PER_DAY_DEFAULT, Mails, Outbox
@@ -77,6 +78,7 @@ class Services:
     mails: Mails
     audit_trail: AuditTrail
     server_clock: ServerClock
+    log_folding: LogFolding
     clock: Clock
 
 
@@ -163,6 +165,7 @@ def assemble(
         mails=mails,
         audit_trail=AuditTrail(directory, database),
         server_clock=ServerClock(writer),
+        log_folding=LogFolding(directory, ledger, clock),
         clock=clock,
     )
 

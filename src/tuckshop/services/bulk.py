@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import UNSET, UnsetType
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, CompoundSelect, select, union
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.authority import beyond_as_assistant, beyond_in_more_money
@@ -41,7 +41,7 @@ from tuckshop.services.shapes.bulk import (
     MemberFilter,
 )
 from tuckshop.storage.database import Database
-from tuckshop.storage.schema import members, requests
+from tuckshop.storage.schema import folded, members, requests
 
 _IDS_PER_QUERY: Final = 500
 # Where each action leads a member; a reset leads nowhere.
@@ -290,15 +290,19 @@ def _report(action: KeyAction, dry_run: bool, rows: list[BulkRow]) -> BulkReport
 
 def _callers(
     workspace_id: str, column: ColumnElement[Any], since_us: int, member_ids: Sequence[str]
-) -> Select[Any]:
-    return (
-        select(column)
-        .where(
-            requests.c.workspace_id == workspace_id,
-            requests.c.member_id.in_(member_ids),
-            requests.c.admitted_at >= since_us,
-        )
-        .distinct()
+) -> CompoundSelect[Any]:
+    rows, sums = requests.c, folded.c
+    return union(
+        select(column).where(
+            rows.workspace_id == workspace_id,
+            rows.member_id.in_(member_ids),
+            rows.admitted_at >= since_us,
+        ),
+        select(sums[str(column.key)]).where(
+            sums.workspace_id == workspace_id,
+            sums.member_id.in_(member_ids),
+            sums.last_at >= since_us,
+        ),
     )
 
 

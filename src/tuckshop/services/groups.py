@@ -54,7 +54,6 @@ NOT_YET: Final[Mapping[str, object]] = {
     "objects": "own",
     "moderation": NO_MODERATION,
     "logging": NO_LOGGING,
-    "log_days": LOG_DAYS,
 }
 
 
@@ -100,6 +99,7 @@ class Groups:
                 "unknown_parameters": "refuse",
                 "show_shared": False,
                 "self_rotate": False,
+                "log_days": LOG_DAYS,
                 "state": "active",
                 **columns,
                 "carry_since": None if columns.get("carry_over") is None else edit.now_us,
@@ -276,6 +276,7 @@ class Groups:
         columns.set("carry_over", change.carry_over, fields.dollars)
         columns.set("show_shared", change.show_shared, fields.same, unset=False)
         columns.set("self_rotate", change.self_rotate, fields.same, unset=False)
+        columns.set("log_days", change.log_days, fields.same, unset=LOG_DAYS)
         columns.set("state", change.state, fields.same)
         for name, default in NOT_YET.items():
             sent = getattr(change, name)
@@ -332,6 +333,7 @@ def _shape(group: Group, in_force: list[LimitStanding], worst_case: WorstCaseSha
         unknown_parameters=group.unknown_parameters,
         show_shared=group.show_shared,
         self_rotate=group.self_rotate,
+        log_days=group.log_days,
         state=group.state,
         in_force=in_force,
         worst_case=worst_case,

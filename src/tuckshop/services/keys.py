@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, case, func, select
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
@@ -45,7 +45,7 @@ from tuckshop.services.standing import standings_of
 from tuckshop.services.versions import Expected
 from tuckshop.storage.database import Database
 from tuckshop.storage.rows import key_of
-from tuckshop.storage.schema import keys, requests
+from tuckshop.storage.schema import folded, keys, requests
 
 ListedKeys = Literal["active", "paused", "revoked", "expired", "archived", "all"]
 
@@ -334,4 +334,14 @@ def _with_last_use() -> Select[tuple[str, int | None]]:
         .limit(1)
         .scalar_subquery()
     )
-    return select(keys.c.id, last_use.label("last_used_at"))
+    last_folded = (
+        select(func.max(folded.c.last_at))
+        .where(
+            folded.c.workspace_id == keys.c.workspace_id,
+            folded.c.member_id == keys.c.member_id,
+            folded.c.key_id == keys.c.id,
+        )
+        .scalar_subquery()
+    )
+    last = case((last_folded > func.coalesce(last_use, 0), last_folded), else_=last_use)
+    return select(keys.c.id, last.label("last_used_at"))

@@ -33,7 +33,7 @@ from tuckshop.services.shapes.statements import (
 )
 from tuckshop.services.usage import Usage
 from tuckshop.storage.database import Database
-from tuckshop.storage.schema import entries, requests
+from tuckshop.storage.schema import entries, folded, requests
 
 _MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -228,6 +228,16 @@ def _guessed(
     for id_, member_id, cost in rows:
         calls, total = sums[member_id]
         sums[member_id] = calls + 1, total + (cost or 0) + added[id_]
+    carried = select(folded.c.member_id, folded.c.guessed, folded.c.guessed_cost).where(
+        folded.c.workspace_id == workspace_id,
+        folded.c.group_id == group_id,
+        folded.c.since >= span.start_us,
+        folded.c.since < span.end_us,
+        folded.c.guessed > 0,
+    )
+    for member_id, more, cost in connection.execute(carried):
+        calls, total = sums[member_id]
+        sums[member_id] = calls + more, total + cost
     return dict(sums)
 
 

@@ -102,6 +102,7 @@ def group_of(row: Row) -> Group:
         state=row["state"],
         self_rotate=row["self_rotate"],
         carry_over=_carry_over(row),
+        log_days=row["log_days"],
     )
 
 

@@ -134,7 +134,7 @@ async def test_policy_fields_that_nothing_obeys_are_taken_with_their_defaults(
     )
 
     unavailable = await counter.admin.patch(
-        f"/api/v1/groups/{group['id']}", {"title": "New", "log_days": 30}
+        f"/api/v1/groups/{group['id']}", {"title": "New", "objects": "shared"}
     )
 
     assert unavailable.status == 422

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from tests.integration.ledger.test_state_machine import KINDS, LedgerMachine
-from tests.support.ledger_kit import GROUP
+from tests.integration.ledger.test_state_machine import KINDS, MODELS, LedgerMachine
+from tests.support.ledger_kit import ANNA, BEN, GROUP, Person, settlement
+from tuckshop.domain.reservation import Amounts
 from tuckshop.ledger import folding
 from tuckshop.ledger.closings import DAY_US
 
@@ -45,6 +46,16 @@ class FoldingMachine(LedgerMachine):
     def add_a_long_limit(self, kind: int) -> None:
         self.set_limit(kind, "1" if "$" in self.KINDS[kind][1] else "5000")
 
+    @rule(person=st.sampled_from([ANNA, BEN]), model=st.sampled_from(MODELS), share=st.floats(0, 1))
+    def call_to_the_end(self, person: Person, model: str, share: float) -> None:
+        self.reserve(person, model, 100, 50, 0, 2, fail=False)
+        for id_ in self.open_calls():
+            call = self.calls[id_]
+            cost, tokens = int(call.held.cost_nano * share), int(call.held.input_tokens * share)
+            charged = Amounts(cost_nano=cost, input_tokens=tokens, images=call.held.images)
+            self.desk.one(settlement(id_, charged))
+            self.close(call, "settled", charged)
+
     @rule(most=st.sampled_from([None, 50_000, 300_000]))
     def carry_over(self, most: int | None) -> None:
         super().carry_over(most)
@@ -56,7 +67,7 @@ class FoldingMachine(LedgerMachine):
         )
 
     @rule(
-        days=st.sampled_from([0, 20, 70, 100]),
+        days=st.sampled_from([0, 64, 75, 100]),
         most=st.sampled_from([1, 3, 200]),
         fail=st.sampled_from([False, False, True]),
     )

@@ -32,6 +32,8 @@ class Logging(Sent, frozen=True, kw_only=True):
 NO_MODERATION: Final = Moderation()
 NO_LOGGING: Final = Logging()
 LOG_DAYS: Final = 400
+# A month's counter is kept for 32 days after its end: what is folded lies behind all but `year` and `total`.
+LOG_DAYS_MIN: Final = 70
 
 
 class GroupChange(Sent, frozen=True, kw_only=True):
@@ -57,7 +59,7 @@ class GroupChange(Sent, frozen=True, kw_only=True):
     self_rotate: bool | UnsetType | None = UNSET
     moderation: Moderation | UnsetType | None = UNSET
     logging: Logging | UnsetType | None = UNSET
-    log_days: int | UnsetType | None = UNSET
+    log_days: Annotated[int, Meta(ge=LOG_DAYS_MIN, le=3660)] | UnsetType | None = UNSET
     state: State | UnsetType = UNSET
 
 
@@ -93,7 +95,7 @@ class GroupShape(Versioned, frozen=True, kw_only=True):
     self_rotate: bool
     moderation: Moderation = NO_MODERATION
     logging: Logging = NO_LOGGING
-    log_days: int = LOG_DAYS
+    log_days: int
     state: State
     in_force: list[LimitStanding]
     worst_case: WorstCaseShape

@@ -1,0 +1,70 @@
+"""Folds the request log: once an hour, a bounded number of rows, in short transactions between calls (P9)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from tuckshop.domain.actor import OPERATOR
+from tuckshop.domain.clock import Clock
+from tuckshop.domain.errors import TuckshopError
+from tuckshop.ledger.folding import BATCH_ROWS
+from tuckshop.ledger.ledger import Ledger
+from tuckshop.services.batches import PAUSE_S
+from tuckshop.services.directory import Directory
+from tuckshop.tasks import spawn
+
+_log: Final = logging.getLogger(__name__)
+
+FIRST_S: Final = 300.0  # after the start
+EVERY_S: Final = 3600.0
+ROWS_MAX: Final = 50_000  # at once: 1.2 million a day
+
+
+class LogFolding:
+    """Used on the loop alone."""
+
+    def __init__(self, directory: Directory, ledger: Ledger, clock: Clock) -> None:
+        self._directory = directory
+        self._ledger = ledger
+        self._clock = clock
+        self._due_s = clock.monotonic_s() + FIRST_S
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = asyncio.Event()
+
+    def look(self) -> None:
+        """Once a second or so: begin, when it is time."""
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._due_s and not self._tasks:
+            self._due_s = now_s + EVERY_S
+            spawn(self.sweep(), name="fold the request log", tasks=self._tasks)
+
+    async def sweep(self, rows_max: int = ROWS_MAX) -> int:
+        """Fold what is old enough, of one group after the other; how many rows it were."""
+        total = 0
+        try:
+            for group in self._directory.groups(OPERATOR):
+                total += await self._fold(group.id, rows_max - total)
+        except TuckshopError as error:
+            _log.warning("the request log is folded later: %s", error)
+        if total:
+            _log.info("folded %d old rows of the request log into sums", total)
+        return total
+
+    async def close(self) -> None:
+        """Begin no other transaction, and wait for the one that runs."""
+        self._closing.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _fold(self, group_id: str, rows_max: int) -> int:
+        loop = asyncio.get_running_loop()
+        total = 0
+        while total < rows_max and not self._closing.is_set():
+            began_s = loop.time()
+            done = await self._ledger.fold(group_id)
+            total += done
+            if done < BATCH_ROWS:
+                break
+            await asyncio.sleep(max(PAUSE_S, loop.time() - began_s))
+        return total
