@@ -15,6 +15,7 @@ MODULES = {
 _FIRST_WORDS = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA ", "ATTACH ", "VACUUM ")
 # What may stand between braces inside SQL: names of columns and clauses with question marks, all written in that file.
 MADE_HERE = {
+    "ledger/carry_rows.py": {"where"},
     "ledger/corrections.py": {"ROW_COLUMNS"},
     "ledger/day_sums.py": {
         *("_ADD", "_NAMES", "_SUMMED", "key", "marks", "name", "of", "table.key", "table.name"),

@@ -38,6 +38,9 @@ FROM requests r WHERE workspace_id = ? AND group_id = ? AND admitted_at < ? AND 
     )
 ORDER BY admitted_at LIMIT ?
 """
+_IS_REACHED: Final = (
+    "SELECT 1 FROM folded WHERE workspace_id = ? AND group_id = ? AND last_at >= ? LIMIT 1"
+)
 _CORRECTIONS: Final = """
 SELECT coalesce(sum(cost), 0), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), max(position)
 FROM entries WHERE workspace_id = ? AND request_id = ? AND kind = 'correction'
@@ -92,8 +95,11 @@ def fold(
     if closing is None or policy is None:
         return 0
     log_days, carry_since, zone, workspace_zone = policy
-    kept_us = max(log_days * DAY_US, _longest_rolling_us(cursor, workspace_id))
-    before_us = transaction.now_us - kept_us
+    rolling_us = _longest_rolling_us(cursor, workspace_id)
+    before_us = transaction.now_us - max(log_days * DAY_US, rolling_us)
+    reached = (workspace_id, group_id, transaction.now_us - rolling_us)
+    if cursor.execute(_IS_REACHED, reached).fetchone():
+        return 0  # a window set since then counts carry rows that are there: none may grow, or begin to end later
     rows = cursor.execute(
         _OLD_ROWS, (workspace_id, group_id, before_us, closing[0], closing[0], most)
     ).fetchall()

@@ -7,6 +7,8 @@ every counter, old or summed afresh, stands as if every row were still there, an
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -108,3 +110,56 @@ TestFolding.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+class _Drawn:
+    """`st.DataObject` for a lottery."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def draw(self, strategy: Any) -> Any:
+        return self._chance.choice(list(strategy.elements))
+
+
+def live(seed: int, steps: int = 60) -> int:
+    """A long life of one ledger, most of whose rows are folded; how many were."""
+    chance = random.Random(seed)
+    machine = FoldingMachine()
+    machine.keep_rows_as_short_as_can_be()
+    people, drawn = (ANNA, BEN), _Drawn(chance)
+    for kind in chance.sample(range(len(ALL_KINDS)), 4):
+        machine.set_limit(kind, "1" if "$" in ALL_KINDS[kind][1] else "5000")
+    steps_of: tuple[tuple[int, Callable[[], object]], ...] = (
+        (8, lambda: machine.call_to_the_end(chance.choice(people), chance.choice(MODELS), chance.random())),
+        (5, lambda: machine.let_days_pass_and_fold(chance.choice((0, 25, 64, 75)), chance.choice((2, 5, 200)), False)),
+        (2, lambda: machine.reset(
+            chance.choice(("key", "member", "group")), chance.choice(people), chance.random() < 0.5
+        )),
+        (2, lambda: machine.add_a_long_limit(chance.randrange(len(KINDS), len(ALL_KINDS)))),
+        (1, lambda: machine.grant(chance.choice(people), 100_000, None)),
+        (1, lambda: machine.carry_over(chance.choice((None, 50_000, 300_000)))),
+        (2, lambda: machine.let_time_pass(chance.choice((61, 3_600, 86_400)))),
+        (1, machine.sum_everything_afresh),
+        (1, machine.forget_kinds),
+        (1, machine.crash_and_reopen),
+        (2, lambda: any(c.state == "settled" and i not in machine.folded for i, c in machine.calls.items())
+            and machine.correct(drawn, chance.randrange(400_000), chance.randrange(500))),
+    )  # fmt: skip
+    try:
+        for _ in range(steps):
+            chance.choices([do for _, do in steps_of], [weight for weight, _ in steps_of])[0]()
+            machine.every_limit_stands_as_the_model_says()
+            machine.grants_gave_what_the_model_says()
+            machine.the_replay_agrees()
+    except AssertionError as error:
+        raise AssertionError(f"seed {seed}: {error}") from error
+    finally:
+        machine.teardown()
+    return len(machine.folded)
+
+
+def test_long_lives_of_which_most_is_folded() -> None:
+    """P9, M8: the machine above seldom folds many rows; here most are."""
+    first = random.SystemRandom().randrange(2**32)
+    assert sum(live(seed) for seed in range(first, first + 6)) > 60
