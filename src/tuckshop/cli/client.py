@@ -23,6 +23,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import click
 import msgspec
 
+from tuckshop.cli.terminal import waiting
 from tuckshop.settings import Settings, load_for_commands
 from tuckshop.upstreams.tls import client_context
 
@@ -149,8 +150,9 @@ class Client:
                 self._answer_of(reply)
                 raise RefusedError(f"{self.url} does not answer as tuckshop does.")
             try:
-                while piece := reply.read(_PIECE_BYTES):
-                    out.write(piece)
+                with waiting("Copying", hidden=out.isatty()):
+                    while piece := reply.read(_PIECE_BYTES):
+                        out.write(piece)
             except (OSError, http.client.HTTPException) as error:
                 raise RefusedError(f"{self.url} broke off: what was written is not all.") from error
         out.flush()

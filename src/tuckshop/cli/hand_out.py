@@ -13,6 +13,7 @@ from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.naming import member_id
 from tuckshop.cli.output import clean, note, print_json, print_table
 from tuckshop.cli.private_file import create_private, write_rows, write_text
+from tuckshop.cli.terminal import waiting
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 
@@ -89,7 +90,8 @@ def hand_out(
             made = client.post("groups", group, "keys", body={**body, **asked})
         return made
 
-    made = _kept(make, client, out, slips)
+    with waiting("Making links" if links else "Making keys", hidden=as_json):
+        made = _kept(make, client, out, slips)
     if as_json:
         print_json(made)
     else:

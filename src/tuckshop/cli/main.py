@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from tuckshop.cli.terminal import takes_colours
 from tuckshop.domain.errors import TuckshopError
 
 # Name → what it does, in the order in which somebody needs them. A command stands in the module of its name.
@@ -68,6 +69,8 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what tuckshop raises on purpose becomes a sentence on stderr and exit status 1."""
+        if not takes_colours():
+            ctx.color = False
         try:
             return super().invoke(ctx)
         except TuckshopError as error:

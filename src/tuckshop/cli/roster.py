@@ -13,6 +13,7 @@ from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.output import clean, note, print_json, print_keys
 from tuckshop.cli.private_file import create_private, write_rows
+from tuckshop.cli.terminal import waiting
 
 _FILE_MAX_BYTES: Final = 4 << 20
 _SHOWN_MISSING: Final = 10
@@ -113,10 +114,13 @@ def import_(
         "as_new": as_new or None,
         "pause_missing": pause_missing or None,
     }
-    if out is None:
-        taken = client.make_of_csv(*path, data=raw, **query)
-    else:
-        taken = _with_keys_kept(out, client, lambda: client.make_of_csv(*path, data=raw, **query))
+    with waiting("Taking the roster in", hidden=as_json):
+        if out is None:
+            taken = client.make_of_csv(*path, data=raw, **query)
+        else:
+            taken = _with_keys_kept(
+                out, client, lambda: client.make_of_csv(*path, data=raw, **query)
+            )
     if as_json:
         print_json(taken)
     else:
