@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -57,6 +58,39 @@ def test_commands_that_print_data_print_json() -> None:
         "tuckshop mock-upstream",
         "tuckshop completion",
     }
+
+
+# They call no server: they are one, write what a shell reads, or look at files alone.
+_NEED_NO_SERVER = ("serve", "demo", "mock-upstream", "completion", "config", "restore")
+
+
+def _examples() -> Iterator[str]:
+    for _, command in _all_commands():
+        text = (command.help or "").partition("Example:")[2].replace("\\\n", " ")
+        yield from (
+            line.strip() for line in text.splitlines() if line.strip().startswith("tuckshop ")
+        )
+
+
+@pytest.mark.parametrize("example", sorted({*_examples()}))
+def test_examples_parse_and_without_a_server_each_says_so(run: Run, example: str) -> None:
+    words = shlex.split(re.split(r" [|<>] ?", example)[0], comments=True)[1:]
+    if words[0] in _NEED_NO_SERVER:
+        return
+
+    result = run(*words, stdin="x\n")
+
+    assert result.exit_code == 1, result.output  # 2 would be an example that does not parse
+    assert result.stderr.startswith("Error: ") or words[0] == "doctor"
+    assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("path", [path for path, _ in _all_commands()])
+def test_a_usage_error_is_status_2(run: Run, path: str) -> None:
+    result = run(*path.split()[1:], "--no-such-option")
+
+    assert result.exit_code == 2
+    assert "--no-such-option" in result.stderr
 
 
 def test_no_secret_is_an_argument() -> None:
