@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import click
 
@@ -13,18 +13,6 @@ from tuckshop.cli.naming import names_of
 from tuckshop.cli.output import note, print_json, print_table, stamp, usd
 
 SHOWN_MAX = 20
-
-
-class _Usd(click.ParamType[Decimal]):
-    name = "usd"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Decimal:
-        try:
-            return Decimal(str(value).removeprefix("$"))
-        except InvalidOperation:
-            self.fail(f"{value!r} is not an amount such as 0 or 1.25", param, ctx)
 
 
 @click.command()
@@ -45,7 +33,7 @@ class _Usd(click.ParamType[Decimal]):
 @click.option(
     "--to",
     "to_usd",
-    type=_Usd(),
+    type=options.Dollars(),
     metavar="USD",
     required=True,
     help="What the provider billed for all of them together, by its usage report; 0: nothing.",

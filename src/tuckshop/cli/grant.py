@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import click
 
@@ -12,24 +12,9 @@ from tuckshop.cli.naming import member_id
 from tuckshop.cli.output import as_list, note, print_json, print_table, usd, when
 
 
-class Dollars(click.ParamType[Decimal]):
-    """An amount of US dollars: 0.5, or $0.50."""
-
-    name = "USD"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Decimal:
-        """Exactly as it was written."""
-        try:
-            return Decimal(str(value).removeprefix("$"))
-        except InvalidOperation:
-            self.fail(f"{value!r} is not an amount of US dollars such as 0.5", param, ctx)
-
-
 @click.command()
 @click.argument("member", metavar="[MEMBER]…", nargs=-1)
-@click.option("--amount-usd", type=Dollars(), required=True, help="How much, such as 0.5.")
+@click.option("--amount-usd", type=options.Dollars(), required=True, help="How much, such as 0.5.")
 @click.option(
     "--until",
     metavar="TIME",

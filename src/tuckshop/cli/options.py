@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Protocol, TypeVar
 
 import click
@@ -16,6 +17,21 @@ class Decorator(Protocol):
     """Gives a command an option."""
 
     def __call__(self, command: Command, /) -> Command: ...
+
+
+class Dollars(click.ParamType[Decimal]):
+    """An amount of US dollars: 0.5, or $0.50."""
+
+    name = "usd"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Decimal:
+        """Exactly as it was written."""
+        try:
+            return Decimal(str(value).removeprefix("$"))
+        except InvalidOperation:
+            self.fail(f"{value!r} is not an amount of US dollars such as 0.5", param, ctx)
 
 
 STATES: Final = ("active", "paused", "archived", "all")
