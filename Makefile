@@ -16,7 +16,7 @@ CLIENTS := clients clients-openai-2
 .PHONY: help setup run test test-clients check fix bench bench-rivals soak lock test-packages
 
 help:
-	@echo "make run     set up, then start: the demo, or the real thing if OPENAI_API_KEY is set"
+	@echo "make run     set up, then start: the real thing if OPENAI_API_KEY is set or tuckshop-data is there, else the demo"
 	@echo "make test    set up, then check and every test (as root: installs nginx, caddy, Chromium and Node.js with apt)"
 	@echo "make test-clients  LangChain, LlamaIndex, AI SDK, agents … against a running server, in environments of their own"
 	@echo "make setup   the environment with all tools"
@@ -42,7 +42,8 @@ help:
 setup: .venv/.dev
 
 run: .venv/.run
-	@if [ -n "$$OPENAI_API_KEY" ]; then exec $(BIN)/tuckshop serve; else exec $(BIN)/tuckshop demo; fi
+	@if [ -n "$$OPENAI_API_KEY$$OPENAI_API_KEY_FILE" ] || [ -e tuckshop-data ]; then exec $(BIN)/tuckshop serve; \
+		else exec $(BIN)/tuckshop demo; fi
 
 check: setup
 	$(BIN)/ruff format --check .

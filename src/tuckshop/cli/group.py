@@ -111,7 +111,7 @@ def create(name: str, as_json: bool, empty: tuple[str, ...], **fields: object) -
     made = Client.connect().make("groups", body=body)
     _show(made, as_json)
     if not as_json:
-        note(f"Next: tuckshop member create EXTERNAL_ID … --group {name} --issue-keys")
+        note(f"Next: tuckshop member import roster.csv --group {name} --dry-run")
 
 
 group.add_command(group_export.export)
@@ -132,7 +132,10 @@ def list_(state: str | None, as_json: bool) -> None:
     if as_json:
         print_json(as_list(found))
     elif not found:
-        note("There are no groups yet. Next: tuckshop group create swa --each '$0.20/month'")
+        note(
+            "There are no active groups; --state all lists the others."
+            " Next: tuckshop group create swa --each '$0.20/month'"
+        )
     else:
         print_table(
             ["name", "title", "state", "each", "shared"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -15,6 +16,7 @@ from tuckshop.cli.output import clean, note, print_json, print_table
 from tuckshop.cli.private_file import create_private, write_rows, write_text
 from tuckshop.cli.terminal import waiting
 
+_THIS_MACHINE: Final = ("127.0.0.1", "localhost", "::1")
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -141,6 +143,11 @@ def _kept(make: Callable[[], Json], client: Client, out: Path | None, slips: Pat
         _undo(made_files)
         return made
     address = made["base_url"] or (client.calls_url and f"{client.calls_url.rstrip('/')}/v1")
+    if address is not None and urlsplit(address).hostname in _THIS_MACHINE:
+        note(
+            f"They name {address}, which only this machine reaches. For others: start the server with"
+            " TUCKSHOP_PUBLIC_URL, then hand out again with --reissue."
+        )
     files = dict(made_files)
     if out is not None:
         write_rows(files[out], out, _rows(made["data"], address))

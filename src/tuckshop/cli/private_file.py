@@ -27,7 +27,9 @@ def create_private(
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise RefusedError(f"{path} is there already and is not written over: {why}.") from None
+        raise RefusedError(
+            f"{path} is there already and is not written over: {why}. Name another file."
+        ) from None
     except OSError as error:
         raise RefusedError(f"{path} cannot be made: {error.strerror}.") from error
     return os.fdopen(descriptor, "w", encoding="utf-8", newline="")

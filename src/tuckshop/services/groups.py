@@ -357,8 +357,10 @@ def _check_name(edit: Edit, name: str, *, own_id: str | None) -> None:
     )
     row = edit.connection.execute(query).one_or_none()
     if row is not None and row.id != own_id:
-        which = "an archived group" if row.state == "archived" else "another group"
-        raise ConflictError(f"The name {name!r} is taken by {which}: choose another.")
+        which = "another group: choose another"
+        if row.state == "archived":
+            which = "an archived group: choose another, or resume that one"
+        raise ConflictError(f"The name {name!r} is taken by {which}.")
 
 
 def _audited(columns: Mapping[str, object]) -> dict[str, object]:
