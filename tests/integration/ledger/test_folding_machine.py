@@ -105,7 +105,7 @@ class FoldingMachine(LedgerMachine):
 
 TestFolding = FoldingMachine.TestCase
 TestFolding.settings = settings(
-    max_examples=40,
+    max_examples=10,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
