@@ -49,13 +49,13 @@ def grant(
     if group is None:
         if len(member) != 1 or everybody:
             raise click.UsageError("Name one MEMBER, or --group and its members or --all.")
-        made = [client.post("members", member_id(client, member[0]), "grants", body=body)]
+        made = [client.make("members", member_id(client, member[0]), "grants", body=body)]
     else:
         if everybody == bool(member):
             raise click.UsageError("Name the members of the group, or say --all.")
         if member:
             body["members"] = list(member)
-        made = client.post("groups", group, "grants", body=body)["data"]
+        made = client.make("groups", group, "grants", body=body)["data"]
     if as_json:
         print_json(made[0] if group is None else {"data": made})
         return

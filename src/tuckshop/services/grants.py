@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Final, Literal, TypeVar
 
-from msgspec import UNSET
+from msgspec import UNSET, convert
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.authority import beyond_in_more_money
@@ -24,6 +24,7 @@ from tuckshop.services.authority import refuse
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError, rfc3339
+from tuckshop.services.once import Once, once, same
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.shapes.grants import (
     GrantPage,
@@ -50,7 +51,9 @@ class Grants:
         self._directory = directory
         self._ledger = ledger
 
-    async def grant(self, actor: Actor, member_id: str, new: NewGrant) -> GrantShape:
+    async def grant(
+        self, actor: Actor, member_id: str, new: NewGrant, *, claim: Once | None = None
+    ) -> GrantShape:
         """
         Add money to each money limit of a member's own, once.
 
@@ -62,12 +65,14 @@ class Grants:
         member = self._directory.member(member_id, actor)
         if member.state == "archived":
             raise ConflictError("The member is archived: resume them first.")
-        (made,) = await self._grant(actor, self._directory.group_of(member), [member], new)
+        (made,) = await self._grant(actor, self._directory.group_of(member), [member], new, claim)
         found = await self._found(member)
         line = next(one for one in found.grants if one.id == made.id)
         return _shape(line, member.id, found)
 
-    async def grant_to_group(self, actor: Actor, group: str, new: NewGrants) -> GrantsMade:
+    async def grant_to_group(
+        self, actor: Actor, group: str, new: NewGrants, *, claim: Once | None = None
+    ) -> GrantsMade:
         """
         The same for members of a group, or for all but archived ones.
 
@@ -77,7 +82,7 @@ class Grants:
         """
         found = self._directory.group(group, actor)
         return GrantsMade(
-            data=await self._grant(actor, found, self._chosen(found, new.members), new)
+            data=await self._grant(actor, found, self._chosen(found, new.members), new, claim)
         )
 
     async def page(
@@ -125,7 +130,12 @@ class Grants:
         return list(chosen.values())
 
     async def _grant(
-        self, actor: Actor, group: Group, members: Sequence[Member], new: NewGrant
+        self,
+        actor: Actor,
+        group: Group,
+        members: Sequence[Member],
+        new: NewGrant,
+        claim: Once | None,
     ) -> list[GrantShape]:
         refuse(beyond_in_more_money(actor, group, what="grant"))
         amount_nano = _read("amount_usd", fields.money, new.amount_usd)
@@ -133,42 +143,56 @@ class Grants:
         until_us = None
         if new.until is not None:
             until_us = _read("until", lambda value: _end(value, group.zone), new.until)
+
+        def grant_in(edit: Edit, ids: Sequence[str]) -> list[GrantShape]:
+            if until_us is not None and until_us <= edit.now_us:
+                raise InvalidFieldError(
+                    "until",
+                    f"{new.until} is past in {group.zone.current}: name a day or time to come,"
+                    " or leave it out",
+                )
+            made = self._ledger.grant_in(
+                edit.transaction,
+                ids,
+                edit.actor,
+                amount_nano=amount_nano,
+                until_us=until_us,
+                reason=reason,
+            )
+            for member_id, grant_id in zip(ids, made, strict=True):
+                edit.audit(
+                    "member.grant",
+                    member_id,
+                    None,
+                    {
+                        "grant": grant_id,
+                        "amount_usd": usd(amount_nano),
+                        "until": None if until_us is None else rfc3339(until_us),
+                        "reason": reason,
+                    },
+                )
+            end_us = ENDLESS if until_us is None else until_us
+            return [
+                _shape(GrantLine(grant_id, edit.now_us, end_us, amount_nano, reason), member_id)
+                for member_id, grant_id in zip(ids, made, strict=True)
+            ]
+
         shapes: list[GrantShape] = []
         for start in range(0, len(members), MEMBERS_PER_TRANSACTION):
             ids = [one.id for one in members[start : start + MEMBERS_PER_TRANSACTION]]
 
-            def work(edit: Edit, ids: Sequence[str] = ids) -> list[GrantShape]:
-                if until_us is not None and until_us <= edit.now_us:
-                    raise InvalidFieldError(
-                        "until",
-                        f"{new.until} is past in {group.zone.current}: name a day or time to come,"
-                        " or leave it out",
-                    )
-                made = self._ledger.grant_in(
-                    edit.transaction,
-                    ids,
-                    edit.actor,
-                    amount_nano=amount_nano,
-                    until_us=until_us,
-                    reason=reason,
+            part = None if claim is None else claim.part(start)
+
+            def work(
+                edit: Edit, ids: Sequence[str] = ids, part: Once | None = part
+            ) -> list[GrantShape]:
+                return once(
+                    edit,
+                    part,
+                    lambda: grant_in(edit, ids),
+                    told=same,
+                    again=lambda kept: convert(kept, list[GrantShape]),
                 )
-                for member_id, grant_id in zip(ids, made, strict=True):
-                    edit.audit(
-                        "member.grant",
-                        member_id,
-                        None,
-                        {
-                            "grant": grant_id,
-                            "amount_usd": usd(amount_nano),
-                            "until": None if until_us is None else rfc3339(until_us),
-                            "reason": reason,
-                        },
-                    )
-                end_us = ENDLESS if until_us is None else until_us
-                return [
-                    _shape(GrantLine(grant_id, edit.now_us, end_us, amount_nano, reason), member_id)
-                    for member_id, grant_id in zip(ids, made, strict=True)
-                ]
 
             shapes += await self._changes.make(actor, work)
         return shapes

@@ -16,12 +16,14 @@ class GrantQuery(Sent, frozen=True, kw_only=True):
 
 
 async def grant_to_member(call: Call) -> object:
-    return await call.services.grants.grant(call.actor, call.path["member"], call.body_as(NewGrant))
+    return await call.services.grants.grant(
+        call.actor, call.path["member"], call.body_as(NewGrant), claim=call.claim
+    )
 
 
 async def grant_to_group(call: Call) -> object:
     return await call.services.grants.grant_to_group(
-        call.actor, call.path["group"], call.body_as(NewGrants)
+        call.actor, call.path["group"], call.body_as(NewGrants), claim=call.claim
     )
 
 

@@ -26,6 +26,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Add money to a member's money limits, once",
         request=NewGrant,
         status=201,
+        makes=True,
     ),
     row(
         "viewer",
@@ -47,5 +48,6 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Add money to the money limits of a group's members, once",
         request=NewGrants,
         status=201,
+        makes=True,
     ),
 )
