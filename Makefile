@@ -13,7 +13,7 @@ NODE := tests/acceptance/node
 # Client libraries in environments of their own: those on the newest openai package, and those still on its version 2.
 CLIENTS := clients clients-openai-2
 
-.PHONY: help setup run test test-clients check fix bench bench-rivals soak lock test-packages
+.PHONY: help setup run test test-clients check lint quick-tests fix bench bench-rivals soak lock test-packages
 
 help:
 	@echo "make run     set up, then start: the real thing if OPENAI_API_KEY is set or tuckshop-data is there, else the demo"
@@ -45,11 +45,17 @@ run: .venv/.run
 	@if [ -n "$$OPENAI_API_KEY$$OPENAI_API_KEY_FILE" ] || [ -e tuckshop-data ]; then exec $(BIN)/tuckshop serve; \
 		else exec $(BIN)/tuckshop demo; fi
 
+# Two at a time, which takes no longer than the longer of them.
 check: setup
+	@$(MAKE) --no-print-directory --output-sync=target -j2 lint quick-tests
+
+lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+quick-tests: setup
 	$(BIN)/pytest -q tests/unit tests/docs
 
 test: check test-packages $(NODE)/node_modules/.made
