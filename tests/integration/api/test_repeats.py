@@ -55,15 +55,20 @@ async def test_a_grant_sent_again_gives_no_more_money(counter: Counter) -> None:
     """M14: the money is given once, whatever broke; and the answer is told again when it is past."""
     group, member, _ = await counter.chain(each=["$0.20/month"])
     given = {"amount_usd": 0.5, "until": "2099-12-31", "reason": "project week"}
-    for path in (f"/members/{member['id']}/grants", f"/groups/{group['id']}/grants"):
-        name = {"idempotency-key": path}
-        first, again = [await send(counter, path, given, **name) for _ in range(2)]
+    to_one, to_all = f"/members/{member['id']}/grants", f"/groups/{group['id']}/grants"
+
+    async def grant(path: str, body: Any) -> Answer:
+        name = {"idempotency-key": f"project week, {path}"}
+        return await counter.admin.send("POST", f"/api/v1{path}", body=body, headers=name)
+
+    for path in (to_one, to_all):
+        first, again = await grant(path, given), await grant(path, given)
 
         assert (first.status, again.status) == (201, 201)
         assert again.json == first.json
     (month,) = (await counter.admin.get(f"/api/v1/members/{member['id']}")).json["in_force"]
     assert month["remaining"] == Decimal("1.2")  # 0.20, and each of the two once
-    assert (await send(counter, path, given | {"amount_usd": 1}, **name)).status == 422
+    assert (await grant(to_all, given | {"amount_usd": 1})).status == 422
 
 
 @pytest.mark.parametrize(
