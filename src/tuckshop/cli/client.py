@@ -101,7 +101,7 @@ class Client:
 
     def make(self, *path: str, body: object, **query: object) -> Any:
         """Make something. Where the connection breaks it is sent once more, and still made once."""
-        return self._make(path, query, msgspec.json.encode(body), "application/json")
+        return self._make(path, query, _ENCODER.encode(body), "application/json")
 
     def post_csv(self, *path: str, data: bytes, **query: object) -> Any:
         """Send a CSV file as it is, to be looked at."""
@@ -117,7 +117,7 @@ class Client:
 
     def patch(self, *path: str, body: object, version: str | None = None) -> Any:
         """Change some fields, with a *version* only if it is still that one."""
-        data = msgspec.json.encode(body)
+        data = _ENCODER.encode(body)
         return self._send("PATCH", path, {}, data, "application/json", version=version)
 
     def delete(self, *path: str) -> Any:
