@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import InvalidFieldError, InvalidFieldsError
-from tuckshop.domain.ids import DEFAULT_WORKSPACE
+from tuckshop.domain.ids import DEFAULT_WORKSPACE, new_id
 from tuckshop.domain.money import NANO_PER_USD
 from tuckshop.domain.records import UpstreamRecord
 from tuckshop.pricing.price_book import PriceBook, PriceChange
@@ -79,15 +79,20 @@ class PriceOverrides:
         def work(edit: Edit) -> PriceChange:
             # Never before now: what was admitted by another price is not charged anew.
             effective_us = max(edit.now_us, wished_us)
+            # Ids of one microsecond are in no order, and of two that begin at one time the later one counts.
+            last_us = edit.connection.execute(
+                select(func.max(price_overrides.c.created_at))
+            ).scalar()
+            said_us = max(edit.now_us, (last_us or 0) + 1)
             row: dict[str, Any] = {
                 "workspace_id": edit.workspace_id,
-                "id": edit.new_id("prc"),
+                "id": new_id("prc", said_us),
                 "upstream": upstream.name,
                 "model": model,
                 "content": None if price is None else _dated(price, effective_us).to_json(),
                 "effective_from": effective_us,
                 "created_by": actor_text(edit.actor),
-                "created_at": edit.now_us,
+                "created_at": said_us,
             }
             edit.connection.execute(insert(price_overrides).values(row))
             after = {
