@@ -198,7 +198,5 @@ def test_a_key_of_a_team_that_is_not_in_the_export_keeps_apart() -> None:
     ],
 )
 def test_what_is_no_export_is_told_as_such(raw: bytes) -> None:
-    if b'"token": "x"' in raw:
-        pytest.skip("a token that is no digest is left before its end is read")
     with pytest.raises(ExportError):
         litellm.read(rows_of(raw), group="rest")
