@@ -6,8 +6,9 @@ import random
 from typing import Final, Literal
 
 Prefix = Literal[
-    "wsp", "grp", "mem", "key", "req", "upr", "ent", "aud", "clm", "mai", "tok", "prc", "boot"
-]
+    "wsp", "grp", "mem", "key", "req", "upr", "ent", "aud", "clm", "mai", "tok", "prc", "flg", "ntc", "hok", "dlv",
+    "boot",
+]  # fmt: skip
 
 # Crockford's alphabet: digits sort before letters, so ids sort as their numbers do.
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -37,6 +37,8 @@ workspaces = Table(
     Column("max_output_tokens", BigInteger),
     Column("directory_version", BigInteger, nullable=False, server_default=text("1")),
     Column("created_at", BigInteger, nullable=False),
+    Column("moderation", Text),  # JSON: the least that every group's calls are checked
+    Column("pseudonyms", Boolean, nullable=False, server_default=text("false")),
 )
 
 groups = Table(
@@ -63,6 +65,13 @@ groups = Table(
     Column("self_rotate", Boolean, nullable=False, server_default=text("false")),
     Column("log_days", Integer, nullable=False, server_default=text("400")),
     Column("carry_since", BigInteger),  # since when windows may leave something
+    # What its calls must be like and what is kept of them, each as JSON; null: its default.
+    Column("tools", Text),
+    Column("rules", Text),
+    Column("moderation", Text),
+    Column("strikes", Text),
+    Column("logging", Text),
+    Column("pseudonyms", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("workspace_id", "name"),
 )
 
@@ -188,6 +197,54 @@ idempotency_keys = Table(  # what creating calls answered, for whoever repeats o
     Index("idempotency_keys_by_age", "created_at"),
 )
 
+flags = (
+    Table(  # contents that a check, or a rule of the group, took note of; never the content itself
+        "flags",
+        metadata,
+        Column("workspace_id", Text, primary_key=True),
+        Column("id", Text, primary_key=True),
+        Column("at", BigInteger, nullable=False),  # the first time
+        Column("last_at", BigInteger, nullable=False),
+        Column("repeats", Integer, nullable=False, server_default=text("1")),
+        Column("group_id", Text, nullable=False),
+        Column("member_id", Text, nullable=False),
+        Column("key_id", Text, nullable=False),
+        Column("request_id", Text, nullable=False),  # the first
+        Column("source", Text, nullable=False),  # "moderation", "output" or "rule"
+        Column("action", Text, nullable=False),  # "blocked", "noted" or "redacted"
+        Column("reasons", Text, nullable=False),  # JSON list: categories, or names of rules
+        Column("scores", Text, nullable=False),  # JSON object: score per category
+        Column(
+            "content", LargeBinary, nullable=False
+        ),  # keyed digest of it: equal contents are one
+        Column("is_own", Boolean, nullable=False),  # the member said it, not a document or a tool
+        Column("state", Text, nullable=False),  # "open", "upheld" or "dismissed"
+        Column("resolved_by", Text),
+        Column("resolved_at", BigInteger),
+        Column("reason", Text),  # of those who resolved it
+        Column("appealed_at", BigInteger),
+        Index("flags_by_member", "workspace_id", "member_id", "last_at"),
+        Index("flags_by_group", "workspace_id", "group_id", "last_at"),
+    )
+)
+
+notices = Table(  # what staff are to be told; written in the transaction of what it tells of
+    "notices",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("group_id", Text),
+    Column("member_id", Text),
+    Column("key_id", Text),
+    Column("request_id", Text),
+    Column("facts", Text, nullable=False),  # JSON object of numbers and ids; no names, no content
+    Column("once", Text),  # two notices with the same are one
+    Column("passed_on_at", BigInteger),  # since when deliveries of it exist
+    UniqueConstraint("workspace_id", "once"),
+)
+
 upstreams = Table(
     "upstreams",
     metadata,
@@ -259,6 +316,7 @@ requests = Table(
     Column("queue_ms", Integer),
     Column("tag", Text),
     Column("repeats", Integer, nullable=False, server_default=text("1")),
+    Column("network", LargeBinary),  # keyed digest of the caller's network, for 14 days (P12)
     UniqueConstraint("workspace_id", "position"),
     Index("requests_by_group", "workspace_id", "group_id", "admitted_at"),
     Index("requests_by_member", "workspace_id", "member_id", "admitted_at"),

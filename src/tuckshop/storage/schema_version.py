@@ -21,7 +21,7 @@ from tuckshop.storage import schema
 from tuckshop.storage.data_folder import sync_file
 from tuckshop.storage.sqlite import APPLICATION_ID, WriterConnection
 
-HEAD: Final = "0003"  # the newest migration in migrations/versions
+HEAD: Final = "0004"  # the newest migration in migrations/versions
 _log: Final = logging.getLogger(__name__)
 
 

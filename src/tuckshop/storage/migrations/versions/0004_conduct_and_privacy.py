@@ -1,0 +1,80 @@
+"""Good conduct and privacy: checks, flags, notices, what is kept of calls."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """One part after the other."""
+    _policies()
+    _log()
+    _flags()
+    _notices()
+
+
+def _policies() -> None:
+    """What calls must be like, and what is kept of them."""
+    op.add_column("workspaces", sa.Column("moderation", sa.Text(), nullable=True))
+    for name in ("tools", "rules", "moderation", "strikes", "logging"):
+        op.add_column("groups", sa.Column(name, sa.Text(), nullable=True))
+    for table in ("workspaces", "groups"):
+        pseudonyms: sa.Column[bool] = sa.Column(
+            "pseudonyms", sa.Boolean(), nullable=False, server_default=sa.text("false")
+        )
+        op.add_column(table, pseudonyms)
+
+
+def _log() -> None:
+    """Where calls come from, for a while."""
+    op.add_column("requests", sa.Column("network", sa.LargeBinary(), nullable=True))
+
+
+def _flags() -> None:
+    op.create_table(
+        "flags",
+        sa.Column("workspace_id", sa.Text(), primary_key=True),
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.Column("repeats", sa.Integer(), nullable=False, server_default=sa.text("1")),
+        sa.Column("group_id", sa.Text(), nullable=False),
+        sa.Column("member_id", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("reasons", sa.Text(), nullable=False),
+        sa.Column("scores", sa.Text(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("is_own", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("resolved_by", sa.Text(), nullable=True),
+        sa.Column("resolved_at", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("appealed_at", sa.BigInteger(), nullable=True),
+    )
+    op.create_index("flags_by_member", "flags", ["workspace_id", "member_id", "last_at"])
+    op.create_index("flags_by_group", "flags", ["workspace_id", "group_id", "last_at"])
+
+
+def _notices() -> None:
+    op.create_table(
+        "notices",
+        sa.Column("workspace_id", sa.Text(), primary_key=True),
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("group_id", sa.Text(), nullable=True),
+        sa.Column("member_id", sa.Text(), nullable=True),
+        sa.Column("key_id", sa.Text(), nullable=True),
+        sa.Column("request_id", sa.Text(), nullable=True),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.Column("once", sa.Text(), nullable=True),
+        sa.Column("passed_on_at", sa.BigInteger(), nullable=True),
+        sa.UniqueConstraint("workspace_id", "once"),
+    )
