@@ -13,6 +13,10 @@ NODE := tests/acceptance/node
 # Client libraries in environments of their own: those on the newest openai package, and those still on its version 2.
 CLIENTS := clients clients-openai-2
 
+# Most tests wait for a server of their own, so there is work for one process more than there are processors. A file's
+# tests share its server and stay together; those files that take longest begin first.
+PARALLEL := --numprocesses $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-reorder
+
 .PHONY: help setup run test test-clients check lint quick-tests fix bench bench-rivals soak lock test-packages
 
 help:
@@ -59,7 +63,7 @@ quick-tests: setup
 	$(BIN)/pytest -q tests/unit tests/docs
 
 test: check test-packages $(NODE)/node_modules/.made
-	$(BIN)/pytest -q tests/ports tests/integration tests/acceptance
+	$(BIN)/pytest -q $(PARALLEL) tests/ports tests/integration tests/acceptance
 
 test-clients: setup $(CLIENTS:%=.venv-%/.made) tests/clients/node/node_modules/.made
 	$(BIN)/pytest -q tests/clients

@@ -15,6 +15,8 @@ import pytest
 
 from tests.support.processes import ADMIN_TOKEN, Server, clean_environment, start_server
 
+pytestmark = pytest.mark.long
+
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 CHECKS = (
     "not_a_server_error",

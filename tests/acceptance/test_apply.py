@@ -12,6 +12,8 @@ import pytest
 from tests.support.processes import start_mock, start_server
 from tests.support.shell import Shell
 
+pytestmark = pytest.mark.long
+
 PAGE = (Path(__file__).parents[2] / "docs/how-to/course-file.md").read_text(encoding="utf-8")
 
 

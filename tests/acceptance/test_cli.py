@@ -25,6 +25,8 @@ from tests.support.processes import (
 )
 from tests.support.shell import Shell
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:

@@ -26,6 +26,8 @@ from tests.support.oracle import billed_nano_usd
 from tests.support.positions import Row, most_held_at_once, most_open_at_once, rows_of
 from tests.support.processes import Mock, Server, start_mock, start_server
 
+pytestmark = pytest.mark.long
+
 MODEL = "gpt-4o-mini"
 CHAT = "/v1/chat/completions"
 LIMIT_NANO = 10**9

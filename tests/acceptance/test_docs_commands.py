@@ -28,6 +28,8 @@ from tests.support.processes import (
     start_server,
 )
 
+pytestmark = pytest.mark.long
+
 DOCS: Final = Path(__file__).parents[2] / "docs"
 ROSTER: Final = (
     "Vorname;Nachname;Matrikelnummer;E-Mail-Adresse\r\n"

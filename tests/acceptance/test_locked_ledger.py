@@ -20,6 +20,8 @@ from tests.support.http import Reply, parsed, request_bytes
 from tests.support.positions import ledger_file
 from tests.support.processes import Mock, Server, call, start_mock, start_server
 
+pytestmark = pytest.mark.long
+
 HELD_S = 30
 REFUSED_WITHIN_S = 4
 CHAT = "/v1/chat/completions"

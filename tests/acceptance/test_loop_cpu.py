@@ -26,6 +26,8 @@ from tests.support.processes import ADMIN_TOKEN, CREDENTIAL, Mock, Server
 from tuckshop import server as app
 from tuckshop.settings import load_settings
 
+pytestmark = pytest.mark.long
+
 MOST_S = 0.05
 FULL = 20_971_520
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

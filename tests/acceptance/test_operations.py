@@ -23,6 +23,8 @@ from tests.support.processes import (
     start_server,
 )
 
+pytestmark = pytest.mark.long
+
 HELLO: Any = [{"role": "user", "content": "hello"}]
 
 

@@ -25,6 +25,8 @@ from tests.support.oracle import read_bill
 from tests.support.processes import Mock, Server, call, start_mock
 from tests.support.shell import Shell
 
+pytestmark = pytest.mark.long
+
 ROSTER: Final = "Vorname;Nachname;Matrikelnummer\r\nAda;Lovelace;4711\r\nZoë;Müßig;4712\r\n"
 # A thousand tokens out are $0.0006 of gpt-4o-mini: three answers and a piece of a fourth use a month up.
 MONTHLY: Final = "$0.002/month"

@@ -27,6 +27,8 @@ from tests.support.processes import (
     start_server,
 )
 
+pytestmark = pytest.mark.long
+
 NEW = "sk-real-replaced-9876543210-CANARYnew1"
 MODEL = "gpt-4o-mini"
 

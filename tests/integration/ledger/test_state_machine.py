@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -28,6 +29,8 @@ from tuckshop.domain.windows import is_live, span_at, subwindow_start
 from tuckshop.ledger import corrections, grants, resets
 from tuckshop.ledger.replay import peak_of
 from tuckshop.ledger.verify import verify
+
+pytestmark = pytest.mark.long
 
 MODELS = ("gpt-4o-mini", "gpt-4o-2024-08-06", "text-embedding-3-small")
 ALIASES = {"gpt-4o-2024-08-06": ("gpt-4o",)}
