@@ -24,10 +24,11 @@ from tuckshop.bodies.reader import BodyReader
 from tuckshop.charge_watch import ChargeWatch
 from tuckshop.domain.errors import SettingsError, StoreError
 from tuckshop.domain.ids import new_id
+from tuckshop.domain.networks import parse_network
 from tuckshop.domain.origins import parse_origin
 from tuckshop.domain.records import Holder
 from tuckshop.edge.app import App
-from tuckshop.edge.forwarded import TrustedProxies, parse_network
+from tuckshop.edge.forwarded import TrustedProxies
 from tuckshop.edge.limits import EdgeLimits
 from tuckshop.edge.server import Edge
 from tuckshop.exposure import refuse_if_unfit, warnings_for
@@ -41,6 +42,7 @@ from tuckshop.folder_files import (
     write_run_file,
 )
 from tuckshop.gateway.browser import ANY, BrowserAccess
+from tuckshop.gateway.callers import Callers
 from tuckshop.gateway.drains import DrainLimits
 from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway
@@ -232,6 +234,7 @@ async def start(settings: Settings) -> Server:
                 whole_max_bytes=settings.edge.reply_whole_max_bytes,
                 tail_bytes=settings.edge.reply_tail_bytes,
             ),
+            callers=Callers(derived(master, "networks of callers")),
             loop=loop,
             watch=metrics,
         )

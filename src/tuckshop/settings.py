@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tuckshop.domain.errors import SettingsError
+from tuckshop.domain.networks import parse_network
 from tuckshop.domain.origins import parse_origin
-from tuckshop.edge.forwarded import parse_network
 from tuckshop.mailing.address import parse_domain, parse_mailbox
 from tuckshop.mailing.smtp_url import parse_smtp_url
 from tuckshop.upstreams.proxy import parse_proxy

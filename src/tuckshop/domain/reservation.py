@@ -163,6 +163,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     patience_s: float
     tag: str | None = None
     at_best: AtBest | None = None  # None: `input_tokens` is as exact as it gets
+    network: bytes | None = None  # digest of the one it came from (P12)
 
 
 class Amounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,3 +246,4 @@ class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
     error: str  # the refusal's code
     http_status: int
     tag: str | None = None
+    network: bytes | None = None  # digest of the one it came from (P12)

@@ -8,29 +8,12 @@ first address from the right that is no trusted proxy is the client; what stands
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from tuckshop.domain.networks import Address, Network, parse_address
 
 HOPS_MAX: Final = 16  # more proxies in a row than anybody has
-
-
-def parse_network(text: str) -> Network:
-    """
-    The network that *text* names: a CIDR, or a single address.
-
-    Raises:
-        ValueError: It names none; says what was expected.
-    """
-    try:
-        return ipaddress.ip_network(text.strip())
-    except ValueError:
-        raise ValueError(
-            f"{text!r} is not a network such as 10.0.0.0/8 (no bits behind the slash's length) or an address"
-        ) from None
 
 
 class TrustedProxies:
@@ -46,7 +29,7 @@ class TrustedProxies:
 
     def trust(self, peer: str) -> bool:
         """Is *peer*, the other side of a connection, one of them?"""
-        address = _address(peer)
+        address = parse_address(peer)
         return address is not None and self._include(address)
 
     def client_of(self, headers: Iterable[tuple[bytes, bytes]], peer: str) -> str:
@@ -60,7 +43,7 @@ class TrustedProxies:
         ).split(",")
         client = peer
         for entry in reversed(entries[-HOPS_MAX:]):
-            address = _address(entry.strip())
+            address = parse_address(entry.strip())
             if address is None:
                 break
             client = str(address)
@@ -76,13 +59,3 @@ def scheme_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """What the client spoke, as a trusted proxy tells it: ``https``, or ``http`` where it says anything else."""
     told = [value.lower() for name, value in headers if name == b"x-forwarded-proto"]
     return "https" if told == [b"https"] else "http"
-
-
-def _address(text: str) -> Address | None:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address

@@ -167,6 +167,7 @@ class Admission:
             holder=holder,
             policy=policy,
             tag=arrival.tag,
+            network=arrival.network,
             model=price.model,
             upstream=course.upstream,
             price=price,

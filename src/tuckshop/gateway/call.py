@@ -60,6 +60,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     counting: Counting | None = None  # how its input is counted, should it come to that
     at_best: AtBest | None = None  # None: the bound stands as it is
     prices: PriceList | None = None  # the list in force when it was admitted (M11)
+    network: bytes | None = None  # digest of the one it came from (P12)
 
     def is_lowered_by(self, cap: int) -> bool:
         """Is *cap* lower than what the client asked for, or else than what the model would do by itself?"""
@@ -99,6 +100,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
             patience_s=self.policy.patience_s,
             tag=self.tag,
             at_best=self.at_best,
+            network=self.network,
         )
 
 

@@ -77,6 +77,7 @@ class FreeCalls:
             holder=holder,
             policy=policy,
             tag=arrival.tag,
+            network=arrival.network,
             model=model,
             upstream=upstream,
             price=None,

@@ -25,6 +25,7 @@ from tuckshop.edge.app import HeadVerdict
 from tuckshop.edge.exchange import Exchange
 from tuckshop.edge.head import Headers, RequestHead
 from tuckshop.gateway.admission import Admission
+from tuckshop.gateway.callers import Callers
 from tuckshop.gateway.counting import TokenCounter
 from tuckshop.gateway.credential import secret_of
 from tuckshop.gateway.dispatch import Dispatcher
@@ -75,6 +76,7 @@ class Gateway:
         body_limits: BodyLimits,
         body_max_bytes: Mapping[str, int],
         reply_limits: ReplyLimits,
+        callers: Callers,
         loop: asyncio.AbstractEventLoop,
         watch: Watch | None = None,
     ) -> None:
@@ -83,6 +85,7 @@ class Gateway:
         self._directory = directory
         self._clock = clock
         self._flood = flood
+        self._callers = callers
         self._body_max_bytes = body_max_bytes  # per endpoint group; "" for the others
         entitlements = Entitlements(prices, upstreams, manners.pseudonym_of)
         self._admission = Admission(
@@ -113,7 +116,9 @@ class Gateway:
             prices=prices,
             upstreams=upstreams,
         )
-        self._refusals = Refusals(directory=directory, ledger=ledger, clock=clock, watch=watch)
+        self._refusals = Refusals(
+            directory=directory, ledger=ledger, clock=clock, watch=watch, callers=callers
+        )
 
     # ── called by the edge ────────────────────────────────────────────────────────────────────────────────────
 
@@ -138,6 +143,7 @@ class Gateway:
             holder=holder,
             endpoint=endpoint,
             tag=known.tag,
+            network=self._callers.network_of(head.peer),
         )
         most = self._body_max_bytes.get(endpoint.group, self._body_max_bytes[""])
         return HeadVerdict(max_body=most, context=arrival, asker=holder.member.id)

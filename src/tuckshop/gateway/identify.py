@@ -30,6 +30,7 @@ class Arrival:
     holder: Holder
     endpoint: Endpoint
     tag: str | None
+    network: bytes | None = None  # digest of the one it came from (P12)
 
 
 def may_call(holder: Holder | None, now_us: int) -> Holder:

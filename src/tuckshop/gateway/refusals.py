@@ -11,6 +11,7 @@ from tuckshop.domain.reservation import RefusedRow
 from tuckshop.domain.watch import Watch
 from tuckshop.edge.exchange import Exchange
 from tuckshop.edge.head import Headers, RequestHead
+from tuckshop.gateway.callers import Callers
 from tuckshop.gateway.credential import secret_of
 from tuckshop.gateway.identify import Arrival
 from tuckshop.gateway.ports import Directory, Ledger
@@ -20,11 +21,20 @@ from tuckshop.protocols.openai import errors as wording
 class Refusals:
     """Tells those who may not pass why, and leaves a row of it."""
 
-    def __init__(self, *, directory: Directory, ledger: Ledger, clock: Clock, watch: Watch) -> None:
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        ledger: Ledger,
+        clock: Clock,
+        watch: Watch,
+        callers: Callers,
+    ) -> None:
         self._directory = directory
         self._ledger = ledger
         self._clock = clock
         self._watch = watch
+        self._callers = callers
 
     def at_the_edge(
         self, error: RefusalError, head: RequestHead | None
@@ -34,8 +44,9 @@ class Refusals:
         now_us = self._clock.now_us()
         request_id = new_id("req", now_us)
         holder = self._known_holder(head, now_us) if head is not None else None
-        if holder is not None:
-            self._note(error, request_id=request_id, holder=holder)
+        if holder is not None and head is not None:
+            network = self._callers.network_of(head.peer)
+            self._note(error, request_id=request_id, holder=holder, network=network)
         return wording.refusal(error, now_us=now_us, request_id=request_id)
 
     def of_call(self, arrival: Arrival, exchange: Exchange, refusal: RefusalError) -> None:
@@ -47,6 +58,7 @@ class Refusals:
             holder=arrival.holder,
             endpoint=arrival.endpoint.name,
             tag=arrival.tag,
+            network=arrival.network,
         )
         exchange.reply(
             *wording.refusal(refusal, now_us=self._clock.now_us(), request_id=arrival.request_id)
@@ -67,6 +79,7 @@ class Refusals:
         holder: Holder,
         endpoint: str = "",
         tag: str | None = None,
+        network: bytes | None,
     ) -> None:
         self._ledger.refuse(
             RefusedRow(
@@ -80,5 +93,6 @@ class Refusals:
                 error=refusal.code,
                 http_status=refusal.status,
                 tag=tag,
+                network=network,
             )
         )

@@ -216,6 +216,7 @@ class Admission:
                 "clamped" if flags else "",
                 queue_ms,
                 hold.tag,
+                hold.network,
             ),
         )
         return Granted(

@@ -28,7 +28,7 @@ from tuckshop.domain.reservation import (
     Settlement,
     Void,
 )
-from tuckshop.ledger import corrections, folding, grants, resets
+from tuckshop.ledger import corrections, folding, forgetting, grants, resets
 from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.grants import GrantsOfMember
 from tuckshop.ledger.operations import (
@@ -287,6 +287,17 @@ class Ledger:
             lambda transaction: folding.fold(
                 transaction, workspace_id=workspace_id, group_id=group_id
             )
+        )
+
+    async def forget_networks(self, *, workspace_id: str = DEFAULT_WORKSPACE) -> int:
+        """
+        Take from a bounded number of rows the network that they came from, if they are two weeks old (P12).
+
+        Returns:
+            How many it were; fewer than `forgetting.BATCH_ROWS`: there are no more for now.
+        """
+        return await self._writer.transact(
+            lambda transaction: forgetting.forget_networks(transaction, workspace_id=workspace_id)
         )
 
     async def flush(self) -> None:

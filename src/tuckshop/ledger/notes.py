@@ -79,6 +79,7 @@ class RefusalNotes:
                 row.error,
                 row.http_status,
                 row.tag,
+                row.network,
             ),
         )
         self._notes[reason] = _Note(row.workspace_id, row.request_id, now_s + SHARED_S)

@@ -12,8 +12,8 @@ INSERT_REQUEST: Final = """
 INSERT INTO requests (
     workspace_id, id, position, admitted_at, owner, state, group_id, member_id, key_id, endpoint, endpoint_group,
     model, model_aliases, upstream, price_id, cap, held_cost, held_input_tokens, held_output_tokens, images, flags,
-    queue_ms, tag
-) VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    queue_ms, tag, network
+) VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 # Compare and set: a row that is closed never changes (M6, M7).
@@ -30,8 +30,8 @@ INSERT_REFUSAL: Final = """
 INSERT OR IGNORE INTO requests (
     workspace_id, id, position, resolved_position, admitted_at, resolved_at, owner, state, group_id, member_id, key_id,
     endpoint, endpoint_group, model, upstream, held_cost, held_input_tokens, held_output_tokens, cost, input_tokens,
-    output_tokens, cached_tokens, error, http_status, tag
-) VALUES (?, ?, ?, ?, ?, ?, ?, 'refused', ?, ?, ?, ?, '', ?, '', 0, 0, 0, 0, 0, 0, 0, ?, ?, ?)
+    output_tokens, cached_tokens, error, http_status, tag, network
+) VALUES (?, ?, ?, ?, ?, ?, ?, 'refused', ?, ?, ?, ?, '', ?, '', 0, 0, 0, 0, 0, 0, 0, ?, ?, ?, ?)
 """
 
 REPEAT_REFUSAL: Final = """

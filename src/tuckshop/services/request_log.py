@@ -227,6 +227,7 @@ def _shape(row: Mapping[str, Any], correction: tuple[int, int, int]) -> RequestS
         upstream=row["upstream"],
         upstream_request_id=row["upstream_request_id"],
         tag=row["tag"],
+        network=None if row["network"] is None else row["network"].hex(),
         repeats=row["repeats"],
         error=row["error"],
     )

@@ -12,7 +12,6 @@ from tests.integration.api.test_corrections import BOUND, Caller, caller
 from tuckshop.domain.actor import OPERATOR
 from tuckshop.domain.reservation import Amounts
 from tuckshop.ledger.verify import verify_folder
-from tuckshop.services import log_folding
 
 pytestmark = pytest.mark.anyio
 
@@ -111,7 +110,7 @@ async def test_a_group_is_folded_by_the_hour_a_bounded_number_at_once(
     await live(one, 120, every=2)
     await counter.admin.patch("/api/v1/groups/swa", {"log_days": 70})
     monkeypatch.setattr("tuckshop.ledger.folding.fold.__kwdefaults__", {"most": 10})
-    monkeypatch.setattr(log_folding, "BATCH_ROWS", 10)
+    monkeypatch.setattr("tuckshop.ledger.folding.BATCH_ROWS", 10)
     folding = counter.services.log_folding
 
     assert await folding.sweep(rows_max=20) == 20

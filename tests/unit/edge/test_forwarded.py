@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.edge.fakes import RecordingApp, Wire
-from tuckshop.edge.forwarded import HOPS_MAX, TrustedProxies, parse_network, scheme_of
+from tuckshop.domain.networks import parse_network
+from tuckshop.edge.forwarded import HOPS_MAX, TrustedProxies, scheme_of
 
 PROXIES = TrustedProxies(map(parse_network, ("10.0.0.0/8", "2001:db8::/32", "127.0.0.1")))
 

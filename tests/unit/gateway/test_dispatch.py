@@ -22,6 +22,7 @@ from tests.unit.gateway.relay_kit import (
 from tuckshop.domain.errors import ServerBusyError
 from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import Granted, Hold, RefusedRow, Settlement, Void
+from tuckshop.gateway.callers import Callers
 from tuckshop.gateway.drains import DrainLimits
 from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway
@@ -174,6 +175,7 @@ class Door:
             body_limits=BodyLimits(),
             body_max_bytes={"": 1 << 30},
             reply_limits=ReplyLimits(event_max_bytes={"chunks": 1 << 20, "typed": 1 << 20}),
+            callers=Callers(b"a key"),
             loop=asyncio.get_running_loop(),
         )
         assert self.holder is not None

@@ -30,6 +30,7 @@ class RequestShape(Shown, frozen=True, kw_only=True):
     upstream: str
     upstream_request_id: str | None
     tag: str | None
+    network: str | None  # two calls with the same came from one network; kept for 14 days
     repeats: int
     error: str | None
 
