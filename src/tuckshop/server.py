@@ -60,6 +60,7 @@ from tuckshop.services.opening import open_directory
 from tuckshop.services.price_overrides import open_prices
 from tuckshop.settings import Settings
 from tuckshop.storage.database import Database, prepare
+from tuckshop.storage.person_keys import PERSON_KEYS, PersonKeys
 from tuckshop.storage.sealing import Sealer
 from tuckshop.storage.writer import Writer
 from tuckshop.system_clock import SystemClock
@@ -81,6 +82,7 @@ class Server:
 
     settings: Settings
     database: Database
+    person_keys: PersonKeys
     writer: Writer
     ledger: Ledger
     services: Services
@@ -119,6 +121,7 @@ class Server:
         await self.services.log_folding.close()
         await self.services.changes.close()
         await self.writer.close()
+        self.person_keys.close()
         self.database.close()
         remove_run_file(self.settings.data)
 
@@ -152,6 +155,8 @@ async def start(settings: Settings) -> Server:
     async with contextlib.AsyncExitStack() as undo:
         undo.callback(database.close)
         master = master_secret(folder)
+        person_keys = PersonKeys.open_beside(database.path, derived(master, PERSON_KEYS))
+        undo.callback(person_keys.close)
         token = admin_token(folder, settings.admin_token)
         refuse_if_unfit(settings, token)
         metrics = Metrics()
@@ -186,6 +191,7 @@ async def start(settings: Settings) -> Server:
             endpoint_groups=GROUPS,
             registry=registry,
             sealer=sealer,
+            person_keys=person_keys,
             is_own=own.is_named_by,
             upstream=DEFAULT_UPSTREAM,
             public_url=settings.public_url,
@@ -303,6 +309,7 @@ async def start(settings: Settings) -> Server:
     return Server(
         settings=settings,
         database=database,
+        person_keys=person_keys,
         writer=writer,
         ledger=ledger,
         services=services,

@@ -23,6 +23,7 @@ from tuckshop.domain.keys import digest_of
 from tuckshop.domain.policy import Policy, limits_for, policy_of
 from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import CapWish, Flag, Granted, Outcome, RefusedRow
+from tuckshop.folder_files import derived, master_secret
 from tuckshop.gateway import outcome
 from tuckshop.gateway.call import FLOOR_TOKENS, Call
 from tuckshop.gateway.outcome import Reported
@@ -42,6 +43,7 @@ from tuckshop.services.roster import RosterLine
 from tuckshop.services.shapes.groups import NewGroup
 from tuckshop.services.shapes.members import NewMember
 from tuckshop.storage.database import prepare
+from tuckshop.storage.person_keys import PERSON_KEYS, PersonKeys
 from tuckshop.storage.sealing import KEY_BYTES, Sealer
 from tuckshop.storage.writer import Writer
 from tuckshop.upstreams.pool import UpstreamPool
@@ -97,6 +99,10 @@ async def fill(folder: Path, *, until_us: int) -> Classroom:
     database = prepare(folder, durability="process")
     async with contextlib.AsyncExitStack() as after:
         after.callback(database.close)
+        person_keys = PersonKeys.open_beside(
+            database.path, derived(master_secret(folder), PERSON_KEYS)
+        )
+        after.callback(person_keys.close)
         prices = PriceList.load()
         engine = Engine(clock, boot_id=new_id("boot", clock.now_us()))
         writer = Writer(database, clock, handler=engine)
@@ -115,6 +121,7 @@ async def fill(folder: Path, *, until_us: int) -> Classroom:
             # Nobody is called while the week is made up.
             registry=UpstreamRegistry(connect=lambda base, reach: UpstreamPool(base), unseal=str),
             sealer=Sealer(bytes(KEY_BYTES)),
+            person_keys=person_keys,
         )
         classroom = await make_class(services)
         await play(calls, classroom, services=services, ledger=ledger, prices=prices, clock=clock)

@@ -42,6 +42,7 @@ from tuckshop.services.upstreams import IsOwn, Upstreams
 from tuckshop.services.usage import Usage
 from tuckshop.services.workspaces import Workspaces
 from tuckshop.storage.database import Database
+from tuckshop.storage.person_keys import PersonKeys
 from tuckshop.storage.sealing import Sealer
 from tuckshop.storage.writer import Writer
 from tuckshop.upstreams.registry import UpstreamRegistry
@@ -94,6 +95,7 @@ def assemble(
     endpoint_groups: Sequence[str],
     registry: UpstreamRegistry,
     sealer: Sealer,
+    person_keys: PersonKeys,
     is_own: IsOwn = lambda base_url: False,
     upstream: str = "openai",
     public_url: str | None = None,
@@ -106,12 +108,13 @@ def assemble(
         endpoint_groups: Those that the data plane serves.
         registry: The upstreams of this server; follows the directory from now on.
         sealer: For their credentials.
+        person_keys: For what may have to be forgotten.
         is_own: Whether an address is that of this server.
         public_url: How people reach it, for the links that are sent to them; None: none can be built.
         mail: How mails are sent; None: they are not.
     """
     directory.on_upstreams(registry.follow)
-    changes = Changes(writer, directory)
+    changes = Changes(writer, directory, person_keys)
     authority = Authority(open_endpoints=frozenset(endpoint_groups))
     shown_prices = Prices(prices, upstream)
     members = Members(changes, directory, ledger, database, authority)
@@ -134,7 +137,7 @@ def assemble(
         changes=changes,
         groups=groups,
         members=members,
-        grants=Grants(changes, directory, ledger),
+        grants=Grants(changes, directory, ledger, person_keys),
         rosters=Rosters(members, directory, database),
         claims=claims,
         handing_out=HandingOut(changes, directory, claims, database, clock, public_url=public_url),
@@ -163,7 +166,7 @@ def assemble(
         price_overrides=PriceOverrides(changes, directory, prices, shown_prices),
         corrections=Corrections(changes, directory, ledger, database),
         mails=mails,
-        audit_trail=AuditTrail(directory, database),
+        audit_trail=AuditTrail(directory, database, person_keys),
         server_clock=ServerClock(writer),
         log_folding=LogFolding(directory, ledger, clock),
         clock=clock,

@@ -13,11 +13,13 @@ from tuckshop.domain.actor import Actor
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import rfc3339
 from tuckshop.services.paging import PAGE_DEFAULT, PAGE_MAX, PageSize, cursor_after, position_of
+from tuckshop.services.personal import audit_place, opened
 from tuckshop.services.request_log import time_of
 from tuckshop.services.shapes.audit import AuditCheck, AuditPage, AuditRow
 from tuckshop.services.shapes.parts import Sent
 from tuckshop.storage.audit import first_broken_audit_row
 from tuckshop.storage.database import Database
+from tuckshop.storage.person_keys import PersonKeys
 from tuckshop.storage.schema import audit, claims, keys, members
 
 _LAST: Final = 2**62
@@ -38,9 +40,10 @@ class AuditFilter(Sent, frozen=True, kw_only=True):
 class AuditTrail:
     """Reads what was done."""
 
-    def __init__(self, directory: Directory, database: Database) -> None:
+    def __init__(self, directory: Directory, database: Database, person_keys: PersonKeys) -> None:
         self._directory = directory
         self._database = database
+        self._person_keys = person_keys
 
     async def page(self, actor: Actor, chosen: AuditFilter) -> AuditPage:
         """
@@ -108,7 +111,8 @@ class AuditTrail:
 
         def read() -> list[AuditRow]:
             with self._database.reader() as connection:
-                return [_shape(dict(row)) for row in connection.execute(query).mappings()]
+                rows = connection.execute(query).mappings().all()
+            return [audit_shape(dict(row), self._person_keys) for row in rows]
 
         return await asyncio.to_thread(read)
 
@@ -136,18 +140,22 @@ class AuditTrail:
         return [or_(*about, audit.c.object_id.in_(links))]
 
 
-def _shape(row: Mapping[str, Any]) -> AuditRow:
+def audit_shape(row: Mapping[str, Any], person_keys: PersonKeys) -> AuditRow:
+    """A row as it may be shown now: what was closed with a person's key is open, or told as erased (P8)."""
+
+    def content(text: str | None) -> dict[str, Any] | None:
+        found = None if text is None else msgspec.json.decode(text)
+        told: dict[str, Any] | None = opened(
+            found, person_keys, place=audit_place(row["workspace_id"])
+        )
+        return told
+
     return AuditRow(
         number=row["number"],
         at=rfc3339(row["at"]),
         actor=row["actor"],
         action=row["action"],
         object=row["object_id"],
-        before=_content(row["before"]),
-        after=_content(row["after"]),
+        before=content(row["before"]),
+        after=content(row["after"]),
     )
-
-
-def _content(text: str | None) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = None if text is None else msgspec.json.decode(text)
-    return found

@@ -18,7 +18,9 @@ from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import TuckshopError
 from tuckshop.domain.ids import Prefix, new_id
 from tuckshop.services.directory import Directory
+from tuckshop.services.personal import audit_place, closed
 from tuckshop.storage.directory import DirectoryRows, load_some
+from tuckshop.storage.person_keys import PersonKeys
 from tuckshop.storage.transaction import Transaction
 from tuckshop.storage.writer import Writer
 from tuckshop.tasks import spawn
@@ -29,7 +31,14 @@ T = TypeVar("T")
 class Edit:
     """One change while it is being made: the transaction, who makes it, and what it touched."""
 
-    def __init__(self, transaction: Transaction, workspace_id: str, actor: Actor) -> None:
+    def __init__(
+        self,
+        transaction: Transaction,
+        workspace_id: str,
+        actor: Actor,
+        person_keys: PersonKeys,
+    ) -> None:
+        self.person_keys = person_keys
         self.transaction = transaction
         self.workspace_id = workspace_id
         self.actor = actor
@@ -62,9 +71,19 @@ class Edit:
         before: Mapping[str, Any] | None,
         after: Mapping[str, Any] | None,
     ) -> None:
-        """Write down what was done (K16). Ids and policy only: no secrets, no names (P8)."""
+        """
+        Write down what was done (K16). Ids and policy only: no secrets, no names.
+
+        A text that may tell of a person is wrapped as `Personal`, and closed with that person's key (P8).
+        """
+        place = audit_place(self.workspace_id)
         self.transaction.audit(
-            self.actor, action, object_id, before, after, workspace_id=self.workspace_id
+            self.actor,
+            action,
+            object_id,
+            closed(before, self.person_keys, place=place),
+            closed(after, self.person_keys, place=place),
+            workspace_id=self.workspace_id,
         )
 
     def alter(
@@ -105,9 +124,10 @@ class _Refused:
 class Changes:
     """Makes changes, one transaction each."""
 
-    def __init__(self, writer: Writer, directory: Directory) -> None:
+    def __init__(self, writer: Writer, directory: Directory, person_keys: PersonKeys) -> None:
         self._writer = writer
         self._directory = directory
+        self._person_keys = person_keys
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def make(self, actor: Actor, work: Callable[[Edit], T]) -> T:
@@ -133,7 +153,7 @@ class Changes:
         workspace_id = self._directory.workspace.id
 
         def in_transaction(transaction: Transaction) -> tuple[T, DirectoryRows | None]:
-            edit = Edit(transaction, workspace_id, actor)
+            edit = Edit(transaction, workspace_id, actor, self._person_keys)
             result = work(edit)
             if not edit.touched:
                 return result, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -26,6 +27,7 @@ from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError, rfc3339
 from tuckshop.services.once import Once, once, same
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
+from tuckshop.services.personal import Personal
 from tuckshop.services.shapes.grants import (
     GrantPage,
     GrantShape,
@@ -35,6 +37,7 @@ from tuckshop.services.shapes.grants import (
     NewGrants,
 )
 from tuckshop.services.standing import limits_of_member
+from tuckshop.storage.person_keys import PersonKeys
 
 S = TypeVar("S")
 V = TypeVar("V")
@@ -46,10 +49,13 @@ _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 class Grants:
     """What staff do with grants."""
 
-    def __init__(self, changes: Changes, directory: Directory, ledger: Ledger) -> None:
+    def __init__(
+        self, changes: Changes, directory: Directory, ledger: Ledger, person_keys: PersonKeys
+    ) -> None:
         self._changes = changes
         self._directory = directory
         self._ledger = ledger
+        self._person_keys = person_keys
 
     async def grant(
         self, actor: Actor, member_id: str, new: NewGrant, *, claim: Once | None = None
@@ -168,7 +174,7 @@ class Grants:
                         "grant": grant_id,
                         "amount_usd": usd(amount_nano),
                         "until": None if until_us is None else rfc3339(until_us),
-                        "reason": reason,
+                        "reason": Personal(member_id, reason),
                     },
                 )
             end_us = ENDLESS if until_us is None else until_us
@@ -177,6 +183,8 @@ class Grants:
                 for member_id, grant_id in zip(ids, made, strict=True)
             ]
 
+        if reason is not None:  # at once, and not while the ledger waits
+            await asyncio.to_thread(self._person_keys.ensure, [one.id for one in members])
         shapes: list[GrantShape] = []
         for start in range(0, len(members), MEMBERS_PER_TRANSACTION):
             ids = [one.id for one in members[start : start + MEMBERS_PER_TRANSACTION]]

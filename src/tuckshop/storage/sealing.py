@@ -28,16 +28,26 @@ class Sealer:
         assert len(key) == KEY_BYTES
         self._key = key
 
-    def seal(self, secret: str, *, place: str) -> bytes:
+    def seal(self, secret: str | bytes, *, place: str) -> bytes:
         """*secret*, closed; *place* names table, row and column."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+        plain = secret.encode() if isinstance(secret, str) else secret
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return _VERSION + nonce + AESGCM(self._key).encrypt(nonce, secret.encode(), place.encode())
+        return _VERSION + nonce + AESGCM(self._key).encrypt(nonce, plain, place.encode())
 
     def open(self, sealed: bytes, *, place: str) -> str:
         """
-        What `seal` closed at the same *place*.
+        The text that `seal` closed at the same *place*.
+
+        Raises:
+            SealError: It does not open.
+        """
+        return self.open_bytes(sealed, place=place).decode()
+
+    def open_bytes(self, sealed: bytes, *, place: str) -> bytes:
+        """
+        The same, where it was no text.
 
         Raises:
             SealError: It does not open.
@@ -50,7 +60,7 @@ class Sealer:
         if not sealed.startswith(_VERSION) or len(nonce) != _NONCE_BYTES:
             raise SealError("it is not a sealed value")
         try:
-            return AESGCM(self._key).decrypt(nonce, text, place.encode()).decode()
+            return AESGCM(self._key).decrypt(nonce, text, place.encode())
         except InvalidTag:
             raise SealError("it was sealed with another secret-key, or for another row") from None
 

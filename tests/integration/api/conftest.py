@@ -19,6 +19,7 @@ from tuckshop.services.assembly import Services, assemble
 from tuckshop.services.opening import open_directory
 from tuckshop.services.price_overrides import open_prices
 from tuckshop.storage.database import Database, prepare
+from tuckshop.storage.person_keys import PersonKeys
 from tuckshop.storage.sealing import KEY_BYTES, Sealer, credential_place
 from tuckshop.storage.writer import Writer
 from tuckshop.upstreams.addresses import AddressGuard
@@ -38,6 +39,7 @@ class Counter:
     writer: Writer
     ledger: Ledger
     database: Database
+    person_keys: PersonKeys
     clock: FakeClock
     app: Any
     admin: AsgiClient
@@ -95,6 +97,7 @@ def anyio_backend() -> str:
 async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
     clock = FakeClock()
     database = prepare(tmp_path / "data", durability="process")
+    person_keys = PersonKeys.open_beside(database.path, b"p" * KEY_BYTES)
     ledger, writer = make_ledger(database, clock)
     await writer.start()
     trouble: list[str] = []
@@ -120,6 +123,7 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
             endpoint_groups=("chat", "embeddings", "moderations", "models"),
             registry=registry,
             sealer=sealer,
+            person_keys=person_keys,
             is_own=lambda base_url: base_url.port == OWN_PORT,
             public_url=PUBLIC_URL,
         )
@@ -135,6 +139,7 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
             ledger=ledger,
             database=database,
             clock=clock,
+            person_keys=person_keys,
             app=app,
             admin=AsgiClient(app, token=ADMIN_TOKEN),
             trouble=trouble,
@@ -144,6 +149,7 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
         await services.changes.close()
     finally:
         await writer.close()
+        person_keys.close()
         database.close()
 
 
