@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,7 +110,10 @@ PAGES: Final = (
     ),
     Page(
         "how-to/prices.md",
-        files={"credential": "any-text-will-do"},
+        files={
+            "credential": "any-text-will-do",
+            "prices.json": resources.files("tuckshop.pricing").joinpath("prices.json").read_text(),
+        },
         typed="credential",
         stands_for=LATER,
     ),

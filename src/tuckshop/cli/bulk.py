@@ -140,7 +140,7 @@ def carry_out(
     if chosen.dry_run or not todo:
         return
     if is_final and not chosen.is_sure:
-        _ask(f"{len(todo)} {chosen.kind} will be {DONE[action]}, which cannot be undone. Go on?")
+        ask(f"{len(todo)} {chosen.kind} will be {DONE[action]}, which cannot be undone. Go on?")
     with click.progressbar(
         length=len(todo), label=DONE[action].capitalize(), file=sys.stderr, hidden=not _is_shown()
     ) as bar:
@@ -197,8 +197,14 @@ def _becomes(action: str, row: Json) -> str:
     return "as it is" if row["result"] == "unchanged" else f"skipped: {row['reason']}"
 
 
-def _ask(question: str) -> None:
-    if not sys.stdin.isatty():
+def ask(question: str, *, can_ask: bool = True) -> None:
+    """
+    Go on only if somebody at a terminal says yes.
+
+    Raises:
+        RefusedError: They say no, or nobody can be asked.
+    """
+    if not can_ask or not sys.stdin.isatty():
         raise RefusedError(f"{question.removesuffix(' Go on?')} Say --yes.")
     if not click.confirm(question, err=True):
         raise RefusedError("Nothing was changed.")

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from tuckshop.cli import options
+from tuckshop.cli import options, price_refresh
 from tuckshop.cli.client import Client, Json
 from tuckshop.cli.output import as_list, note, print_json, print_table, usd, when
 
@@ -16,7 +16,7 @@ _RATES: Final = ("input", "cached_input", "cache_write", "cache_write_12h", "out
 @click.group()
 def prices() -> None:
     """
-    What models cost: list, set, unset.
+    What models cost: list, set, unset, refresh.
 
     \b
     Example:
@@ -133,6 +133,9 @@ def unset(upstream: str, model: str, since: str | None, as_json: bool) -> None:
     if since is not None:
         body["effective_from"] = since
     _show(Client.connect().put("prices", body=body)["data"], as_json)
+
+
+prices.add_command(price_refresh.refresh)
 
 
 def _show(rows: list[Json], as_json: bool) -> None:

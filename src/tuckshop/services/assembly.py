@@ -32,6 +32,7 @@ from tuckshop.services.me import Mine
 from tuckshop.services.members import Members
 from tuckshop.services.price_list import Prices
 from tuckshop.services.price_overrides import PriceOverrides
+from tuckshop.services.price_refresh import PriceRefreshing
 from tuckshop.services.request_log import RequestLog
 from tuckshop.services.rosters import Rosters
 from tuckshop.services.self_rotation import SelfRotation
@@ -75,6 +76,7 @@ class Services:
     self_rotation: SelfRotation
     prices: Prices
     price_overrides: PriceOverrides
+    price_refreshing: PriceRefreshing
     corrections: Corrections
     mails: Mails
     audit_trail: AuditTrail
@@ -117,6 +119,7 @@ def assemble(
     changes = Changes(writer, directory, person_keys)
     authority = Authority(open_endpoints=frozenset(endpoint_groups))
     shown_prices = Prices(prices, upstream)
+    set_prices = PriceOverrides(changes, directory, prices, shown_prices)
     members = Members(changes, directory, ledger, database, authority)
     groups = Groups(changes, directory, ledger, default_zone, clock, authority)
     keys = Keys(changes, directory, ledger, database, clock)
@@ -163,7 +166,8 @@ def assemble(
         ),
         self_rotation=SelfRotation(changes),
         prices=shown_prices,
-        price_overrides=PriceOverrides(changes, directory, prices, shown_prices),
+        price_overrides=set_prices,
+        price_refreshing=PriceRefreshing(directory, prices, set_prices),
         corrections=Corrections(changes, directory, ledger, database),
         mails=mails,
         audit_trail=AuditTrail(directory, database, person_keys),

@@ -51,12 +51,8 @@ class Prices:
             upstream=upstream,
             model=model,
             family=None if price is None else price.family,
-            units=_units(price, ""),
-            long_context=(
-                None
-                if price is None or price.long_context_start is None
-                else LongContext(above=price.long_context_start, units=_units(price, "long_"))
-            ),
+            units=units_of(price),
+            long_context=long_context_of(price),
             free=price is not None and price.free,
             origin=None if price is None else "override" if is_override else "built_in",
             effective_from=(
@@ -71,7 +67,7 @@ class Prices:
                 if coming is None
                 else NextPrice(
                     effective_from=rfc3339(coming.effective_us),
-                    units=None if coming.price is None else _units(coming.price, ""),
+                    units=None if coming.price is None else units_of(coming.price),
                     free=coming.price is not None and coming.price.free,
                 )
             ),
@@ -83,8 +79,16 @@ class Prices:
         )
 
 
-def _units(price: ModelPrice | None, prefix: str) -> dict[str, Decimal]:
+def units_of(price: ModelPrice | None, prefix: str = "") -> dict[str, Decimal]:
+    """USD per 1,000,000 of each unit that has a rate; with the prefix ``long_``, beyond the cliff."""
     if price is None:
         return {}
     rates = {unit: getattr(price, prefix + unit) for unit in UNITS}
     return {unit: usd(rate) for unit, rate in rates.items() if rate is not None}
+
+
+def long_context_of(price: ModelPrice | None) -> LongContext | None:
+    """What long calls cost, where that is something else."""
+    if price is None or price.long_context_start is None:
+        return None
+    return LongContext(above=price.long_context_start, units=units_of(price, "long_"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +18,7 @@ from tuckshop.domain.errors import InvalidFieldError, InvalidFieldsError
 from tuckshop.domain.ids import DEFAULT_WORKSPACE, new_id
 from tuckshop.domain.money import NANO_PER_USD
 from tuckshop.domain.records import UpstreamRecord
+from tuckshop.pricing.differences import SET_HERE
 from tuckshop.pricing.price_book import PriceBook, PriceChange
 from tuckshop.pricing.prices import GENERATING, RATE_MAX, ModelPrice, PriceList
 from tuckshop.services import fields
@@ -67,16 +69,30 @@ class PriceOverrides:
             NotFoundError: No such upstream.
         """
         upstream = self._directory.upstream(said.upstream)
-        model = _model(said.model)
+        model = model_name(said.model)
         price = self._price(upstream, model, said)
-        wished_us = 0
-        if said.effective_from is not None:
-            try:
-                wished_us = fields.instant_of_text(said.effective_from)
-            except InvalidValueError as error:
-                raise InvalidFieldError("effective_from", str(error)) from None
+        await self.lay_down(
+            actor, upstream, lambda: {model: price}, wished_us=wished(said.effective_from)
+        )
+        return self._prices.of(upstream.name, model)
 
-        def work(edit: Edit) -> PriceChange:
+    async def lay_down(
+        self,
+        actor: Actor,
+        upstream: UpstreamRecord,
+        prices_of: Callable[[], Mapping[str, ModelPrice | None]],
+        *,
+        wished_us: int,
+    ) -> int:
+        """
+        Put prices of models at *upstream*, all of them or none. Returns from when on they hold.
+
+        Args:
+            prices_of: Looks at the book while nobody else changes it; a price of None takes back what was said.
+            wished_us: The earliest; 0 is now.
+        """
+
+        def work(edit: Edit) -> list[PriceChange]:
             # Never before now: what was admitted by another price is not charged anew.
             effective_us = max(edit.now_us, wished_us)
             # Ids of one microsecond are in no order, and of two that begin at one time the later one counts.
@@ -84,31 +100,20 @@ class PriceOverrides:
                 select(func.max(price_overrides.c.created_at))
             ).scalar()
             said_us = max(edit.now_us, (last_us or 0) + 1)
-            row: dict[str, Any] = {
-                "workspace_id": edit.workspace_id,
-                "id": new_id("prc", said_us),
-                "upstream": upstream.name,
-                "model": model,
-                "content": None if price is None else _dated(price, effective_us).to_json(),
-                "effective_from": effective_us,
-                "created_by": actor_text(edit.actor),
-                "created_at": said_us,
-            }
-            edit.connection.execute(insert(price_overrides).values(row))
-            after = {
-                "upstream": upstream.name,
-                "model": model,
-                "effective_from": fields.rfc3339(effective_us),
-                "price": None if price is None else _rates(price),
-            }
-            edit.audit("price.set" if price else "price.unset", row["id"], None, after)
-            return _change_of(row)
+            return [
+                _put(edit, upstream.name, model, price, effective_us, said_us + place)
+                for place, (model, price) in enumerate(prices.items())
+            ]
 
         async with self._one_at_a_time:
-            if self._book.count >= CHANGES_MAX:
+            prices = prices_of()
+            if not prices:
+                return wished_us
+            if self._book.count + len(prices) > CHANGES_MAX:
                 raise InvalidFieldError("model", "has no room: too many prices were set already")
-            self._book.follow([await self._changes.make(actor, work)])
-        return self._prices.of(upstream.name, model)
+            made = await self._changes.make(actor, work)
+            self._book.follow(made)
+        return made[0].effective_us
 
     def _price(
         self, upstream: UpstreamRecord, model: str, said: PriceOverride
@@ -183,7 +188,7 @@ class PriceOverrides:
                 images=listed.images if listed else None,
                 search=listed.search if listed else False,
                 ends=listed.ends if listed else None,
-                source="set here",
+                source=SET_HERE,
                 dated=datetime(1970, 1, 1, tzinfo=UTC).date(),
             )
         except ValueError as error:
@@ -208,12 +213,52 @@ def _nano(columns: Columns, field: str, units: dict[str, Decimal]) -> dict[str, 
     return rates
 
 
-def _model(text: str) -> str:
+def wished(text: str | None) -> int:
+    """The time of an `effective_from`; 0 where none is said."""
+    if text is None:
+        return 0
+    try:
+        return fields.instant_of_text(text)
+    except InvalidValueError as error:
+        raise InvalidFieldError("effective_from", str(error)) from None
+
+
+def model_name(text: str) -> str:
+    """*text*, if a model could be called so."""
     if not text or len(text) > MODEL_MAX_CHARACTERS or not all("!" <= c <= "~" for c in text):
         raise InvalidFieldError(
             "model", f"expected the exact id of a model, 1 to {MODEL_MAX_CHARACTERS} visible ASCII"
         )
     return text
+
+
+def _put(
+    edit: Edit,
+    upstream: str,
+    model: str,
+    price: ModelPrice | None,
+    effective_us: int,
+    said_us: int,
+) -> PriceChange:
+    row: dict[str, Any] = {
+        "workspace_id": edit.workspace_id,
+        "id": new_id("prc", said_us),
+        "upstream": upstream,
+        "model": model,
+        "content": None if price is None else _dated(price, effective_us).to_json(),
+        "effective_from": effective_us,
+        "created_by": actor_text(edit.actor),
+        "created_at": said_us,
+    }
+    edit.connection.execute(insert(price_overrides).values(row))
+    after = {
+        "upstream": upstream,
+        "model": model,
+        "effective_from": fields.rfc3339(effective_us),
+        "price": None if price is None else _rates(price),
+    }
+    edit.audit("price.set" if price else "price.unset", row["id"], None, after)
+    return _change_of(row)
 
 
 def _dated(price: ModelPrice, effective_us: int) -> ModelPrice:

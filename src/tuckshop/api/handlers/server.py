@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tuckshop.api.routing import Call
 from tuckshop.services.shapes.corrections import BulkCorrection
-from tuckshop.services.shapes.prices import PriceOverride, PricePage
+from tuckshop.services.shapes.prices import PriceOverride, PricePage, PriceRefresh
 from tuckshop.services.shapes.workspace import WorkspaceChange
 
 
@@ -25,6 +25,10 @@ async def list_prices(call: Call) -> object:
 async def put_price(call: Call) -> object:
     said = call.body_as(PriceOverride)
     return PricePage(data=await call.services.price_overrides.put(call.actor, said))
+
+
+async def refresh_prices(call: Call) -> object:
+    return await call.services.price_refreshing.refresh(call.actor, call.body_as(PriceRefresh))
 
 
 async def correct_calls(call: Call) -> object:

@@ -9,7 +9,7 @@ from tuckshop.api.routes.rows import row
 from tuckshop.api.routing import Route
 from tuckshop.services.shapes.clock import ClockAccepted
 from tuckshop.services.shapes.corrections import BulkCorrection, CorrectionReport
-from tuckshop.services.shapes.prices import PriceOverride, PricePage
+from tuckshop.services.shapes.prices import PriceOverride, PricePage, PriceRefresh, PriceRefreshed
 from tuckshop.services.shapes.takeover import Takeover, TakeoverReport
 from tuckshop.services.shapes.workspace import WorkspaceChange, WorkspaceShape
 
@@ -51,6 +51,16 @@ ROUTES: Final[tuple[Route, ...]] = (
         PricePage,
         "Say what a model costs from some time on, or take that back",
         request=PriceOverride,
+    ),
+    row(
+        "operator",
+        "server",
+        "POST",
+        "/prices/refresh",
+        server.refresh_prices,
+        PriceRefreshed,
+        "Put another price list's prices; a dry run first",
+        request=PriceRefresh,
     ),
     row(
         "operator",
