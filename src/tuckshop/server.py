@@ -119,6 +119,7 @@ class Server:
         await self.day_filling.close()
         await self.services.mails.close()
         await self.services.log_folding.close()
+        await self.services.flag_notes.close()
         await self.services.changes.close()
         await self.writer.close()
         self.person_keys.close()
@@ -196,6 +197,7 @@ async def start(settings: Settings) -> Server:
             upstream=DEFAULT_UPSTREAM,
             public_url=settings.public_url,
             mail=mail_way(settings, metrics.mailed),
+            watch=metrics,
         )
         pseudonym_key = derived(master, "member pseudonyms")
         counter = TokenCounter(clock=clock)

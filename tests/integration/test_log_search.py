@@ -22,6 +22,7 @@ from tuckshop.storage.database import Database
 
 ROWS = 6_000
 PEOPLE = 40
+SAID_EVERY = 37  # in each so many-th call something was said that has a flag
 GROUP, SMALL = "grp_0", "grp_1"
 DAY_US = 86_400 * 1_000_000
 
@@ -51,9 +52,24 @@ def log(
     desk.close()
     history.fill(desk.database.path, ROWS)
     desk.reopen()
+    query = schema.requests.select().order_by(schema.requests.c.position.desc())
     with desk.database.reader() as connection:
-        query = schema.requests.select().order_by(schema.requests.c.position.desc())
         rows = [dict(row) for row in connection.execute(query).mappings()]
+    desk.session.begin(desk.clock.now_us())
+    desk.session.transaction.connection.execute(
+        insert(schema.flagged_calls),
+        [
+            {
+                "workspace_id": DEFAULT_WORKSPACE, "request_id": rows[place]["id"], "flag_id": f"flg_{flag}",
+                "position": rows[place]["position"],
+            }
+            for place in range(5, len(rows), SAID_EVERY)
+            for flag in range(1 + place % 2)
+        ],
+    )  # fmt: skip
+    desk.session.commit()
+    for place in range(5, len(rows), SAID_EVERY):
+        rows[place]["is_said"] = True
     yield desk.database, rows
     desk.close()
 
@@ -71,6 +87,15 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "rare tag": {"tag": history.RARE_TAG},
     "flagged": {"is_flagged": True},
     "unflagged": {"is_flagged": False, "member_id": "mem_3"},
+    "flagged by what was said": {"is_flagged": True, "sees_conduct": True},
+    "flagged by what was said, middle": {
+        "is_flagged": True,
+        "sees_conduct": True,
+        "since_us": -200,
+        "until_us": -100,
+    },
+    "nothing said": {"is_flagged": False, "sees_conduct": True, "member_id": "mem_3"},
+    "flagged by what was said, tag": {"is_flagged": True, "sees_conduct": True, "tag": "hw-3"},
     "middle": {"since_us": -200, "until_us": -190},
     "middle of a group": {"group_id": SMALL, "since_us": -200, "until_us": -100},
     "middle, refused": {"status": "refused", "since_us": -200, "until_us": -100},
@@ -94,6 +119,7 @@ def search_of(name: str, newest_us: int) -> Search:
 
 def matches(row: dict[str, Any], name: str, newest_us: int) -> bool:
     search = search_of(name, newest_us)
+    is_said = search.sees_conduct and row.get("is_said", False)
     models = {"nobody's model": "o3", "one model": "text-embedding-3-small"}
     return (
         search.group_id in (None, row["group_id"])
@@ -101,7 +127,7 @@ def matches(row: dict[str, Any], name: str, newest_us: int) -> bool:
         and search.key_id in (None, row["key_id"])
         and search.status in (None, row["state"])
         and search.tag in (None, row["tag"])
-        and search.is_flagged in (None, row["flags"] != "")
+        and search.is_flagged in (None, row["flags"] != "" or is_said)
         and (search.since_us or 0) <= row["admitted_at"] < (search.until_us or 2**62)
         and models.get(name, row["model"]) == row["model"]
     )
@@ -137,6 +163,25 @@ def test_pages_hold_every_match_once_newest_first(
     assert found == [row["id"] for row in rows if matches(row, name, newest_us)]
 
 
+def plan_of(database: Database, search: Search) -> list[str]:
+    """How the database looks for where a slice ends, and for the rows of it."""
+    said: list[tuple[str, Any]] = []
+    with database.reader() as connection:
+        note = _noting(connection, said)
+        find(connection, search, Mark(10**9, 10**18), 50, FakeClock())
+        event.remove(connection, "before_cursor_execute", note)
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        cursor = driver.cursor()
+        plans = [
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+            for statement, values in said[-2:]
+        ]
+    return [
+        step[3] for plan in plans for step in plan if "requests" in step[3] or "flagged" in step[3]
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "index"),
     [
@@ -161,29 +206,28 @@ def test_each_search_goes_along_its_index(
     log: tuple[Database, list[dict[str, Any]]], name: str, index: str
 ) -> None:
     database, rows = log
-    said: list[tuple[str, Any]] = []
 
-    with database.reader() as connection:
-        note = _noting(connection, said)
-        find(
-            connection,
-            search_of(name, rows[0]["admitted_at"]),
-            Mark(10**9, 10**18),
-            50,
-            FakeClock(),
-        )
-        event.remove(connection, "before_cursor_execute", note)
-        driver = connection.connection.dbapi_connection
-        assert driver is not None
-        cursor = driver.cursor()
-        plans = [
-            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
-            for statement, values in said[-2:]  # where its slice ends, and the rows of it
-        ]
+    details = plan_of(database, search_of(name, rows[0]["admitted_at"]))
 
-    details = [step[3] for plan in plans for step in plan if "requests" in step[3]]
     assert details
     assert {index in detail for detail in details} == {True}, details
+
+
+def test_flags_of_what_was_said_are_found_by_two_indexes(
+    log: tuple[Database, list[dict[str, Any]]],
+) -> None:
+    """However long the log is, it is not walked through: not even for the rows of a slice."""
+    database, rows = log
+
+    details = plan_of(database, search_of("flagged by what was said", rows[0]["admitted_at"]))
+
+    assert not [detail for detail in details if detail.startswith("SCAN requests")]
+    by_index = [detail for detail in details if "flagged" in detail]
+    assert {"requests_flagged", "flagged_calls_by_position"} <= {
+        detail.split(" INDEX ")[1].split(" ")[0] for detail in by_index
+    }
+    # The rows themselves are looked up one by one.
+    assert any("(workspace_id=? AND position=?)" in detail for detail in details), details
 
 
 def test_a_cursor_of_another_kind_of_filter_is_refused() -> None:

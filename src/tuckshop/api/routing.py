@@ -36,7 +36,7 @@ TABLE_TYPES: Final = (CSV_TYPE, NDJSON_TYPE)
 HTML_TYPE: Final = "text/html"
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 # What a path may name of one.
-_OF_A_GROUP: Final = frozenset({"group", "member", "key", "request", "mail", "token"})
+_OF_A_GROUP: Final = frozenset({"group", "member", "key", "request", "mail", "token", "flag"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

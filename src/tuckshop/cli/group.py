@@ -19,17 +19,36 @@ from tuckshop.cli.output import (
     print_table,
 )
 
+_STRIKES: Final = ("count", "days", "pause")
 _LISTS: Final = ("models", "endpoints")
 _UNSETTABLE: Final = (
     *("title", "time_zone", "models", "endpoints", "each", "shared", "max_output_tokens"),
     *("min_output_tokens", "patience_s", "on_disconnect", "unknown_parameters", "show_shared"),
-    *("self_rotate", "carry_over", "log_days"),
+    *("self_rotate", "carry_over", "log_days", "strikes"),
 )
+
+
+def _strikes(
+    context: click.Context, option: click.Parameter, value: tuple[int, int, str] | None
+) -> Json | None:
+    return None if value is None else dict(zip(_STRIKES, value, strict=True))
 
 
 def policy_options(command: options.Command) -> options.Command:
     """The fields of a group's policy."""
     chosen: tuple[options.Decorator, ...] = (
+        click.option(
+            "--strikes",
+            type=(
+                click.IntRange(1, 1_000),
+                click.IntRange(1, 366),
+                click.Choice(["member", "key", "none"]),
+            ),
+            metavar="COUNT DAYS PAUSE",
+            callback=_strikes,
+            help="So many flagged contents of one member in so many days pause the member, the key or none:"
+            " 3 30 member.",
+        ),
         click.option(
             "--self-rotate/--no-self-rotate",
             default=None,
@@ -282,6 +301,7 @@ def _show(one: Json, as_json: bool) -> None:
             ("unknown parameters", one["unknown_parameters"]),
             ("shows shared", "yes" if one["show_shared"] else "no"),
             ("self rotate", "yes" if one["self_rotate"] else "no"),
+            ("strikes", _said_strikes(one["strikes"])),
             ("log", f"{one['log_days']} days"),
         ],
     )
@@ -291,3 +311,10 @@ def _show(one: Json, as_json: bool) -> None:
 
 def _tokens(count: int | None) -> str | None:
     return None if count is None else f"{count:,} tokens"
+
+
+def _said_strikes(strikes: Json | None) -> str | None:
+    if strikes is None:
+        return None
+    what = "staff are told" if strikes["pause"] == "none" else f"the {strikes['pause']} is paused"
+    return f"{strikes['count']} in {strikes['days']} days: {what}"

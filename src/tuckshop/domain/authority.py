@@ -240,6 +240,7 @@ _OWNERS_RULES: Final[Mapping[str, Rule]] = {
     "unknown_parameters": _unknown_parameters,
     "show_shared": _free,
     "self_rotate": _free,
+    "strikes": _free,
     "state": _state,
 }
 _ASSISTANTS_OF_MEMBERS: Final = frozenset({"external_id", "name", "email", "state"})

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
+from msgspec import Meta
 
 # The provider's verdict on what was asked, or on the answer; or a rule of the group's own.
 FlagSource = Literal["moderation", "output", "rule"]
 FlagAction = Literal["blocked", "noted", "redacted"]
 FlagState = Literal["open", "upheld", "dismissed"]
+StrikePause = Literal["member", "key", "none"]
+
+
+class Strikes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many contents of a member's own are too many: *count* of them in *days*."""
+
+    count: Annotated[int, Meta(ge=1, le=1_000)] = 3
+    days: Annotated[int, Meta(ge=1, le=366)] = 30
+    pause: StrikePause = "member"  # what then stops; "none": staff are told, and that is all
 
 
 class NewFlag(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ Alarm = Literal[
     "unconfirmed",  # a call was charged its bound, because nobody knows what it used
     "no_charges",  # calls are sent, and none is charged anything
     "estimated_share",  # too many of a day's calls are charged without usage
+    "flags_lost",  # flags could not be written down
     "upstream_auth",  # the upstream refuses our credential
     "upstream_money",  # the account at the upstream is out of money
     "clock",  # nothing is admitted, and why

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tuckshop.domain.authority import Authority
 from tuckshop.domain.clock import Clock
+from tuckshop.domain.watch import Watch
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.mailing.policy import MailWay
 from tuckshop.mailing.sender import Sender
@@ -18,6 +19,8 @@ from tuckshop.services.claims import Claims
 from tuckshop.services.clock import ServerClock
 from tuckshop.services.corrections import Corrections
 from tuckshop.services.directory import Directory
+from tuckshop.services.flag_notes import FlagNotes
+from tuckshop.services.flags import Flags
 from tuckshop.services.forecasts import Forecasts
 from tuckshop.services.grants import Grants
 from tuckshop.services.groups import Groups
@@ -82,6 +85,8 @@ class Services:
     audit_trail: AuditTrail
     server_clock: ServerClock
     log_folding: LogFolding
+    flag_notes: FlagNotes
+    flags: Flags
     clock: Clock
 
 
@@ -102,6 +107,7 @@ def assemble(
     upstream: str = "openai",
     public_url: str | None = None,
     mail: MailWay | None = None,
+    watch: Watch | None = None,
 ) -> Services:
     """
     All services over one database.
@@ -114,6 +120,7 @@ def assemble(
         is_own: Whether an address is that of this server.
         public_url: How people reach it, for the links that are sent to them; None: none can be built.
         mail: How mails are sent; None: they are not.
+        watch: Is told what somebody should look at.
     """
     directory.on_upstreams(registry.follow)
     changes = Changes(writer, directory, person_keys)
@@ -135,6 +142,7 @@ def assemble(
         clock=clock,
     )
     claims.on_opened(mails.tell_of_claim)
+    flag_notes = FlagNotes(changes, watch)
     return Services(
         directory=directory,
         changes=changes,
@@ -173,6 +181,8 @@ def assemble(
         audit_trail=AuditTrail(directory, database, person_keys),
         server_clock=ServerClock(writer),
         log_folding=LogFolding(directory, ledger, clock),
+        flag_notes=flag_notes,
+        flags=Flags(changes, directory, flag_notes, database, person_keys),
         clock=clock,
     )
 

@@ -20,7 +20,7 @@ from tuckshop.services.shapes.parts import Sent
 from tuckshop.storage.audit import first_broken_audit_row
 from tuckshop.storage.database import Database
 from tuckshop.storage.person_keys import PersonKeys
-from tuckshop.storage.schema import audit, claims, keys, members
+from tuckshop.storage.schema import audit, claims, flags, keys, members
 
 _LAST: Final = 2**62
 
@@ -123,7 +123,7 @@ class AuditTrail:
         own = sorted(actor.groups)
         tokens = [token.id for token in self._directory.tokens(actor)]
         about = [audit.c.object_id.in_(own), audit.c.object_id.in_(tokens)]
-        for table in (members, keys):
+        for table in (members, keys, flags):
             inside = select(table.c.id).where(
                 table.c.workspace_id == audit.c.workspace_id, table.c.group_id.in_(own)
             )

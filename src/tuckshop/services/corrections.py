@@ -20,10 +20,10 @@ from tuckshop.domain.errors import ConflictError, InvalidFieldError, TuckshopErr
 from tuckshop.domain.money import format_usd, parse_usd, usd, usd_text
 from tuckshop.domain.reservation import Amounts
 from tuckshop.ledger.ledger import Ledger
-from tuckshop.services import fields
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
-from tuckshop.services.fields import InvalidValueError, rfc3339
+from tuckshop.services.fields import rfc3339
+from tuckshop.services.reasons import reason_of
 from tuckshop.services.request_log import time_of
 from tuckshop.services.search import seen_by
 from tuckshop.services.shapes.corrections import BulkCorrection, CorrectedCall, CorrectionReport
@@ -67,7 +67,7 @@ class Corrections:
             ConflictError: There are other calls than the dry run told, or somebody corrected one meanwhile.
         """
         to_nano = _amount(wish.to_usd)
-        reason = _reason(wish.reason)
+        reason = reason_of(wish.reason)
         if not wish.dry_run and wish.calls is None:
             raise InvalidFieldError("calls", "expected the number that a dry run told")
         query = self._query(actor, wish)
@@ -233,13 +233,3 @@ def _amount(value: Decimal) -> int:
         return parse_usd(f"{value:f}" if value else "0")
     except ValueError as error:
         raise InvalidFieldError("to_usd", str(error)) from None
-
-
-def _reason(value: str) -> str:
-    try:
-        reason = fields.text(value)
-    except InvalidValueError as error:
-        raise InvalidFieldError("reason", str(error)) from None
-    if not reason:
-        raise InvalidFieldError("reason", "is empty: say why, for whoever asks later")
-    return reason

@@ -40,7 +40,7 @@ from tuckshop.services.shapes.worst_case import WorstCaseShape
 from tuckshop.services.standing import limits_of_group, standings_of
 from tuckshop.services.versions import Expected
 from tuckshop.services.worst_case import worst_case_of
-from tuckshop.storage.rows import group_of, text_of_zone, zone_of_text
+from tuckshop.storage.rows import group_of, text_of_part, text_of_zone, zone_of_text
 from tuckshop.storage.schema import groups
 
 SCOPES_PER_TRANSACTION: Final = 200  # so that calls never wait long for the reset of a large group
@@ -276,6 +276,7 @@ class Groups:
         columns.set("carry_over", change.carry_over, fields.dollars)
         columns.set("show_shared", change.show_shared, fields.same, unset=False)
         columns.set("self_rotate", change.self_rotate, fields.same, unset=False)
+        columns.set("strikes", change.strikes, text_of_part)
         columns.set("log_days", change.log_days, fields.same, unset=LOG_DAYS)
         columns.set("state", change.state, fields.same)
         for name, default in NOT_YET.items():
@@ -333,6 +334,7 @@ def _shape(group: Group, in_force: list[LimitStanding], worst_case: WorstCaseSha
         unknown_parameters=group.unknown_parameters,
         show_shared=group.show_shared,
         self_rotate=group.self_rotate,
+        strikes=group.strikes,
         log_days=group.log_days,
         state=group.state,
         in_force=in_force,

@@ -15,13 +15,26 @@ from itertools import count
 from math import isqrt
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Text, bindparam, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    desc,
+    or_,
+    select,
+    union,
+)
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import InvalidFieldError
 from tuckshop.services.paging import cursor_after, mark_of
 from tuckshop.storage.database import CLOCK_ACCEPTED
-from tuckshop.storage.schema import requests, settings
+from tuckshop.storage.schema import flagged_calls, requests, settings
 
 PAGE_S: Final = 0.12  # after which no further slice is begun
 SLICE_ROWS: Final = 5_000
@@ -62,6 +75,7 @@ class Search:
     status: str | None = None
     tag: str | None = None
     is_flagged: bool | None = None
+    sees_conduct: bool = False  # do flags of what members said count as well?
     since_us: int | None = None
     until_us: int | None = None
     others: tuple[Term, ...] = ()  # of columns that no index leads by
@@ -117,8 +131,19 @@ class Search:
         if self.tag is not None:
             terms.append(columns.tag == self.tag)
         if self.is_flagged is not None:
-            terms.append(columns.flags != "" if self.is_flagged else columns.flags == "")
+            terms.append(self._has_flag if self.is_flagged else ~self._has_flag)
         return tuple(terms)
+
+    @property
+    def _has_flag(self) -> Term:
+        columns = requests.c
+        if not self.sees_conduct:
+            return columns.flags != ""
+        found = select(flagged_calls.c.flag_id).where(
+            flagged_calls.c.workspace_id == columns.workspace_id,
+            flagged_calls.c.request_id == columns.id,
+        )
+        return or_(columns.flags != "", found.exists())
 
     @property
     def times(self) -> tuple[Term, ...]:
@@ -157,7 +182,8 @@ def mark_in(search: Search, cursor: str | None) -> Mark | None:
 
 def along(connection: Connection, search: Search) -> tuple[Term, ...]:
     """The part of its lead that *search* goes along: the terms that bound it."""
-    return (*search.lead.terms, *_bounds(connection, search))
+    bounds = _bounds(connection, search)
+    return (*_lead_terms(search, bounds), *bounds)
 
 
 def find(
@@ -171,7 +197,7 @@ def find(
             select(requests)
             .where(
                 requests.c.workspace_id == search.workspace_id,
-                *search.lead.terms,
+                *_lead_terms(search, terms),
                 *search.terms,
                 *terms,
             )
@@ -194,14 +220,9 @@ def _slices(
     key = requests.c.admitted_at if lead.goes_by_time else requests.c.position
     whole = _bounds(connection, search)
     while True:
+        entries = _entries(search, (*whole, *_roughly(mark)))
         last = connection.execute(
-            select(key)
-            .where(
-                requests.c.workspace_id == search.workspace_id, *lead.terms, *whole, *_roughly(mark)
-            )
-            .order_by(key.desc())
-            .limit(1)
-            .offset(SLICE_ROWS)
+            entries.order_by(desc(key.name)).limit(1).offset(SLICE_ROWS)
         ).scalar()
         terms = whole if mark is None else (*whole, *_roughly(mark), _is_after(mark))
         if last is None:
@@ -210,6 +231,42 @@ def _slices(
         # By time, all rows of an instant are in one slice.
         mark = Mark(0, last) if lead.goes_by_time else Mark(last)
         yield (*terms, key >= last), mark
+
+
+def _entries(search: Search, within: tuple[Term, ...]) -> Select[Any] | CompoundSelect[Any]:
+    """The keys of the lead's entries that *within*, which is about those keys alone, leaves."""
+    lead = search.lead
+    key = requests.c.admitted_at if lead.goes_by_time else requests.c.position
+    chosen = select(key).where(requests.c.workspace_id == search.workspace_id, *lead.terms, *within)
+    if not _leads_by_conduct(search):
+        return chosen
+    # Two indexes, each in its order; the database merges them as it goes.
+    also = select(flagged_calls.c.position).where(
+        flagged_calls.c.workspace_id == search.workspace_id,
+        flagged_calls.c.position.is_not(None),
+        *map(_of_flagged_calls, within),
+    )
+    return union(chosen, also)
+
+
+def _lead_terms(search: Search, within: tuple[Term, ...]) -> tuple[Term, ...]:
+    """What the rows of the lead's entries have in common."""
+    if not _leads_by_conduct(search):
+        return search.lead.terms
+    return (requests.c.position.in_(_entries(search, within)),)
+
+
+def _leads_by_conduct(search: Search) -> bool:
+    return search.sees_conduct and search.lead.index == "requests_flagged"
+
+
+def _of_flagged_calls(term: Term) -> Term:
+    """A term about positions in the log, and nothing else, of the calls that a flag was noted in."""
+
+    def moved(element: object, **_: Any) -> ColumnElement[Any] | None:
+        return flagged_calls.c.position if isinstance(element, Column) else None
+
+    return replacement_traverse(term, {}, moved)
 
 
 def _is_after(mark: Mark) -> Term:

@@ -57,6 +57,16 @@ def opened(value: Any, keys: PersonKeys, *, place: str) -> Any:
     return value
 
 
+def words(member_id: str, sealed: bytes | None, keys: PersonKeys, *, place: str) -> str | None:
+    """A text about a member that a column holds closed, as it may be shown now. For worker threads."""
+    if sealed is None:
+        return None
+    try:
+        return keys.open(member_id, sealed, place=place).decode()
+    except (SealError, PersonKeyGoneError):
+        return ERASED
+
+
 def audit_place(workspace_id: str) -> str:
     """Where the texts of a workspace's audit trail stand."""
     return f"audit/{workspace_id}"

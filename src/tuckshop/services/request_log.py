@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Select, false, func, or_, select
 
@@ -22,9 +22,12 @@ from tuckshop.services.search import seen_by
 from tuckshop.services.shapes.parts import Sent
 from tuckshop.services.shapes.requests import RequestPage, RequestShape
 from tuckshop.storage.database import Database
-from tuckshop.storage.schema import entries, requests
+from tuckshop.storage.schema import entries, flagged_calls, requests
 
 Status = Literal["settled", "voided", "reserved", "refused", "blocked"]
+
+
+FLAGGED: Final = "flagged"  # beside the flags of the row itself: its content has one
 
 
 class RequestFilter(Sent, frozen=True, kw_only=True):
@@ -98,7 +101,7 @@ class RequestLog:
 
         def read() -> list[RequestShape]:
             with self._database.reader() as connection:
-                return _shapes(connection, _rows(connection, query))
+                return _shapes(connection, _rows(connection, query), sees_conduct(actor))
 
         await self._ledger.flush()
         found = await asyncio.to_thread(read)
@@ -114,7 +117,7 @@ class RequestLog:
         def read() -> tuple[list[RequestShape], Mark | None]:
             with self._database.reader() as connection:
                 rows, after = find(connection, search, mark, limit, self._clock)
-                return _shapes(connection, rows), after
+                return _shapes(connection, rows, search.sees_conduct), after
 
         return await asyncio.to_thread(read)
 
@@ -145,10 +148,16 @@ class RequestLog:
             status=chosen.status,
             tag=chosen.tag,
             is_flagged=chosen.flagged,
+            sees_conduct=sees_conduct(actor),
             since_us=time_of("since", chosen.since),
             until_us=time_of("until", chosen.until),
             others=tuple(others),
         )
+
+
+def sees_conduct(actor: Actor) -> bool:
+    """May it be told which calls were flagged for what was said in them (P6)?"""
+    return actor.is_at_least("assistant")
 
 
 def time_of(field: str, value: str | None) -> int | None:
@@ -170,9 +179,27 @@ def _rows(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _shapes(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[RequestShape]:
+def _shapes(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], shows_conduct: bool
+) -> list[RequestShape]:
     corrections = _corrections(connection, rows)
-    return [_shape(row, corrections.get(row["id"], (0, 0, 0))) for row in rows]
+    flagged = _flagged(connection, rows) if shows_conduct else frozenset()
+    return [
+        _shape(row, corrections.get(row["id"], (0, 0, 0)), is_flagged=row["id"] in flagged)
+        for row in rows
+    ]
+
+
+def _flagged(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """In which of these calls something was said that has a flag."""
+    if not rows:
+        return frozenset()
+    columns = flagged_calls.c
+    query = select(columns.request_id).where(
+        columns.workspace_id == rows[0]["workspace_id"],
+        columns.request_id.in_([row["id"] for row in rows]),
+    )
+    return frozenset(connection.execute(query).scalars())
 
 
 def _corrections(
@@ -199,7 +226,9 @@ def _corrections(
     return {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in connection.execute(query)}
 
 
-def _shape(row: Mapping[str, Any], correction: tuple[int, int, int]) -> RequestShape:
+def _shape(
+    row: Mapping[str, Any], correction: tuple[int, int, int], *, is_flagged: bool
+) -> RequestShape:
     is_open = row["state"] == "reserved"
 
     def count(column: str, added: int = 0) -> int | None:
@@ -220,7 +249,7 @@ def _shape(row: Mapping[str, Any], correction: tuple[int, int, int]) -> RequestS
         output_tokens=count("output_tokens", correction[2]),
         cached_tokens=count("cached_tokens"),
         cost_usd=None if cost is None else usd(cost),
-        flags=row["flags"].split(),
+        flags=[*row["flags"].split(), *([FLAGGED] if is_flagged else [])],
         first_byte_ms=row["first_byte_ms"],
         duration_ms=row["duration_ms"],
         queue_ms=row["queue_ms"],

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from sys import intern
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import RowMapping
 
+from tuckshop.domain.flags import Strikes
 from tuckshop.domain.limits import Limit, parse_limit
 from tuckshop.domain.records import Group, Member, StaffToken, UpstreamRecord, VirtualKey, Workspace
 from tuckshop.domain.reservation import CarryOver
 from tuckshop.domain.windows import ZoneHistory
 
 Row = RowMapping | Mapping[str, Any]
+Part = TypeVar("Part", bound=msgspec.Struct)
 
 
 def text_of_list(values: Sequence[str]) -> str:
@@ -40,6 +42,16 @@ def limits_of_text(column: str) -> tuple[Limit, ...]:
         LimitSyntaxError: It is not a limit; a limit that cannot be read is never no limit.
     """
     return tuple(parse_limit(text) for text in list_of_text(column))
+
+
+def text_of_part(part: msgspec.Struct) -> str:
+    """A part of a policy that has fields of its own, as a column holds it."""
+    return msgspec.json.encode(part).decode()
+
+
+def part_of_text(column: str | None, kind: type[Part]) -> Part | None:
+    """What `text_of_part` wrote; None where there is nothing."""
+    return None if column is None else msgspec.json.decode(column, type=kind)
 
 
 def text_of_zone(zone: ZoneHistory) -> str:
@@ -102,6 +114,7 @@ def group_of(row: Row) -> Group:
         state=row["state"],
         self_rotate=row["self_rotate"],
         carry_over=_carry_over(row),
+        strikes=part_of_text(row["strikes"], Strikes),
         log_days=row["log_days"],
     )
 

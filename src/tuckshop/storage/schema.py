@@ -221,11 +221,24 @@ flags = (
         Column("state", Text, nullable=False),  # "open", "upheld" or "dismissed"
         Column("resolved_by", Text),
         Column("resolved_at", BigInteger),
-        Column("reason", Text),  # of those who resolved it
+        Column("reason", LargeBinary),  # of those who resolved it, closed with the member's key
         Column("appealed_at", BigInteger),
+        Column("struck_id", Text),  # the member or key that was paused for it and others
         Index("flags_by_member", "workspace_id", "member_id", "last_at"),
+        Index("flags_by_content", "workspace_id", "member_id", "content"),
         Index("flags_by_group", "workspace_id", "group_id", "last_at"),
     )
+)
+
+flagged_calls = Table(  # the calls that a flag was noted in, the first and its repeats
+    "flagged_calls",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("request_id", Text, primary_key=True),
+    Column("flag_id", Text, primary_key=True),
+    Column("position", BigInteger),  # of its row in the log; null: it had none when it was flagged
+    Index("flagged_calls_by_flag", "workspace_id", "flag_id", "position"),
+    Index("flagged_calls_by_position", "workspace_id", "position"),
 )
 
 notices = Table(  # what staff are to be told; written in the transaction of what it tells of

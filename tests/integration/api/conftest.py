@@ -146,6 +146,7 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
             registry=registry,
         )
         await registry.close()
+        await services.flag_notes.close()
         await services.changes.close()
     finally:
         await writer.close()

@@ -45,6 +45,7 @@ async def test_a_group_is_read_as_the_contract_shows_it(counter: Counter) -> Non
         "self_rotate": False,
         "moderation": {"mode": "off", "fail": "closed", "thresholds": {}},
         "logging": {"bodies": "off", "days": 30, "purpose": "", "readers": ["owner"]},
+        "strikes": None,
         "log_days": 400,
         "state": "active",
         "in_force": [
@@ -104,6 +105,8 @@ async def test_a_limit_that_cannot_be_read_is_refused_with_field_and_column(
         ({"name": "a", "provider_storage": "on"}, "provider_storage"),
         ({"name": "a", "objects": "shared"}, "objects"),
         ({"name": "a", "log_days": 30}, "log_days"),
+        ({"name": "a", "strikes": {"count": 0}}, "strikes.count"),
+        ({"name": "a", "strikes": {"pause": "all"}}, "strikes.pause"),
         ({"name": "a", "moderation": {"mode": "block"}}, "moderation"),
         ({"name": "a", "moderation": {"mode": "off", "wrong": 1}}, "moderation.wrong"),
         ({"name": "a", "logging": {"bodies": "all"}}, "logging"),

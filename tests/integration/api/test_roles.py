@@ -16,7 +16,7 @@ from tuckshop.api.app import all_routes
 from tuckshop.api.routing import CSV_TYPE, JSON_TYPE, Route
 from tuckshop.domain.actor import STAFF_ROLES
 from tuckshop.domain.ids import DEFAULT_WORKSPACE
-from tuckshop.storage.schema import mails, requests, usage_buckets
+from tuckshop.storage.schema import flags, mails, requests, usage_buckets
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +51,15 @@ async def course(counter: Counter, name: str, number: int) -> Course:
     mail |= {"kind": "invite", "template": "en", "workspace_id": DEFAULT_WORKSPACE}
     to = {"group_id": group["id"], "member_id": member["id"], "queued_at": 1, "due_at": 1}
     await put(counter, mails, [{**mail, **to, "attempts": 1}])
+    flag = {"id": f"flg_{number}", "at": 1, "last_at": 1, "request_id": f"req_{number}"}
+    flag |= {
+        "workspace_id": DEFAULT_WORKSPACE,
+        "source": "rule",
+        "action": "blocked",
+        "state": "open",
+    }
+    flag |= {"reasons": f'["{name}-words"]', "scores": "{}", "content": b"c", "is_own": True}
+    await put(counter, flags, [{**flag, **whose}])
     return Course(
         names={
             "group": group["id"],
@@ -59,6 +68,7 @@ async def course(counter: Counter, name: str, number: int) -> Course:
             "token": token["id"],
             "request": f"req_{number}",
             "mail": f"mai_{number}",
+            "flag": f"flg_{number}",
             "name": f"{name}-",
         }
     )
@@ -71,6 +81,7 @@ BODIES: dict[str, Any] = {
     "/api/v1/members/{member}/grants": {"amount_usd": 1},
     "/api/v1/groups/{group}/mail": {"kind": "invite"},
     "/api/v1/groups/{group}/mail/preview": {"kind": "invite"},
+    "/api/v1/moderation/flags/{flag}/resolve": {"state": "upheld", "reason": "seen"},
 }
 # Calls that here are refused before they look up whose it is, whatever is named.
 BEFORE_LOOKING = {"/api/v1/mail/{mail}/retry": 409}  # no mail server is set

@@ -114,6 +114,7 @@ GROUP: dict[str, Any] = {
     "self_rotate": False,
     "moderation": {"mode": "off", "fail": "closed", "thresholds": {}},
     "logging": {"bodies": "off", "days": 30, "purpose": "", "readers": ["owner"]},
+    "strikes": None,
     "log_days": 400,
     "state": "active",
     "in_force": [],

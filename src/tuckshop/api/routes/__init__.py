@@ -6,6 +6,7 @@ from typing import Final
 
 from tuckshop.api.routes import (
     claims,
+    flags,
     grants,
     groups,
     keys,
@@ -27,6 +28,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *claims.ROUTES,
     *mails.ROUTES,
     *reports.ROUTES,
+    *flags.ROUTES,
     *tokens.ROUTES,
     *upstreams.ROUTES,
     *server.ROUTES,

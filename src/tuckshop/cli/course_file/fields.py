@@ -43,11 +43,11 @@ class Kind:
 
     def printed(self, name: str, value: object) -> object:
         """*value* as the API would show it."""
-        normal = self.normal(name, value)
-        if not isinstance(normal, dict) or isinstance(value, Mapping):
-            return normal
-        column = next(iter(normal.values()))
-        if isinstance(value, list) and isinstance(column, str):
+        columns = dict(self.columns(msgspec.convert({name: value}, self.change)))
+        if not columns:
+            return self.normal(name, value)
+        column = next(iter(columns.values()))
+        if isinstance(value, list | Mapping) and isinstance(column, str):
             return msgspec.json.decode(column)
         return column if isinstance(value, str) and isinstance(column, str) else value
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
+from tuckshop.domain.flags import Strikes
 from tuckshop.domain.records import OnDisconnect, State, UnknownParameters
 from tuckshop.services.shapes.parts import LimitList, OutputCap, Sent, Shown, TextList, Versioned
 from tuckshop.services.shapes.standing import LimitStanding
@@ -58,6 +59,7 @@ class GroupChange(Sent, frozen=True, kw_only=True):
     show_shared: bool | UnsetType | None = UNSET
     self_rotate: bool | UnsetType | None = UNSET
     moderation: Moderation | UnsetType | None = UNSET
+    strikes: Strikes | UnsetType | None = UNSET
     logging: Logging | UnsetType | None = UNSET
     log_days: Annotated[int, Meta(ge=LOG_DAYS_MIN, le=3660)] | UnsetType | None = UNSET
     state: State | UnsetType = UNSET
@@ -94,6 +96,7 @@ class GroupShape(Versioned, frozen=True, kw_only=True):
     show_shared: bool
     self_rotate: bool
     moderation: Moderation = NO_MODERATION
+    strikes: Strikes | None = None
     logging: Logging = NO_LOGGING
     log_days: int
     state: State

@@ -55,11 +55,24 @@ def _flags() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("resolved_by", sa.Text(), nullable=True),
         sa.Column("resolved_at", sa.BigInteger(), nullable=True),
-        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("reason", sa.LargeBinary(), nullable=True),
         sa.Column("appealed_at", sa.BigInteger(), nullable=True),
+        sa.Column("struck_id", sa.Text(), nullable=True),
     )
     op.create_index("flags_by_member", "flags", ["workspace_id", "member_id", "last_at"])
     op.create_index("flags_by_group", "flags", ["workspace_id", "group_id", "last_at"])
+    op.create_index("flags_by_content", "flags", ["workspace_id", "member_id", "content"])
+    op.create_table(
+        "flagged_calls",
+        sa.Column("workspace_id", sa.Text(), primary_key=True),
+        sa.Column("request_id", sa.Text(), primary_key=True),
+        sa.Column("flag_id", sa.Text(), primary_key=True),
+        sa.Column("position", sa.BigInteger(), nullable=True),
+    )
+    by_flag = ["workspace_id", "flag_id", "position"]
+    op.create_index("flagged_calls_by_flag", "flagged_calls", by_flag)
+    by_position = ["workspace_id", "position"]
+    op.create_index("flagged_calls_by_position", "flagged_calls", by_position)
 
 
 def _notices() -> None:

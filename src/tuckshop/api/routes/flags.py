@@ -1,0 +1,44 @@
+"""Flags: conduct data, which is for those who look after the people of a group (P6)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tuckshop.api.handlers import flags
+from tuckshop.api.routes.rows import row
+from tuckshop.api.routing import Route
+from tuckshop.services.flags import FlagFilter
+from tuckshop.services.shapes.flags import FlagDetail, FlagPage, Resolution
+
+ROUTES: Final[tuple[Route, ...]] = (
+    row(
+        "assistant",
+        "rows",
+        "GET",
+        "/moderation/flags",
+        flags.list_flags,
+        FlagPage,
+        "List contents that were flagged, newest first",
+        query=FlagFilter,
+        is_table=True,
+    ),
+    row(
+        "assistant",
+        "group",
+        "GET",
+        "/moderation/flags/{flag}",
+        flags.show_flag,
+        FlagDetail,
+        "Show a flag and the calls it was found in",
+    ),
+    row(
+        "owner",
+        "group",
+        "POST",
+        "/moderation/flags/{flag}/resolve",
+        flags.resolve_flag,
+        FlagDetail,
+        "Say whether a flag stands, and whether what its strike paused goes on",
+        request=Resolution,
+    ),
+)
