@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import sys
+import traceback
 from datetime import UTC, datetime
 from typing import Final, Literal
+
+from tuckshop.domain.errors import SettingsError, StoreError
 
 # Line breaks, control and bidirectional characters could make one line look like two, or like another (P6).
 _BIDI: Final = (
@@ -22,6 +26,37 @@ def one_line(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
+# Whose words are our own, or the system's: of any other error only the kind is told, because its words may be made of
+# what somebody sent (a KeyError names the key, a UnicodeError shows the bytes).
+_OUR_WORDS: Final = (StoreError, SettingsError, AssertionError, sqlite3.Error)
+
+
+def told(error: BaseException) -> str:
+    """How *error* came about, as a traceback without anything that it was about (P1)."""
+    lines: list[str] = []
+    seen: set[int] = set()
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        chain.append(cause)
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    for link in reversed(chain):
+        frames = traceback.extract_tb(link.__traceback__)
+        lines += [line.rstrip("\n") for line in traceback.format_list(frames)]
+        lines.append(_name_of(link))
+        if isinstance(link, BaseExceptionGroup):
+            lines += [f"  of: {told(one)}" for one in link.exceptions]
+    return "\n".join(lines)
+
+
+def _name_of(error: BaseException) -> str:
+    name = type(error).__qualname__
+    if isinstance(error, OSError):
+        return f"{name}: {error.strerror}"  # without the path, which may be made of a name
+    return f"{name}: {error}" if isinstance(error, _OUR_WORDS) else name
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object per line."""
 
@@ -33,8 +68,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1]:
+            line["exception"] = told(record.exc_info[1])
         return json.dumps(line)
 
 
@@ -44,9 +79,9 @@ class ConsoleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record for a person's eyes."""
         text = f"{_time_of(record)} {record.levelname.lower():7} {one_line(record.getMessage())}"
-        if record.exc_info:
+        if record.exc_info and record.exc_info[1]:
             # Set off, so that no line of it looks like one of the log, whatever the error says.
-            lines = self.formatException(record.exc_info).split("\n")
+            lines = told(record.exc_info[1]).split("\n")
             text += "".join(f"\n  {one_line(line)}" for line in lines)
         return text
 

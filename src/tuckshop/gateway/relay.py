@@ -165,6 +165,7 @@ class Relay:
         finally:  # whatever went wrong: the upstream has answered, so something is owed
             if not self._resolution.is_reached:
                 self._resolution.charge_bound("server_fault", http_status=head.status)
+                self._tell(ServerBusyError("a fault of the server; it is logged"))
             self._finish()
 
     def on_error(self, failure: UpstreamFailure) -> None:

@@ -30,6 +30,7 @@ from tuckshop.domain.reservation import Void
 from tuckshop.gateway.drains import DrainLimits, Drains
 from tuckshop.gateway.outcome import is_plausible
 from tuckshop.pricing.cost import Usage
+from tuckshop.protocols.openai.stream import StreamMeter
 from tuckshop.upstreams.circuit import REFUSALS_MIN
 
 STRIPPED = STREAM.replace(USAGE_CHUNK, b"")
@@ -512,3 +513,28 @@ def test_an_error_that_comes_compressed_is_read() -> None:
 
     assert isinstance(counter.resolution, Void)
     assert json.loads(counter.exchange.received)["error"]["code"] == "bad"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_fault_of_ours_at_the_end_is_told_and_charged_the_bound(
+    stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M9, section 8: whatever goes wrong here, nobody waits for an end that does not come."""
+    counter = Counter(stream=stream)
+    if stream:
+        monkeypatch.setattr(StreamMeter, "final_usage", property(broken))
+    else:
+        monkeypatch.setattr("tuckshop.gateway.relay.usage_of", broken)
+
+    counter.head(kind=SSE if stream else b"application/json")
+    counter.data(STREAM if stream else reply())
+    with pytest.raises(LookupError):
+        counter.end()
+
+    assert counter.exchange.is_over
+    assert b"server_busy" in counter.exchange.received
+    assert counter.is_bound
+
+
+def broken(*_: object) -> None:
+    raise LookupError

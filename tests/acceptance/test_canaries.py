@@ -1,0 +1,198 @@
+"""
+Prompts, answers, keys and names never reach logs, metrics, errors or files (P1, K2, K17).
+
+A server is led through everything that can go wrong, with things in each prompt, name and credential that are found
+again by a search: refusals, all faults of the upstream, hostile requests, errors that are made of all they know. Then
+everything that it wrote is searched.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.faulty import FAIL, MARK, POINTS
+from tests.support.processes import (
+    ADMIN_TOKEN,
+    CREDENTIAL,
+    Mock,
+    Server,
+    call,
+    start_mock,
+    start_server,
+)
+from tuckshop.mock_upstream.faults import FAULTS
+
+ASKED = "CANARYasked"
+ANSWERED = "CANARYanswered"
+NAME = "CANARYname"
+NOT_SO_FAST = {"hang", "hang-after-head", "hang-mid-stream"}  # they take as long as a deadline
+SLOW = {"byte-by-byte", "drip"}
+
+
+@pytest.fixture(scope="module")
+def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mock]:
+    mock = start_mock(tmp_path_factory.mktemp("upstream"))
+    yield mock
+    mock.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, mock: Mock) -> Iterator[Server]:
+    server = start_server(
+        tmp_path_factory.mktemp("server"),
+        mock.url,
+        command=(sys.executable, "-m", "tests.support.faulty", "serve"),
+        PYTHONPATH=str(Path(__file__).parents[2]) + ":" + ":".join(sys.path),
+        TUCKSHOP_LOG_LEVEL="debug",
+        TUCKSHOP_LOG_FORMAT="json",
+        TUCKSHOP_DRAIN_SECONDS="1",
+        TUCKSHOP_EDGE_UPSTREAM_GAP_TIMEOUT_S="1",
+        TUCKSHOP_EDGE_UPSTREAM_FIRST_BYTE_TIMEOUT_S="1",
+        TUCKSHOP_EDGE_REQUEST_TIMEOUT_S="3",
+    )
+    yield server
+    if server.process.poll() is None:
+        server.stop()
+
+
+def send(
+    server: Server, path: str, body: bytes, key: str, *, tag: str = "x", method: str = "POST"
+) -> tuple[int, bytes]:
+    """(status, body) of whatever comes back; (0, what came) where the connection broke."""
+    url = urllib.parse.urlsplit(server.url)
+    link = http.client.HTTPConnection(url.hostname or "", url.port, timeout=20)
+    headers = {
+        "authorization": f"Bearer {key}",
+        "content-type": "application/json",
+        "user-agent": f"{NAME}-agent",
+        "referer": f"https://example.org/{NAME}",
+        "x-tuckshop-tag": tag,
+    }
+    try:
+        link.request(method, path, body or None, headers)
+        reply = link.getresponse()
+        return reply.status, reply.read()
+    except (http.client.HTTPException, OSError):
+        return 0, b""
+    finally:
+        link.close()
+
+
+def bodies(prompt: str) -> dict[str, dict[str, Any]]:
+    """A body per endpoint that takes text, with *prompt* in it."""
+    message = [{"role": "user", "content": prompt}]
+    return {
+        "/v1/chat/completions": {"model": "gpt-4o-mini", "messages": message, "max_tokens": 20},
+        "/v1/responses": {"model": "gpt-4o-mini", "input": prompt, "max_output_tokens": 20},
+        "/v1/embeddings": {"model": "text-embedding-3-small", "input": prompt},
+        "/v1/moderations": {"input": prompt},
+        "/v1/completions": {
+            "model": "gpt-3.5-turbo-instruct", "prompt": prompt, "max_tokens": 20,
+        },
+    }  # fmt: skip
+
+
+def go_wrong(server: Server, mock: Mock, key: str) -> None:
+    """Everything that can, with canaries in it."""
+    said = f"[[echo:{ANSWERED}]] {ASKED}"
+    for path, body in bodies(said).items():
+        for more in ({}, {"stream": True}, {"n": "many"}, {ASKED: 1}, {"model": "gpt-4"}):
+            send(server, path, json.dumps(body | more).encode(), key)
+        raw = json.dumps(body).encode()
+        for broken in (raw[:-5], raw + raw, raw.replace(b":", b"=", 1), b"\xff" + raw, raw * 9_000):
+            send(server, path, broken, key)
+        send(server, f"{path}/{ASKED}?q={ASKED}", raw, key)
+        send(server, path, raw, f"sk-tuck-{ASKED}")
+        send(server, path, raw, key, method="PUT")
+    for fault in FAULTS.keys() - NOT_SO_FAST - SLOW:
+        marked = f"[[fault:{fault}]] {said}"
+        for stream in (False, True):
+            body = bodies(marked)["/v1/chat/completions"] | {"stream": stream}
+            send(server, "/v1/chat/completions", json.dumps(body).encode(), key)
+        for path in ("/v1/responses", "/v1/embeddings"):
+            send(server, path, json.dumps(bodies(marked)[path]).encode(), key)
+    for point in POINTS:
+        for stream in (False, True):
+            body = bodies(said)["/v1/chat/completions"] | {"stream": stream}
+            send(server, "/v1/chat/completions", json.dumps(body).encode(), key, tag=MARK + point)
+    large = bodies(said + "y" * 400_000)["/v1/chat/completions"]
+    for fields in ({}, {"n": "many"}, {ASKED: 1}):
+        send(server, "/v1/chat/completions", json.dumps(large | fields).encode(), key)
+    body = bodies(said)["/v1/chat/completions"]
+    for upstream_down in (True, False):
+        if upstream_down:
+            call(
+                "POST",
+                f"{mock.url.removesuffix('/v1')}/_mock/fault",
+                {"fault": "refuse-after-headers"},
+            )
+        send(server, "/v1/chat/completions", json.dumps(body).encode(), key)
+
+
+def manage_badly(server: Server, group: str) -> list[Any]:
+    """Staff's mistakes, with names in them; what was answered."""
+    person = {"external_id": f"{NAME}-2", "name": NAME, "email": f"{NAME}@example.org"}
+    answers = []
+    for body in (
+        person | {"state": "gone"},
+        person | {NAME: 1},
+        [person, person | {"email": f"{NAME} at home"}],
+        person | {"name": f"{NAME} {FAIL}"},
+        person | {"external_id": NAME * 100},
+    ):
+        answers.append(server.admin("POST", f"/groups/{group}/members", body))
+    answers.append(server.admin("GET", f"/members?q={NAME}{FAIL}"))
+    answers.append(server.admin("GET", f"/members/{NAME}"))
+    answers.append(server.admin("PATCH", f"/members/{NAME}", person))
+    answers.append(server.admin("POST", f"/{NAME}", person))
+    answers.append(server.admin("GET", f"/requests?member={NAME}&since={NAME}"))
+    return answers
+
+
+def test_nothing_personal_and_no_secret_is_in_anything_that_the_server_writes(
+    server: Server, mock: Mock
+) -> None:
+    group = "course"
+    server.made("POST", "/groups", {"name": group, "each": ["$100 total"]})
+    person = {"external_id": f"{NAME}-1", "name": f"{NAME} Ada", "email": f"{NAME}@example.org"}
+    member = server.made("POST", f"/groups/{group}/members", person)["data"][0]
+    made = server.made("POST", f"/members/{member['id']}/keys", {})
+    key = made["key"]
+
+    go_wrong(server, mock, key)
+    staff = manage_badly(server, group)
+    server.admin("POST", f"/keys/{made['id']}/revoke")
+    for path, body in bodies(ASKED).items():
+        send(server, path, json.dumps(body).encode(), key)
+
+    failed = [answer for status, answer in staff if status >= 500]
+    assert failed, "nothing failed inside"
+    assert NAME not in json.dumps(failed)
+    metrics = call("GET", f"{server.url}/metrics")[1]
+    health = call("GET", f"{server.url}/readyz")[1]
+    log_rows = server.made("GET", "/requests?limit=1000")
+    server.stop()
+    log = server.log.read_text()
+    assert log.count("KeyError") >= 2 * len(POINTS) - 2, "the faults were not met"
+    for where, text in {"log": log, "metrics": str(metrics), "health": str(health)}.items():
+        for canary in ("CANARY", key, key[8:], ADMIN_TOKEN, CREDENTIAL):
+            assert canary not in text, (where, near(text, canary))
+    assert ASKED not in json.dumps(log_rows)
+    for file in (path for path in server.data.rglob("*") if path.is_file()):
+        content = file.read_bytes()
+        for canary in (ASKED, ANSWERED, f"{NAME}-agent", f"example.org/{NAME}", key, CREDENTIAL):
+            assert canary.encode() not in content, (file, canary)
+
+
+def near(text: str, canary: str) -> str:
+    """Where it stands."""
+    at = text.index(canary)
+    return text[max(0, at - 300) : at + 100]
