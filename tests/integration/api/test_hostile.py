@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from tests.integration.api.conftest import Counter
-from tests.integration.api.test_roles import BEFORE_LOOKING, BODIES
+from tests.integration.api.test_log_and_usage import put
+from tests.integration.api.test_roles import BEFORE_LOOKING, BODIES, flag_row
 from tuckshop.api.app import all_routes
 from tuckshop.api.routing import Route
+from tuckshop.storage.schema import flags
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +55,8 @@ READING = [route for route in ROUTES if route.query is not None]
 
 async def paths_of(counter: Counter) -> dict[str, str]:
     group, member, key = await counter.chain(each=["$1/month"])
+    whose = {"group_id": group["id"], "member_id": member["id"], "key_id": key["id"]}
+    await put(counter, flags, [flag_row(1, "words", **whose)])
     upstream = await counter.admin.post("/api/v1/upstreams", {"name": "first"})
     return {
         "group": group["id"],
@@ -60,6 +64,7 @@ async def paths_of(counter: Counter) -> dict[str, str]:
         "key": key["id"],
         "upstream": upstream.json["id"],
         "request": "req_none",
+        "flag": "flg_1",
     }
 
 

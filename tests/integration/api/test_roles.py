@@ -36,6 +36,18 @@ class Course:
         return set(self.names.values())
 
 
+def flag_row(number: int, reason: str, **whose: str) -> dict[str, Any]:
+    flag = {"id": f"flg_{number}", "at": 1, "last_at": 1, "request_id": f"req_{number}"}
+    flag |= {
+        "workspace_id": DEFAULT_WORKSPACE,
+        "source": "rule",
+        "action": "blocked",
+        "state": "open",
+    }
+    rest = {"reasons": f'["{reason}"]', "scores": "{}", "content": b"c", "is_own": True}
+    return {**flag, **rest, **whose}
+
+
 async def course(counter: Counter, name: str, number: int) -> Course:
     group = await counter.group(name=name, each=["$1/month"], shared=["$50/month"])
     member = await counter.member(
@@ -51,15 +63,7 @@ async def course(counter: Counter, name: str, number: int) -> Course:
     mail |= {"kind": "invite", "template": "en", "workspace_id": DEFAULT_WORKSPACE}
     to = {"group_id": group["id"], "member_id": member["id"], "queued_at": 1, "due_at": 1}
     await put(counter, mails, [{**mail, **to, "attempts": 1}])
-    flag = {"id": f"flg_{number}", "at": 1, "last_at": 1, "request_id": f"req_{number}"}
-    flag |= {
-        "workspace_id": DEFAULT_WORKSPACE,
-        "source": "rule",
-        "action": "blocked",
-        "state": "open",
-    }
-    flag |= {"reasons": f'["{name}-words"]', "scores": "{}", "content": b"c", "is_own": True}
-    await put(counter, flags, [{**flag, **whose}])
+    await put(counter, flags, [flag_row(number, f"{name}-words", **whose)])
     return Course(
         names={
             "group": group["id"],
