@@ -15,6 +15,7 @@ from tuckshop.domain.errors import StoreError
 SECRET_NAME: Final = "secret-key"  # noqa: S105 - a file's name
 TOKEN_NAME: Final = "admin-token"  # noqa: S105 - a file's name
 RUN_NAME: Final = "run.json"
+PSEUDONYMS: Final = "member pseudonyms"  # what the key behind them is derived for
 CREDENTIALS: Final = "upstream credentials"  # what the key that seals them is derived for
 
 

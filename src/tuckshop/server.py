@@ -14,6 +14,7 @@ import logging
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,7 @@ from tuckshop.edge.server import Edge
 from tuckshop.exposure import refuse_if_unfit, warnings_for
 from tuckshop.folder_files import (
     CREDENTIALS,
+    PSEUDONYMS,
     admin_token,
     derived,
     master_secret,
@@ -181,6 +183,7 @@ async def start(settings: Settings) -> Server:
         directory = await open_directory(
             writer, zone=settings.timezone, upstream=upstream_setting(settings)
         )
+        pseudonym_of = partial(pseudonym, derived(master, PSEUDONYMS))
         services = assemble(
             directory=directory,
             writer=writer,
@@ -193,13 +196,13 @@ async def start(settings: Settings) -> Server:
             registry=registry,
             sealer=sealer,
             person_keys=person_keys,
+            pseudonym_of=pseudonym_of,
             is_own=own.is_named_by,
             upstream=DEFAULT_UPSTREAM,
             public_url=settings.public_url,
             mail=mail_way(settings, metrics.mailed),
             watch=metrics,
         )
-        pseudonym_key = derived(master, "member pseudonyms")
         counter = TokenCounter(clock=clock)
         body_limits = BodyLimits(
             max_depth=settings.edge.json_max_depth,
@@ -215,7 +218,7 @@ async def start(settings: Settings) -> Server:
             bodies=bodies,
             upstreams=registry,
             manners=UpstreamManners(
-                pseudonym_of=lambda member_id: pseudonym(pseudonym_key, member_id),
+                pseudonym_of=pseudonym_of,
                 gap_s=settings.edge.upstream_gap_timeout_s,
                 reasoning_gap_s=settings.edge.upstream_reasoning_gap_timeout_s,
             ),

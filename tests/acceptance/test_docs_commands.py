@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.flagged import flag
 from tests.support.processes import (
     COMMAND,
     Mock,
@@ -71,6 +72,14 @@ def _some_key(server: Server) -> str:
     return str(server.made("GET", "/keys?state=active")["data"][0]["id"])
 
 
+def _some_flag(server: Server) -> str:
+    found = server.made("GET", "/moderation/flags")["data"]
+    if found:
+        return str(found[0]["id"])
+    member = server.made("GET", "/members")["data"][0]["id"]
+    return flag(server, member, 1, last_us=1)
+
+
 def _this_month(server: Server) -> str:
     return f"{datetime.now(UTC):%Y-%m}"
 
@@ -93,6 +102,7 @@ PAGES: Final = (
         },
     ),
     Page("how-to/extra-money.md", given=CLASS, stands_for=LATER),
+    Page("how-to/flags.md", given=WITH_KEYS, stands_for={"flg_06fQ3": _some_flag}),
     Page(
         "how-to/hand-out-keys.md",
         given=CLASS,
@@ -138,6 +148,7 @@ ELSEWHERE: Final = {
     "how-to/from-litellm.md": "test_take_over, which has an export",
     "how-to/leaked-provider-key.md": "test_upstreams: the whole drill",
     "how-to/mail.md": "test_mail, which has a mail server: the CLI's commands over it",
+    "how-to/provider-warning.md": "test_provider_warning: the whole drill",
     "how-to/upgrade.md": "test_operations: backup and restore",
 }
 
@@ -176,11 +187,11 @@ def test_the_commands_of_a_page_do_what_it_says(page: Page, provider: Mock, tmp_
         for name, content in page.files.items():
             (tmp_path / name).write_text(content, encoding="utf-8")
         for line in page.given:
-            _run(server, line)
+            run_line(server, line)
         if page.called:
             _call_with_every_key(server, tmp_path)
         for line in commands_of(page.path):
-            _run(server, _filled(line, page, server), page.typed)
+            run_line(server, _filled(line, page, server), page.typed)
             if page.called and "--out keys.csv" in line:
                 _call_with_every_key(server, tmp_path)
     finally:
@@ -197,7 +208,8 @@ def _filled(line: str, page: Page, server: Server) -> str:
     return line
 
 
-def _run(server: Server, line: str, typed: str | None = None) -> None:
+def run_line(server: Server, line: str, typed: str | None = None) -> str:
+    """What a line prints that its reader types."""
     environment = clean_environment() | {
         "TUCKSHOP_DATA": str(server.data),
         "PATH": f"{COMMAND.parent}:/usr/bin:/bin",
@@ -213,6 +225,7 @@ def _run(server: Server, line: str, typed: str | None = None) -> None:
         timeout=60,
     )
     assert done.returncode == 0, f"{line}\n{done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def _call_with_every_key(server: Server, folder: Path) -> None:

@@ -8,9 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.acceptance.conftest import NewKey
 from tests.support.http import post
 from tests.support.processes import Mock, Server, call, start_server
+from tuckshop.protocols.endpoints import Endpoint
+from tuckshop.protocols.openai.table import ENDPOINTS
 
 CHAT = "/v1/chat/completions"
 NAME, EMAIL, EXTERNAL_ID = "Ada Kanarienvogel", "ada.kanarie@example.org", "4711-kanarie"
@@ -61,6 +65,57 @@ def test_the_provider_is_told_a_pseudonym_of_the_member_and_nothing_else(
         assert secret.encode() not in content
         assert bytes.fromhex(secret) not in content
         assert identifier.encode() not in content
+
+
+# Of each endpoint a call; those without a field for it are told by what they must not hold.
+BODIES: dict[str, dict[str, Any]] = {
+    "chat.completions": {
+        "model": "gpt-4o-mini",
+        "messages": [{"role": "user", "content": "Hello. [[tokens:5]]"}],
+        "max_tokens": 20,
+    },
+    "responses": {
+        "model": "gpt-4o-mini",
+        "input": "Hello. [[tokens:5]]",
+        "max_output_tokens": 20,
+    },
+    "responses.input_tokens": {"model": "gpt-4o-mini", "input": "Hello."},
+    "completions": {"model": "gpt-3.5-turbo-instruct", "prompt": "Hello.", "max_tokens": 20},
+    "embeddings": {"model": "text-embedding-3-small", "input": "Hello."},
+    "moderations": {"input": "Hello."},
+}
+FIELDS = ("safety_identifier", "user")
+
+
+CALLS = [
+    pytest.param(row, stream, id=f"{row.name}{', streamed' if stream else ''}")
+    for row in ENDPOINTS
+    if row.body_max_bytes
+    for stream in (False, *((True,) if row.streams else ()))
+]
+
+
+@pytest.mark.parametrize(("endpoint", "stream"), CALLS)
+def test_every_call_tells_the_pseudonym_where_it_can_be_told_and_never_the_clients_word(
+    server: Server, mock: Mock, new_key: NewKey, endpoint: Endpoint, stream: bool
+) -> None:
+    """K10, P3: on every endpoint that has a field for it; whose it is, `who` tells."""
+    key = new_key()
+    wish = {name: "somebody else" for name in FIELDS if name in endpoint.parameters}
+    body = {**BODIES[endpoint.name], **wish, **({"stream": True} if stream else {})}
+
+    answer = asyncio.run(post(server.url, f"/v1{endpoint.path}", key, body))
+
+    assert answer.status == 200, answer.body
+    sent = mock.requests()[-1]["body"]
+    assert "somebody else" not in json.dumps(sent)
+    told = {name: sent[name] for name in FIELDS if name in sent}
+    assert list(told) == ([endpoint.identity_field] if endpoint.identity_field else [])
+    me = call("GET", f"{server.url}/api/v1/me", token=key)[1]
+    member = server.made("GET", f"/keys/{me['key']['id']}")["member"]
+    for pseudonym in told.values():
+        whose = server.made("POST", "/who", {"pseudonym": pseudonym, "reason": "a test"})
+        assert whose["member"] == member
 
 
 def test_another_server_tells_another_pseudonym_of_the_same_member(

@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "usage": "Show what was used, look ahead, make month-end statements.",
         "log": "Show the request log, newest first.",
         "flags": "Show what was flagged in calls, and say whether it stands.",
+        "who": "Tell whom the provider knows by a pseudonym.",
         "audit": "Show what staff did, and check that the trail of it is whole.",
         "correct": "Post corrections in bulk.",
         "clock": "Go on after the clock has jumped.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ from tuckshop.domain.keys import digest_of
 from tuckshop.domain.policy import Policy, limits_for, policy_of
 from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import CapWish, Flag, Granted, Outcome, RefusedRow
-from tuckshop.folder_files import derived, master_secret
+from tuckshop.folder_files import PSEUDONYMS, derived, master_secret, pseudonym
 from tuckshop.gateway import outcome
 from tuckshop.gateway.call import FLOOR_TOKENS, Call
 from tuckshop.gateway.outcome import Reported
@@ -99,9 +100,8 @@ async def fill(folder: Path, *, until_us: int) -> Classroom:
     database = prepare(folder, durability="process")
     async with contextlib.AsyncExitStack() as after:
         after.callback(database.close)
-        person_keys = PersonKeys.open_beside(
-            database.path, derived(master_secret(folder), PERSON_KEYS)
-        )
+        master = master_secret(folder)
+        person_keys = PersonKeys.open_beside(database.path, derived(master, PERSON_KEYS))
         after.callback(person_keys.close)
         prices = PriceList.load()
         engine = Engine(clock, boot_id=new_id("boot", clock.now_us()))
@@ -122,6 +122,7 @@ async def fill(folder: Path, *, until_us: int) -> Classroom:
             registry=UpstreamRegistry(connect=lambda base, reach: UpstreamPool(base), unseal=str),
             sealer=Sealer(bytes(KEY_BYTES)),
             person_keys=person_keys,
+            pseudonym_of=partial(pseudonym, derived(master, PSEUDONYMS)),
         )
         classroom = await make_class(services)
         await play(calls, classroom, services=services, ledger=ledger, prices=prices, clock=clock)

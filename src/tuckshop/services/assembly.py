@@ -44,6 +44,7 @@ from tuckshop.services.takeover.taking import Takeovers
 from tuckshop.services.tokens import Tokens
 from tuckshop.services.upstreams import IsOwn, Upstreams
 from tuckshop.services.usage import Usage
+from tuckshop.services.who import PseudonymOf, Who
 from tuckshop.services.workspaces import Workspaces
 from tuckshop.storage.database import Database
 from tuckshop.storage.person_keys import PersonKeys
@@ -87,6 +88,7 @@ class Services:
     log_folding: LogFolding
     flag_notes: FlagNotes
     flags: Flags
+    who: Who
     clock: Clock
 
 
@@ -103,6 +105,7 @@ def assemble(
     registry: UpstreamRegistry,
     sealer: Sealer,
     person_keys: PersonKeys,
+    pseudonym_of: PseudonymOf,
     is_own: IsOwn = lambda base_url: False,
     upstream: str = "openai",
     public_url: str | None = None,
@@ -117,6 +120,7 @@ def assemble(
         registry: The upstreams of this server; follows the directory from now on.
         sealer: For their credentials.
         person_keys: For what may have to be forgotten.
+        pseudonym_of: What upstreams are told of a member.
         is_own: Whether an address is that of this server.
         public_url: How people reach it, for the links that are sent to them; None: none can be built.
         mail: How mails are sent; None: they are not.
@@ -182,6 +186,7 @@ def assemble(
         server_clock=ServerClock(writer),
         log_folding=LogFolding(directory, ledger, clock),
         flag_notes=flag_notes,
+        who=Who(changes, directory, person_keys, pseudonym_of),
         flags=Flags(changes, directory, flag_notes, database, person_keys),
         clock=clock,
     )

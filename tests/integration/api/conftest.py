@@ -12,6 +12,7 @@ import pytest
 from tests.support.asgi_client import AsgiClient
 from tests.support.fake_clock import FakeClock
 from tuckshop.api.app import build_app
+from tuckshop.folder_files import pseudonym
 from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.prices import PriceList
@@ -93,6 +94,11 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def pseudonym_of(member_id: str) -> str:
+    """What upstreams are told of a member here."""
+    return pseudonym(b"s" * 32, member_id)
+
+
 @pytest.fixture
 async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
     clock = FakeClock()
@@ -124,6 +130,7 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
             registry=registry,
             sealer=sealer,
             person_keys=person_keys,
+            pseudonym_of=pseudonym_of,
             is_own=lambda base_url: base_url.port == OWN_PORT,
             public_url=PUBLIC_URL,
         )

@@ -108,3 +108,23 @@ def test_strikes_are_said_in_one_option(run: Run, server: FakeServer) -> None:
     assert result.exit_code == 0, result.output
     assert server.asked[0].body == {"strikes": strikes}
     assert "3 in 30 days: the member is paused" in result.output
+
+
+def test_who_tells_the_member_and_what_to_do_next(run: Run, server: FakeServer) -> None:
+    """K16: not without a reason."""
+    whose = {
+        "member": "mem_1", "group": "grp_1", "group_name": "swa", "external_id": "4711", "name": "Ada", "email": None,
+        "state": "active",
+    }  # fmt: skip
+    lay(server, whose)
+
+    result = run("who", "0" * 64, "--reason", "a warning", environment=server.environment())
+    without = run("who", "0" * 64, environment=server.environment())
+
+    assert result.exit_code == 0, result.output
+    assert server.asked[0].body == {"pseudonym": "0" * 64, "reason": "a warning"}
+    assert server.asked[0].target == "/api/v1/who", "what is asked for stands in no URL"
+    assert "swa/4711" in result.output
+    assert "tuckshop member pause mem_1" in result.output
+    assert without.exit_code == 2
+    assert len(server.asked) == 1

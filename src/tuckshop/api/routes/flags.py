@@ -1,14 +1,15 @@
-"""Flags: conduct data, which is for those who look after the people of a group (P6)."""
+"""Flags and pseudonyms: conduct data, which is for those who look after the people of a group (P6)."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from tuckshop.api.handlers import flags
+from tuckshop.api.handlers import flags, who
 from tuckshop.api.routes.rows import row
 from tuckshop.api.routing import Route
 from tuckshop.services.flags import FlagFilter
 from tuckshop.services.shapes.flags import FlagDetail, FlagPage, Resolution
+from tuckshop.services.shapes.who import Asked, Whose
 
 ROUTES: Final[tuple[Route, ...]] = (
     row(
@@ -40,5 +41,15 @@ ROUTES: Final[tuple[Route, ...]] = (
         FlagDetail,
         "Say whether a flag stands, and whether what its strike paused goes on",
         request=Resolution,
+    ),
+    row(
+        "owner",
+        "rows",
+        "POST",
+        "/who",
+        who.find,
+        Whose,
+        "Tell whom an upstream knows by a pseudonym, for a reason",
+        request=Asked,
     ),
 )
