@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import Metric
 from tuckshop.charge_watch import Sums
 from tuckshop.domain.errors import RefusalError
 from tuckshop.domain.watch import Alarm, Ended
+from tuckshop.keeping.writer_thread import Dropped
 from tuckshop.mailing.sender import Counted
 
 BATCH_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_000)
@@ -36,6 +37,7 @@ GAUGES: Final[Mapping[str, str]] = {
     "tuckshop_waiting": "calls that wait for held amounts",
     "tuckshop_writer_queue": "submissions that the writer has not taken yet",
     "tuckshop_buffered_body_bytes": "request bodies in memory",
+    "tuckshop_kept_body_bytes": "bodies in memory that are to be kept, or may be",
     "tuckshop_disk_free_bytes": "space left where the ledger lies",
     "tuckshop_tasks": "tasks of the event loop that have not ended",
     "tuckshop_upstream_connections": "connections to upstreams that stand, idle ones too",
@@ -76,6 +78,8 @@ class Metrics:
         self._cost: Counter[str] = Counter()
         self._alarms: Counter[str] = Counter(dict.fromkeys(get_args(Alarm), 0))
         self._mails: Counter[str] = Counter(dict.fromkeys(get_args(Counted), 0))
+        self._bodies_kept = 0
+        self._bodies_dropped: Counter[str] = Counter(dict.fromkeys(get_args(Dropped), 0))
         self._dispatched = 0
         self._charges = Sums()  # but for those dispatched, which the loop counts
         self._batch = _Histogram(BATCH_BOUNDS)
@@ -121,6 +125,14 @@ class Metrics:
         """On the loop."""
         self._mails[state] += 1
 
+    def bodies_kept(self, count: int) -> None:
+        """On the thread that writes bodies."""
+        self._bodies_kept += count
+
+    def bodies_dropped(self, why: Dropped, count: int) -> None:
+        """Each reason comes from one thread."""
+        self._bodies_dropped[why] += count
+
     def alarm(self, alarm: Alarm, count: int = 1) -> None:
         """Each kind of alarm comes from one thread."""
         self._alarms[alarm] += count
@@ -157,6 +169,12 @@ class Metrics:
         yield _counters(
             "tuckshop_mails", "mails that were tried, by what came of it", self._mails, "state"
         )
+        yield CounterMetricFamily(
+            "tuckshop_bodies_kept", "bodies of calls that were written", value=self._bodies_kept
+        )
+        yield _counters(
+            "tuckshop_bodies_dropped", "bodies that were not kept, by reason", self._bodies_dropped, "reason"
+        )  # fmt: skip
         yield self._batch.family("tuckshop_commit_batch_size", "submissions in one commit")
         yield self._seconds.family("tuckshop_commit_seconds", "how long a commit took")
         for name, read in self._gauges.items():

@@ -49,6 +49,7 @@ from tuckshop.gateway.drains import DrainLimits
 from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway
 from tuckshop.gateway.ports import DEFAULT_UPSTREAM, UpstreamManners
+from tuckshop.keeping.keeper import Keeper
 from tuckshop.ledger.day_filling import DayFilling
 from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.ledger import Ledger
@@ -91,6 +92,7 @@ class Server:
     gateway: Gateway
     counter: TokenCounter
     bodies: BodyReader
+    keeper: Keeper
     registry: UpstreamRegistry
     charges: ChargeWatch
     day_filling: DayFilling
@@ -122,6 +124,8 @@ class Server:
         await self.services.mails.close()
         await self.services.log_folding.close()
         await self.services.flag_notes.close()
+        await self.keeper.close()
+        await self.services.body_retention.close()
         await self.services.changes.close()
         await self.writer.close()
         self.person_keys.close()
@@ -184,6 +188,17 @@ async def start(settings: Settings) -> Server:
             writer, zone=settings.timezone, upstream=upstream_setting(settings)
         )
         pseudonym_of = partial(pseudonym, derived(master, PSEUDONYMS))
+        keeper = Keeper(
+            folder,
+            seals=person_keys,
+            clock=clock,
+            loop=loop,
+            max_bytes=settings.bodies_max_bytes,
+            each_max_bytes=settings.bodies_each_max_bytes,
+            kept=metrics.bodies_kept,
+            dropped=metrics.bodies_dropped,
+        )
+        undo.push_async_callback(keeper.close)
         services = assemble(
             directory=directory,
             writer=writer,
@@ -197,6 +212,7 @@ async def start(settings: Settings) -> Server:
             sealer=sealer,
             person_keys=person_keys,
             pseudonym_of=pseudonym_of,
+            keeper=keeper,
             is_own=own.is_named_by,
             upstream=DEFAULT_UPSTREAM,
             public_url=settings.public_url,
@@ -248,6 +264,7 @@ async def start(settings: Settings) -> Server:
             callers=Callers(derived(master, "networks of callers")),
             loop=loop,
             watch=metrics,
+            body_log=keeper,
         )
         directory.on_cut(lambda ids: gateway.cut_off(lambda holder: _is_among(holder, ids)))
         app = build_app(
@@ -284,6 +301,7 @@ async def start(settings: Settings) -> Server:
                 "tuckshop_waiting": lambda: engine.waiting,
                 "tuckshop_writer_queue": lambda: writer.waiting,
                 "tuckshop_buffered_body_bytes": lambda: edge.buffered_bytes,
+                "tuckshop_kept_body_bytes": lambda: keeper.held_bytes,
                 "tuckshop_disk_free_bytes": database.free_bytes,
                 "tuckshop_tasks": lambda: len(asyncio.all_tasks(loop)),
                 "tuckshop_upstream_connections": lambda: sum(
@@ -321,6 +339,7 @@ async def start(settings: Settings) -> Server:
         gateway=gateway,
         counter=counter,
         bodies=bodies,
+        keeper=keeper,
         registry=registry,
         charges=ChargeWatch(clock, read=metrics.charges, alarm=metrics.alarm),
         day_filling=day_filling,
@@ -351,6 +370,7 @@ async def serve(settings: Settings, on_ready: Callable[[str], None] | None = Non
             await asyncio.wait_for(stop.wait(), WATCH_S)
         server.charges.look()
         server.services.log_folding.look()
+        server.services.body_retention.look()
     _log.info("stopping: running calls may end within %g s", settings.drain_seconds)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.hurry.set)

@@ -154,6 +154,10 @@ class Settings:
     """How fast mails are sent."""
     mail_domains: tuple[str, ...] = ()
     """Domains that may be written to, such as `example.org` or `*.example.org`; default: all."""
+    bodies_max_bytes: int = 2_147_483_648
+    """The most that kept prompts and answers may take on the disk; beyond it none are kept until some are deleted."""
+    bodies_each_max_bytes: int = 4_194_304
+    """The most that is kept of one request, and of one reply; what is longer is cut off."""
     drain_seconds: float = 30.0
     """How long running requests may end at shutdown."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -15,6 +15,17 @@ MODULES = {
 _FIRST_WORDS = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA ", "ATTACH ", "VACUUM ")
 # What may stand between braces inside SQL: names of columns and clauses with question marks, all written in that file.
 MADE_HERE = {
+    "keeping/body_file.py": {
+        *(
+            "APPLICATION_ID",
+            "BUSY_TIMEOUT_MS",
+            "PAGE_BYTES",
+            "PIECE_PAGES",
+            "PIECE_ROWS",
+            "VERSION",
+        ),
+        *("_COLUMNS", "max(max_bytes // PAGE_BYTES, 16)", "where"),
+    },
     "ledger/carry_rows.py": {"where"},
     "ledger/corrections.py": {"ROW_COLUMNS"},
     "ledger/day_sums.py": {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from tuckshop.cli import group_export, options
+from tuckshop.cli.body_logging import logging_options, take_logging, told
 from tuckshop.cli.client import Client, Json
 from tuckshop.cli.output import (
     allowed,
@@ -24,7 +25,7 @@ _LISTS: Final = ("models", "endpoints")
 _UNSETTABLE: Final = (
     *("title", "time_zone", "models", "endpoints", "each", "shared", "max_output_tokens"),
     *("min_output_tokens", "patience_s", "on_disconnect", "unknown_parameters", "show_shared"),
-    *("self_rotate", "carry_over", "log_days", "strikes"),
+    *("self_rotate", "carry_over", "log_days", "strikes", "logging"),
 )
 
 
@@ -37,6 +38,7 @@ def _strikes(
 def policy_options(command: options.Command) -> options.Command:
     """The fields of a group's policy."""
     chosen: tuple[options.Decorator, ...] = (
+        logging_options,
         click.option(
             "--strikes",
             type=(
@@ -116,7 +118,7 @@ def group() -> None:
 @policy_options
 @options.empty_option(*_LISTS)
 @options.as_json
-def create(name: str, as_json: bool, empty: tuple[str, ...], **fields: object) -> None:
+def create(name: str, as_json: bool, empty: tuple[str, ...], **fields: Any) -> None:
     """
     Make the group NAME.
 
@@ -126,7 +128,8 @@ def create(name: str, as_json: bool, empty: tuple[str, ...], **fields: object) -
         --each '$0.20/month' --each '35 requests/minute on gpt-4o-mini' --shared '$50/month' \\
         --models gpt-4o-mini --models 'text-embedding-*'
     """
-    body = options.body_of({"name": name, **fields}, empty=empty)
+    logging = take_logging(fields) or None
+    body = options.body_of({"name": name, **fields, "logging": logging}, empty=empty)
     made = Client.connect().make("groups", body=body)
     _show(made, as_json)
     if not as_json:
@@ -195,7 +198,7 @@ def edit(
     as_json: bool,
     unset: tuple[str, ...],
     empty: tuple[str, ...],
-    **fields: object,
+    **fields: Any,
 ) -> None:
     """
     Change the group NAME. What is not named stays; a list is replaced as a whole.
@@ -204,8 +207,13 @@ def edit(
     Example:
       tuckshop group edit swa --each '$0.50/month' --unset max_output_tokens
     """
-    body = options.change_of({"name": new_name, **fields}, unset=unset, empty=empty)
-    _show(Client.connect().patch("groups", name, body=body), as_json)
+    logging = take_logging(fields) or None
+    change = {"name": new_name, **fields, "logging": logging}
+    body = options.change_of(change, unset=unset, empty=empty)
+    client = Client.connect()
+    if logging is not None:  # the field is one: what is not named of it stays, too
+        body["logging"] = {**client.get("groups", name)["logging"], **logging}
+    _show(client.patch("groups", name, body=body), as_json)
 
 
 @group.command()
@@ -303,6 +311,7 @@ def _show(one: Json, as_json: bool) -> None:
             ("self rotate", "yes" if one["self_rotate"] else "no"),
             ("strikes", _said_strikes(one["strikes"])),
             ("log", f"{one['log_days']} days"),
+            ("prompts and answers", told(one["logging"])),
         ],
     )
     if one.get("in_force"):

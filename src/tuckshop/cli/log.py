@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -12,6 +13,7 @@ from tuckshop.cli.client import Client, Json
 from tuckshop.cli.naming import member_id, names_of
 from tuckshop.cli.output import (
     as_list,
+    json_text,
     note,
     print_facts,
     print_json,
@@ -22,7 +24,26 @@ from tuckshop.cli.output import (
 )
 
 
-@click.command()
+class LogCommands(click.Group):
+    """`tuckshop log REQUEST`, unless the first word is one of its commands."""
+
+    allow_interspersed_args = True
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """That of the command, with the options before its name left to it."""
+        command = self.commands.get(args[0]) if args else None
+        if command is None:
+            return super().make_context(info_name, args, parent, **extra)
+        return command.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+
+
+@click.group(cls=LogCommands, invoke_without_command=True, subcommand_metavar="")
 @click.argument("request", required=False, metavar="[REQUEST]")
 @click.option("--group", metavar="GROUP", help="Only of this group.")
 @click.option("--member", metavar="MEMBER", help="Only of this member.")
@@ -46,7 +67,7 @@ def log(
     **filters: str | bool | None,
 ) -> None:
     """
-    Show the request log, newest first, or one REQUEST (req_…) of it.
+    Show the request log, newest first, or one REQUEST (req_…) of it; read what is kept of prompts and answers.
 
     \b
     Example:
@@ -54,6 +75,7 @@ def log(
       tuckshop log --flagged --tag hw-3
       tuckshop log req_06f…
       tuckshop log --group swa --csv > swa.csv
+      tuckshop log body req_06f… --reason 'appeal of 12 May'
     """
     client = Client.connect()
     if request is not None:
@@ -82,6 +104,37 @@ def log(
             whole=frozenset({"at (UTC)"}),
             expendable=["id", "ms", "in", "out"],
         )
+
+
+@log.command()
+@click.argument("request")
+@click.option("--reason", required=True, metavar="TEXT", help="Why you read it; it is audited.")
+@options.as_json
+def body(request: str, reason: str, as_json: bool) -> None:
+    """
+    Read what was asked and answered in REQUEST (req_…), where its group keeps it and lets you.
+
+    \b
+    Example:
+      tuckshop log body req_06f… --reason 'appeal of 12 May'
+    """
+    client = Client.connect()
+    found = client.post("requests", request, "body", body={"reason": reason})
+    if as_json:
+        print_json(found)
+        return
+    print_facts(
+        found["id"],
+        [
+            ("at", when(found["at"])),
+            *((name, found[name]) for name in ("group", "member", "endpoint")),
+            ("http status", found["http_status"]),
+            ("flagged", "yes" if found["is_flagged"] else "no"),
+            ("cut off", "yes: what is longer is not kept" if found["is_cut"] else None),
+        ],
+    )
+    for title in ("request", "reply"):
+        click.echo(f"\n{title}\n" + ("none" if found[title] is None else json_text(found[title])))
 
 
 def _line(row: Json, names: Mapping[str, str]) -> list[object]:

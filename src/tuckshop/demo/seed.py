@@ -6,6 +6,7 @@ The clock is one that is moved: each call is reserved, settled or voided at its 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from tuckshop.gateway import outcome
 from tuckshop.gateway.call import FLOOR_TOKENS, Call
 from tuckshop.gateway.outcome import Reported
 from tuckshop.gateway.ports import DEFAULT_UPSTREAM
+from tuckshop.keeping.keeper import Keeper
 from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.bound import input_bound, terms_of
@@ -123,6 +125,14 @@ async def fill(folder: Path, *, until_us: int) -> Classroom:
             sealer=Sealer(bytes(KEY_BYTES)),
             person_keys=person_keys,
             pseudonym_of=partial(pseudonym, derived(master, PSEUDONYMS)),
+            keeper=Keeper(
+                folder,
+                seals=person_keys,
+                clock=clock,
+                loop=asyncio.get_running_loop(),
+                max_bytes=0,
+                each_max_bytes=0,
+            ),
         )
         classroom = await make_class(services)
         await play(calls, classroom, services=services, ledger=ledger, prices=prices, clock=clock)

@@ -221,6 +221,12 @@ def _unknown_parameters(before: Group, after: Group) -> str | None:
     return None if after.unknown_parameters == "refuse" else _NOT_HELD
 
 
+def _logging(before: Group, after: Group) -> str | None:
+    if after.logging.is_within(before.logging):
+        return None
+    return "it can only be narrowed: fewer bodies, fewer days, fewer readers, the same purpose"
+
+
 def _state(before: Group, after: Group) -> str | None:
     return _NOT_HELD if "archived" in (before.state, after.state) else None
 
@@ -241,6 +247,7 @@ _OWNERS_RULES: Final[Mapping[str, Rule]] = {
     "show_shared": _free,
     "self_rotate": _free,
     "strikes": _free,
+    "logging": _logging,
     "state": _state,
 }
 _ASSISTANTS_OF_MEMBERS: Final = frozenset({"external_id", "name", "email", "state"})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tuckshop.domain.actor import StaffRole
+from tuckshop.domain.body_logging import NO_LOGGING, Logging
 from tuckshop.domain.flags import Strikes
 from tuckshop.domain.limits import Limit
 from tuckshop.domain.reservation import CarryOver
@@ -81,6 +82,7 @@ class Group:
     self_rotate: bool = False  # may holders give their keys a new secret?
     carry_over: CarryOver | None = None
     strikes: Strikes | None = None  # None: flags pause nobody
+    logging: Logging = NO_LOGGING
     log_days: int = 400  # older rows of the request log are folded into sums (P9)
 
 

@@ -15,7 +15,7 @@ from tuckshop.domain.reservation import Flag, Granted, Outcome, Void
 from tuckshop.edge.exchange import Exchange
 from tuckshop.gateway import outcome
 from tuckshop.gateway.call import Call
-from tuckshop.gateway.ports import UpstreamManners, Upstreams
+from tuckshop.gateway.ports import BodyLog, Tap, UpstreamManners, Upstreams
 from tuckshop.gateway.relay import Relay
 from tuckshop.gateway.resolution import RelayTools
 from tuckshop.protocols.openai.headers import upstream_headers
@@ -26,11 +26,14 @@ from tuckshop.upstreams.registry import Upstream
 class Dispatcher:
     """Sends calls to their upstreams, and knows those that are there."""
 
-    def __init__(self, upstreams: Upstreams, manners: UpstreamManners, tools: RelayTools) -> None:
+    def __init__(
+        self, upstreams: Upstreams, manners: UpstreamManners, tools: RelayTools, body_log: BodyLog
+    ) -> None:
         """*tools*: without credential and circuit, which are the upstream's."""
         self._upstreams = upstreams
         self._manners = manners
         self._tools = tools
+        self._body_log = body_log
         self._tools_of: dict[str, tuple[Upstream, RelayTools]] = {}  # by the upstream's name
         self._running: set[Relay] = set()
 
@@ -103,6 +106,9 @@ class Dispatcher:
         assert upstream.credential is not None
         assert price is not None
         assert facts is not None
+        tap: Tap | None = None
+        if call.holder.group.logging.bodies != "off":
+            tap = self._body_log.begin(call.request_id, call.holder, call.endpoint, body)
         relay = Relay(
             call=call,
             granted=granted,
@@ -110,6 +116,7 @@ class Dispatcher:
             began_s=began_s,
             tools=self._tools_for(upstream),
             on_done=self._running.discard,
+            tap=tap,
         )
         try:
             sent = upstream.pool.open(
@@ -123,9 +130,11 @@ class Dispatcher:
                 gap_timeout_s=manners.reasoning_gap_s if price.reasons else manners.gap_s,
             )
         except ValueError:  # it cannot be sent at all
+            _end(tap)
             self.give_back(call, "server_fault")
             raise
         except BaseException:  # nobody can say whether some of it was sent (M9)
+            _end(tap)
             fault = Outcome(http_status=None, error="server_fault")
             self._tools.ledger.settle(
                 outcome.charge_bound(granted, outcome=fault, flags=frozenset())
@@ -144,6 +153,11 @@ class Dispatcher:
             )
             self._tools_of[upstream.name] = upstream, tools
         return tools
+
+
+def _end(tap: Tap | None) -> None:
+    if tap is not None:
+        tap.end(None, is_stream=False)
 
 
 def _must_state(call: Call, granted: Granted, profile: Profile) -> bool:

@@ -35,7 +35,15 @@ from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.free_calls import FreeCalls
 from tuckshop.gateway.identify import Arrival, may_call, tag_of
 from tuckshop.gateway.large_body import LargeBodies, is_large, serve_large
-from tuckshop.gateway.ports import Directory, Ledger, Prices, UpstreamManners, Upstreams
+from tuckshop.gateway.ports import (
+    BodyLog,
+    Directory,
+    Ledger,
+    NoBodyLog,
+    Prices,
+    UpstreamManners,
+    Upstreams,
+)
 from tuckshop.gateway.refusals import Refusals
 from tuckshop.gateway.resolution import RelayTools
 from tuckshop.protocols.endpoints import Endpoint
@@ -79,8 +87,10 @@ class Gateway:
         callers: Callers,
         loop: asyncio.AbstractEventLoop,
         watch: Watch | None = None,
+        body_log: BodyLog | None = None,
     ) -> None:
         watch = watch or Unwatched()
+        body_log = body_log or NoBodyLog()
         self._bodies = bodies
         self._directory = directory
         self._clock = clock
@@ -108,6 +118,7 @@ class Gateway:
                 reply_limits=reply_limits,
                 watch=watch,
             ),
+            body_log,
         )
         self._free_calls = FreeCalls(
             admission=self._admission,
@@ -117,7 +128,12 @@ class Gateway:
             upstreams=upstreams,
         )
         self._refusals = Refusals(
-            directory=directory, ledger=ledger, clock=clock, watch=watch, callers=callers
+            directory=directory,
+            ledger=ledger,
+            clock=clock,
+            watch=watch,
+            callers=callers,
+            body_log=body_log,
         )
 
     # ── called by the edge ────────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import Granted, Hold, RefusedRow, Settlement, Void
 from tuckshop.pricing.prices import PriceList
+from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.upstreams.registry import Upstream
 
 DEFAULT_UPSTREAM: Final = "openai"  # the settings' one; its name stands for it while there is none
@@ -57,6 +58,41 @@ class Ledger(Resolver, Protocol):
 
     def pin_price(self, price_id: str, content: str) -> None:
         """Keep the price that a hold is computed with (M11)."""
+
+
+class Tap(Protocol):
+    """Listens to one call, whose bodies may be kept."""
+
+    def add(self, piece: bytes) -> None:
+        """A piece of the reply, as the client gets it."""
+
+    def end(self, http_status: int | None, *, is_stream: bool) -> None:
+        """The call is over, whoever got the reply."""
+
+
+class BodyLog(Protocol):
+    """Keeps what was said, where a group wants it. Never waits, never fails (D2)."""
+
+    def begin(
+        self, request_id: str, holder: Holder, endpoint: Endpoint, request: bytes
+    ) -> Tap | None:
+        """Listen to a call whose *request* is sent; None: nothing of it is kept."""
+
+    def refused(self, request_id: str, holder: Holder, endpoint: Endpoint, request: bytes) -> None:
+        """A call was not sent."""
+
+
+class NoBodyLog:
+    """Keeps nothing."""
+
+    def begin(
+        self, request_id: str, holder: Holder, endpoint: Endpoint, request: bytes
+    ) -> Tap | None:
+        """None."""
+        return None
+
+    def refused(self, request_id: str, holder: Holder, endpoint: Endpoint, request: bytes) -> None:
+        """Nothing."""
 
 
 class Upstreams(Protocol):

@@ -14,7 +14,7 @@ from tuckshop.edge.head import Headers, RequestHead
 from tuckshop.gateway.callers import Callers
 from tuckshop.gateway.credential import secret_of
 from tuckshop.gateway.identify import Arrival
-from tuckshop.gateway.ports import Directory, Ledger
+from tuckshop.gateway.ports import BodyLog, Directory, Ledger
 from tuckshop.protocols.openai import errors as wording
 
 
@@ -29,12 +29,14 @@ class Refusals:
         clock: Clock,
         watch: Watch,
         callers: Callers,
+        body_log: BodyLog,
     ) -> None:
         self._directory = directory
         self._ledger = ledger
         self._clock = clock
         self._watch = watch
         self._callers = callers
+        self._body_log = body_log
 
     def at_the_edge(
         self, error: RefusalError, head: RequestHead | None
@@ -60,6 +62,10 @@ class Refusals:
             tag=arrival.tag,
             network=arrival.network,
         )
+        if arrival.holder.group.logging.bodies != "off":
+            self._body_log.refused(
+                arrival.request_id, arrival.holder, arrival.endpoint, exchange.body
+            )
         exchange.reply(
             *wording.refusal(refusal, now_us=self._clock.now_us(), request_id=arrival.request_id)
         )

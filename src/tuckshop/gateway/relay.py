@@ -24,6 +24,7 @@ from tuckshop.domain.reservation import Granted
 from tuckshop.edge.exchange import Exchange
 from tuckshop.gateway.call import Call
 from tuckshop.gateway.coding import CodingError, Decoder, decoder_for
+from tuckshop.gateway.ports import Tap
 from tuckshop.gateway.reply_head import JSON, ReplyHead
 from tuckshop.gateway.resolution import RelayTools, Resolution
 from tuckshop.gateway.upstream_errors import note_on, verdict_on
@@ -50,7 +51,8 @@ class Relay:
 
     __slots__ = (
         "_beginning", "_body", "_decoder", "_done", "_drain_timer", "_exchange", "_granted", "_head", "_head_sent",
-        "_is_drained", "_is_gone", "_length", "_meter", "_on_done", "_resolution", "_tools", "_upstream", "call",
+        "_is_drained", "_is_gone", "_length", "_meter", "_on_done", "_resolution", "_tap", "_tools", "_upstream",
+        "call",
     )  # fmt: skip
 
     def __init__(
@@ -62,12 +64,15 @@ class Relay:
         began_s: float,
         tools: RelayTools,
         on_done: Callable[[Relay], None],
+        tap: Tap | None = None,
     ) -> None:
+        """*tap*: where the call's bodies may be kept."""
         self.call = call
         self._granted = granted
         self._exchange = exchange
         self._tools = tools
         self._on_done = on_done
+        self._tap = tap
         self._resolution = Resolution(call, granted, began_s, tools)
         self._upstream: UpstreamExchange | None = None
         self._head: ReplyHead | None = None
@@ -125,8 +130,11 @@ class Relay:
             self._take(data)
         else:
             passed_on = meter.feed(data)
-            if passed_on and not self._is_gone:
-                self._exchange.write(passed_on)
+            if passed_on:
+                if self._tap is not None:
+                    self._tap.add(passed_on)
+                if not self._is_gone:
+                    self._exchange.write(passed_on)
 
     def _decode(self, decoder: Decoder, data: bytes) -> None:
         try:
@@ -138,8 +146,8 @@ class Relay:
     def _take(self, data: bytes) -> None:
         if self._meter is not None:
             passed_on = self._meter.feed(data)
-            if passed_on and not self._is_gone:
-                self._exchange.write(passed_on)
+            if passed_on:
+                self._pass_on(passed_on)
             return
         assert self._head is not None
         self._length += len(data)
@@ -257,6 +265,8 @@ class Relay:
     def _send_whole(self, head: ReplyHead, body: bytes, *, cost_nano: int | None = None) -> None:
         """Head and body in one write."""
         self._head_sent = True
+        if self._tap is not None:
+            self._tap.add(body)
         if not self._is_gone:
             self._exchange.reply(head.status, self._reply_headers(head, cost_nano), body)
 
@@ -306,8 +316,17 @@ class Relay:
 
     # ── how it ends ───────────────────────────────────────────────────────────────────────────────────────────
 
+    def _pass_on(self, data: bytes) -> None:
+        """A piece of the reply's body, as the client is to see it."""
+        if self._tap is not None:
+            self._tap.add(data)
+        if not self._is_gone:
+            self._exchange.write(data)
+
     def _end_of_stream(self, meter: EventMeter) -> None:
         rest = meter.finish()
+        if rest and self._tap is not None:
+            self._tap.add(rest)
         self._resolution.charge_stream(meter)
         if not self._is_gone:
             self._exchange.end(rest)
@@ -317,14 +336,12 @@ class Relay:
         limits = self._tools.reply_limits
         self._body += data
         if self._head_sent:
-            if not self._is_gone:
-                self._exchange.write(data)
+            self._pass_on(data)
             del self._body[: -limits.tail_bytes]
         elif self._length > limits.whole_max_bytes:
             self._beginning = bytes(self._body[: limits.tail_bytes])
             self._send_head(head)
-            if not self._is_gone:
-                self._exchange.write(bytes(self._body))
+            self._pass_on(bytes(self._body))
             del self._body[: -limits.tail_bytes]
 
     def _end_of_whole_reply(self, head: ReplyHead) -> None:
@@ -372,6 +389,9 @@ class Relay:
     def _finish(self) -> None:
         assert self._resolution.is_reached
         self._done = True
+        if self._tap is not None:
+            status = None if self._head is None else self._head.status
+            self._tap.end(status, is_stream=self._meter is not None)
         if self._head is None:
             self._tools.circuit.unanswered()
         if self._is_drained:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from tuckshop.domain.authority import Authority
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.watch import Watch
+from tuckshop.keeping.keeper import Keeper
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.mailing.policy import MailWay
 from tuckshop.mailing.sender import Sender
 from tuckshop.pricing.price_book import PriceBook
 from tuckshop.services.audit_trail import AuditTrail
+from tuckshop.services.body_retention import BodyRetention
 from tuckshop.services.bulk import Bulk
 from tuckshop.services.changes import Changes
 from tuckshop.services.claims import Claims
@@ -25,6 +27,7 @@ from tuckshop.services.forecasts import Forecasts
 from tuckshop.services.grants import Grants
 from tuckshop.services.groups import Groups
 from tuckshop.services.handing_out import HandingOut
+from tuckshop.services.kept_bodies import KeptBodies
 from tuckshop.services.key_finding import KeyFinding
 from tuckshop.services.keys import Keys
 from tuckshop.services.log_folding import LogFolding
@@ -89,6 +92,8 @@ class Services:
     flag_notes: FlagNotes
     flags: Flags
     who: Who
+    kept_bodies: KeptBodies
+    body_retention: BodyRetention
     clock: Clock
 
 
@@ -106,6 +111,7 @@ def assemble(
     sealer: Sealer,
     person_keys: PersonKeys,
     pseudonym_of: PseudonymOf,
+    keeper: Keeper,
     is_own: IsOwn = lambda base_url: False,
     upstream: str = "openai",
     public_url: str | None = None,
@@ -121,6 +127,7 @@ def assemble(
         sealer: For their credentials.
         person_keys: For what may have to be forgotten.
         pseudonym_of: What upstreams are told of a member.
+        keeper: Keeps what was asked and answered, where a group says so.
         is_own: Whether an address is that of this server.
         public_url: How people reach it, for the links that are sent to them; None: none can be built.
         mail: How mails are sent; None: they are not.
@@ -147,6 +154,8 @@ def assemble(
     )
     claims.on_opened(mails.tell_of_claim)
     flag_notes = FlagNotes(changes, watch)
+    flag_notes.on_flag(lambda flag: keeper.flagged(flag.request_id))
+    request_log = RequestLog(directory, ledger, database, clock)
     return Services(
         directory=directory,
         changes=changes,
@@ -165,7 +174,7 @@ def assemble(
         upstreams=Upstreams(
             changes, directory, registry=registry, sealer=sealer, is_own=is_own, clock=clock
         ),
-        request_log=RequestLog(directory, ledger, database, clock),
+        request_log=request_log,
         usage=usage,
         forecasts=Forecasts(directory, ledger, database, usage, clock),
         statements=Statements(directory, ledger, database, usage, clock),
@@ -188,6 +197,8 @@ def assemble(
         flag_notes=flag_notes,
         who=Who(changes, directory, person_keys, pseudonym_of),
         flags=Flags(changes, directory, flag_notes, database, person_keys),
+        kept_bodies=KeptBodies(changes, directory, request_log, keeper, person_keys, clock),
+        body_retention=BodyRetention(directory, keeper, clock),
         clock=clock,
     )
 

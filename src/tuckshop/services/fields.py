@@ -15,15 +15,17 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 import msgspec
-from msgspec import UnsetType
+from msgspec import UnsetType, structs
 
+from tuckshop.domain.actor import STAFF_ROLES
+from tuckshop.domain.body_logging import NO_LOGGING, Logging
 from tuckshop.domain.clock import US_PER_SECOND
 from tuckshop.domain.errors import InvalidFieldError, InvalidFieldsError
 from tuckshop.domain.limits import LimitSyntaxError, Metric, Selector, parse_limit
 from tuckshop.domain.money import parse_usd
 from tuckshop.domain.windows import check_zone
 from tuckshop.services.shapes.parts import Instant
-from tuckshop.storage.rows import text_of_list
+from tuckshop.storage.rows import text_of_list, text_of_part
 
 T = TypeVar("T")
 
@@ -153,6 +155,20 @@ def zone_name(value: str) -> str:
             f"{value!r} is not an IANA time zone such as Europe/Berlin"
         ) from None
     return value
+
+
+def logging(value: Logging) -> str | None:
+    """What is kept of bodies; the default is no value at all."""
+    purpose = text(value.purpose)
+    readers = tuple(sorted(set(value.readers), key=STAFF_ROLES.index))
+    if value.bodies != "off" and not purpose:
+        raise InvalidValueError(
+            "is needed: say what bodies are kept for, such as 'appeals against flags'", ".purpose"
+        )
+    if value.bodies != "off" and not readers:
+        raise InvalidValueError("is empty: name who may read what is kept", ".readers")
+    normal = structs.replace(value, purpose=purpose, readers=readers)
+    return None if normal == NO_LOGGING else text_of_part(normal)
 
 
 def limits(values: Sequence[str]) -> str:

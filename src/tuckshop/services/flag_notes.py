@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -48,6 +48,7 @@ class FlagNotes:
         self._watch = watch or Unwatched()
         self._waiting_max = waiting_max
         self._waiting: deque[NewFlag] = deque()
+        self._listeners: list[Callable[[NewFlag], None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = asyncio.Event()
 
@@ -56,8 +57,14 @@ class FlagNotes:
         """How many are not written yet."""
         return len(self._waiting)
 
+    def on_flag(self, listener: Callable[[NewFlag], None]) -> None:
+        """Tell *listener* whatever is noted from now on, at once."""
+        self._listeners.append(listener)
+
     def note(self, flag: NewFlag) -> None:
         """Write *flag*, or count it where the member's content has one already; returns at once."""
+        for tell in self._listeners:
+            tell(flag)
         if len(self._waiting) >= self._waiting_max:
             self._lost(1, f"{self._waiting_max:,} others wait to be written")
             return

@@ -27,7 +27,6 @@ from tuckshop.services.once import Once, once, same
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.shapes.groups import (
     LOG_DAYS,
-    NO_LOGGING,
     NO_MODERATION,
     GroupChange,
     GroupPage,
@@ -53,7 +52,6 @@ NOT_YET: Final[Mapping[str, object]] = {
     "provider_storage": "off",
     "objects": "own",
     "moderation": NO_MODERATION,
-    "logging": NO_LOGGING,
 }
 
 
@@ -277,6 +275,7 @@ class Groups:
         columns.set("show_shared", change.show_shared, fields.same, unset=False)
         columns.set("self_rotate", change.self_rotate, fields.same, unset=False)
         columns.set("strikes", change.strikes, text_of_part)
+        columns.set("logging", change.logging, fields.logging)
         columns.set("log_days", change.log_days, fields.same, unset=LOG_DAYS)
         columns.set("state", change.state, fields.same)
         for name, default in NOT_YET.items():
@@ -335,6 +334,7 @@ def _shape(group: Group, in_force: list[LimitStanding], worst_case: WorstCaseSha
         show_shared=group.show_shared,
         self_rotate=group.self_rotate,
         strikes=group.strikes,
+        logging=group.logging,
         log_days=group.log_days,
         state=group.state,
         in_force=in_force,

@@ -10,7 +10,6 @@ from tuckshop.domain.policy import policy_of
 from tuckshop.domain.records import Holder
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.price_book import PriceBook
-from tuckshop.services.shapes.groups import NO_LOGGING
 from tuckshop.services.shapes.me import Me, OwnGroup, OwnKey, OwnUsage, Privacy
 from tuckshop.services.standing import shown_to_holder
 from tuckshop.services.usage import Usage
@@ -44,7 +43,7 @@ class Mine:
         states = await self._ledger.states(policy.limits)
         own = {"key_id": holder.key.id}
         since_us = self._clock.now_us() - USAGE_DAYS * 86_400 * US_PER_SECOND
-        zone = holder.group.zone
+        zone, logging = holder.group.zone, holder.group.logging
         days, models = [
             await self._usage.rows([by], own, since_us=since_us, until_us=None, zone=zone)
             for by in ("day", "model")
@@ -61,9 +60,9 @@ class Mine:
             limits=[shown_to_holder(state) for state in states],
             usage=OwnUsage(days=days, models=models),
             privacy=Privacy(
-                bodies=NO_LOGGING.bodies,
-                days=NO_LOGGING.days,
-                purpose=NO_LOGGING.purpose,
-                readers=list(NO_LOGGING.readers),
+                bodies=logging.bodies,
+                days=logging.days,
+                purpose=logging.purpose,
+                readers=list(logging.readers),
             ),
         )

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import RowMapping
 
+from tuckshop.domain.body_logging import NO_LOGGING, Logging
 from tuckshop.domain.flags import Strikes
 from tuckshop.domain.limits import Limit, parse_limit
 from tuckshop.domain.records import Group, Member, StaffToken, UpstreamRecord, VirtualKey, Workspace
@@ -115,6 +116,7 @@ def group_of(row: Row) -> Group:
         self_rotate=row["self_rotate"],
         carry_over=_carry_over(row),
         strikes=part_of_text(row["strikes"], Strikes),
+        logging=part_of_text(row["logging"], Logging) or NO_LOGGING,
         log_days=row["log_days"],
     )
 

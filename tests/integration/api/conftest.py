@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.support.asgi_client import AsgiClient
 from tests.support.fake_clock import FakeClock
 from tuckshop.api.app import build_app
 from tuckshop.folder_files import pseudonym
+from tuckshop.keeping.keeper import Keeper
 from tuckshop.ledger.engine import Engine
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.pricing.prices import PriceList
@@ -41,6 +43,7 @@ class Counter:
     ledger: Ledger
     database: Database
     person_keys: PersonKeys
+    keeper: Keeper
     clock: FakeClock
     app: Any
     admin: AsgiClient
@@ -104,6 +107,15 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
     clock = FakeClock()
     database = prepare(tmp_path / "data", durability="process")
     person_keys = PersonKeys.open_beside(database.path, b"p" * KEY_BYTES)
+    keeper = Keeper(
+        tmp_path / "data",
+        seals=person_keys,
+        clock=clock,
+        loop=asyncio.get_running_loop(),
+        max_bytes=64 << 20,
+        each_max_bytes=1 << 20,
+        free_min_bytes=0,
+    )
     ledger, writer = make_ledger(database, clock)
     await writer.start()
     trouble: list[str] = []
@@ -131,6 +143,7 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
             sealer=sealer,
             person_keys=person_keys,
             pseudonym_of=pseudonym_of,
+            keeper=keeper,
             is_own=lambda base_url: base_url.port == OWN_PORT,
             public_url=PUBLIC_URL,
         )
@@ -147,6 +160,7 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
             database=database,
             clock=clock,
             person_keys=person_keys,
+            keeper=keeper,
             app=app,
             admin=AsgiClient(app, token=ADMIN_TOKEN),
             trouble=trouble,
@@ -156,6 +170,7 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
         await services.flag_notes.close()
         await services.changes.close()
     finally:
+        await keeper.close()
         await writer.close()
         person_keys.close()
         database.close()

@@ -109,7 +109,18 @@ async def test_a_limit_that_cannot_be_read_is_refused_with_field_and_column(
         ({"name": "a", "strikes": {"pause": "all"}}, "strikes.pause"),
         ({"name": "a", "moderation": {"mode": "block"}}, "moderation"),
         ({"name": "a", "moderation": {"mode": "off", "wrong": 1}}, "moderation.wrong"),
-        ({"name": "a", "logging": {"bodies": "all"}}, "logging"),
+        ({"name": "a", "logging": {"bodies": "all"}}, "logging.purpose"),
+        ({"name": "a", "logging": {"bodies": "all", "purpose": " "}}, "logging.purpose"),
+        (
+            {"name": "a", "logging": {"bodies": "all", "purpose": "x", "readers": []}},
+            "logging.readers",
+        ),
+        (
+            {"name": "a", "logging": {"bodies": "all", "purpose": "x", "readers": ["me"]}},
+            "logging.readers[0]",
+        ),
+        ({"name": "a", "logging": {"bodies": "all", "purpose": "x", "days": 366}}, "logging.days"),
+        ({"name": "a", "logging": {"bodies": "all", "purpose": "x", "days": 0}}, "logging.days"),
     ],
 )
 async def test_a_field_that_cannot_be_taken_refuses_the_whole_group(

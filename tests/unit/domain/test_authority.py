@@ -17,6 +17,7 @@ from tuckshop.domain.authority import (
     first_loosened,
     has_shared_money,
 )
+from tuckshop.domain.body_logging import Logging
 from tuckshop.domain.limits import Metric, Selector, parse_limit
 from tuckshop.domain.policy import Policy, policy_of
 from tuckshop.domain.records import Group, Holder, Member, VirtualKey, Workspace
@@ -313,7 +314,7 @@ def test_a_field_without_a_rule_is_the_operators() -> None:
         field.name: object() for field in fields(Group) if field.name not in ("each", "shared")
     }
     changed |= {"models": ("x",), "endpoints": ("y",), "max_output_tokens": 5, "state": "paused"}
-    changed |= {"carry_over": CarryOver(5, 0)}
+    changed |= {"carry_over": CarryOver(5, 0), "logging": Logging(bodies="all", purpose="x")}
     before = replace(GROUP, models=("a",), endpoints=("chat",), max_output_tokens=1)
 
     beyond = AUTHORITY.beyond_in_group(staff("owner"), before, replace(before, **changed))

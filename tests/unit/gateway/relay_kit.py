@@ -164,6 +164,21 @@ def holder(**group: Any) -> Holder:
     )  # fmt: skip
 
 
+@dataclass
+class FakeTap:
+    """Listens to a call."""
+
+    heard: bytes = b""
+    ended: list[tuple[int | None, bool]] = field(default_factory=list)
+
+    def add(self, piece: bytes) -> None:
+        assert not self.ended
+        self.heard += piece
+
+    def end(self, http_status: int | None, *, is_stream: bool) -> None:
+        self.ended.append((http_status, is_stream))
+
+
 class Counter:
     """One relay at work, from its dispatch on."""
 
@@ -174,6 +189,7 @@ class Counter:
         stream: bool = False,
         drains: Drains | None = None,
         group: dict[str, Any] | None = None,
+        tap: FakeTap | None = None,
         **body: Any,
     ) -> None:
         endpoint = EMBEDDINGS if "input" in body else COMPLETIONS if "prompt" in body else CHAT
@@ -241,6 +257,7 @@ class Counter:
                 circuit=self.circuit,
             ),
             on_done=self._on_done,
+            tap=tap,
         )
         self.relay.start(cast("Any", self.upstream))
 

@@ -1,4 +1,4 @@
-"""Groups and their policies. Nothing obeys moderation and logging yet: they are taken only with their defaults."""
+"""Groups and their policies. Nothing obeys moderation yet: it is taken only with its defaults."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
+from tuckshop.domain.body_logging import NO_LOGGING, Logging
 from tuckshop.domain.flags import Strikes
 from tuckshop.domain.records import OnDisconnect, State, UnknownParameters
 from tuckshop.services.shapes.parts import LimitList, OutputCap, Sent, Shown, TextList, Versioned
@@ -21,17 +22,7 @@ class Moderation(Sent, frozen=True, kw_only=True):
     thresholds: dict[str, float] = field(default_factory=dict)
 
 
-class Logging(Sent, frozen=True, kw_only=True):
-    """Which bodies are kept, for how long, what for, and who may read them."""
-
-    bodies: Literal["off", "flagged", "all"] = "off"
-    days: int = 30
-    purpose: str = ""
-    readers: list[str] = field(default_factory=lambda: ["owner"])
-
-
 NO_MODERATION: Final = Moderation()
-NO_LOGGING: Final = Logging()
 LOG_DAYS: Final = 400
 # A month's counter is kept for 32 days after its end: what is folded lies behind all but `year` and `total`.
 LOG_DAYS_MIN: Final = 70

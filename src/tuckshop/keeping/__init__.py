@@ -1,0 +1,1 @@
+"""What is kept of calls besides their rows: prompts and answers, where a group says so."""

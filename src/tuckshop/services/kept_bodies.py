@@ -1,0 +1,142 @@
+"""
+Reading what is kept of calls: by those whom the group names, with a reason, and never without a row of it (K16, P11).
+
+The audit row is written before anything is shown. What a group no longer keeps is not shown either, though it may lie
+there until the next look of `BodyRetention`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from tuckshop.domain.actor import Actor
+from tuckshop.domain.clock import Clock
+from tuckshop.domain.errors import GoneError, NotFoundError, NotPermittedError, StoreError
+from tuckshop.keeping.body_file import Row, reading
+from tuckshop.keeping.keeper import Keeper
+from tuckshop.keeping.kept_body import Content, KeptBody, place_of, unpack
+from tuckshop.keeping.orders import Seals
+from tuckshop.protocols.openai.reassembly import answer_of
+from tuckshop.services.body_retention import is_still_kept
+from tuckshop.services.changes import Changes, Edit
+from tuckshop.services.directory import Directory
+from tuckshop.services.fields import rfc3339
+from tuckshop.services.personal import Personal
+from tuckshop.services.reasons import reason_of
+from tuckshop.services.request_log import RequestLog
+from tuckshop.services.shapes.kept_bodies import BodyRequest, KeptBodyShape
+
+
+class KeptBodies:
+    """Opens bodies for staff."""
+
+    def __init__(
+        self,
+        changes: Changes,
+        directory: Directory,
+        request_log: RequestLog,
+        keeper: Keeper,
+        seals: Seals,
+        clock: Clock,
+    ) -> None:
+        self._changes = changes
+        self._directory = directory
+        self._request_log = request_log
+        self._keeper = keeper
+        self._seals = seals
+        self._clock = clock
+
+    async def read(self, actor: Actor, request_id: str, asked: BodyRequest) -> KeptBodyShape:
+        """
+        What was asked and answered in a call.
+
+        Raises:
+            NotFoundError: No such request, or nothing is kept of it.
+            NotPermittedError: The group does not name the actor's role among its readers.
+            InvalidFieldError: The reason.
+            GoneError: It opens no more: the person was erased.
+            StoreError: The file cannot be read.
+        """
+        reason = reason_of(asked.reason)
+        await self._keeper.flush()
+        workspace_id = self._directory.workspace.id
+        found = await asyncio.to_thread(self._find, workspace_id, request_id)
+        if found is None or not actor.sees(found[0].group_id):
+            await self._request_log.get(actor, request_id)  # else there is no such request
+            raise _nothing_kept(request_id)
+        body, sealed = found
+        logging = self._directory.group(body.group_id, actor).logging
+        if not is_still_kept(body, logging, self._clock.now_us()):
+            raise _nothing_kept(request_id)
+        if not logging.may_read(actor):
+            await self._note(actor, "body.refuse", body, reason)
+            raise NotPermittedError(
+                f"Bodies of this group are read by: {', '.join(logging.readers)}."
+                f" Your token has the role {actor.role}."
+            )
+        await self._note(actor, "body.read", body, reason)
+        return await asyncio.to_thread(self._shape, body, sealed)
+
+    def _find(self, workspace_id: str, request_id: str) -> Row | None:
+        with reading(self._keeper.path) as bodies:
+            return None if bodies is None else bodies.find(workspace_id, request_id)
+
+    async def _note(self, actor: Actor, action: str, body: KeptBody, reason: str) -> None:
+        """The row of it, in which the reason is closed with the key of the person it is about (P8)."""
+
+        def work(edit: Edit) -> None:
+            after = {"request": body.request_id, "reason": Personal(body.member_id, reason)}
+            edit.audit(action, body.member_id, None, after)
+
+        await self._changes.make(actor, work)
+
+    def _shape(self, body: KeptBody, sealed: bytes) -> KeptBodyShape:
+        content = self._content(body, sealed)
+        return KeptBodyShape(
+            id=body.request_id,
+            at=rfc3339(body.at_us),
+            group=body.group_id,
+            member=body.member_id,
+            endpoint=content.endpoint,
+            is_flagged=body.is_flagged,
+            http_status=content.http_status,
+            request=_value(content.request),
+            reply=_reply(content),
+            request_bytes=content.request_bytes,
+            reply_bytes=content.reply_bytes,
+            is_cut=len(content.request) < content.request_bytes
+            or len(content.reply) < content.reply_bytes,
+        )
+
+    def _content(self, body: KeptBody, sealed: bytes) -> Content:
+        place = place_of(body.workspace_id, body.request_id)
+        try:
+            return unpack(self._seals.open(body.member_id, sealed, place=place))
+        except (ValueError, StoreError) as error:
+            raise GoneError(
+                f"What is kept of request {body.request_id!r} opens no more: its person was erased, or it is damaged."
+            ) from error
+
+
+def _nothing_kept(request_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"Nothing is kept of request {request_id!r}: its group did not say so, its days are over, or it still runs."
+    )
+
+
+def _reply(content: Content) -> object:
+    if not content.reply_bytes:
+        return None
+    if content.is_stream:
+        return answer_of(content.reply, is_stream=True, events=content.events)
+    return _value(content.reply)
+
+
+def _value(body: bytes) -> object:
+    """*body* as it stands where it is JSON, without a value being made of it: that would hold up others; else text."""
+    try:
+        return msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return body.decode(errors="replace")
