@@ -48,6 +48,7 @@ from tuckshop.gateway.callers import Callers
 from tuckshop.gateway.drains import DrainLimits
 from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway
+from tuckshop.gateway.house_rules import HouseRules
 from tuckshop.gateway.ports import DEFAULT_UPSTREAM, UpstreamManners
 from tuckshop.keeping.keeper import Keeper
 from tuckshop.ledger.day_filling import DayFilling
@@ -260,6 +261,11 @@ async def start(settings: Settings) -> Server:
                 },
                 whole_max_bytes=settings.edge.reply_whole_max_bytes,
                 tail_bytes=settings.edge.reply_tail_bytes,
+            ),
+            house_rules=HouseRules(
+                clock=clock,
+                flags=services.flag_notes,
+                secret=derived(master, "contents of flags"),
             ),
             callers=Callers(derived(master, "networks of callers")),
             loop=loop,

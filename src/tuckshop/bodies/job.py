@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from tuckshop.domain.rules.rules import Finding, Rules
 from tuckshop.protocols.openai.body import BodyFacts, BodyLimits
 from tuckshop.protocols.openai.long_texts import LongText
 from tuckshop.protocols.openai.outgoing import Rewriting
@@ -26,6 +27,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     limits: BodyLimits
     pass_unknown: bool = True
     rewriting: Rewriting | None = None
+    rules: Rules | None = None  # that are held against it first
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     refusal: tuple[str, tuple[str | None, ...]] | None = None
     facts: BodyFacts | None = None
+    findings: tuple[Finding, ...] = ()
     texts: tuple[LongText, ...] = ()
     body: bytes | None = None  # None: the client's own bytes say just that
 

@@ -22,7 +22,9 @@ from tuckshop.domain.errors import (
     ParameterNotAllowedError,
     RefusalError,
     ServerBusyError,
+    SystemMessageNotAllowedError,
 )
+from tuckshop.domain.rules.rules import Finding, Rules
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai.body import BodyFacts, BodyLimits
 from tuckshop.protocols.openai.long_texts import LongText
@@ -57,31 +59,47 @@ class BodyReader:
         )
 
     async def understand(
-        self, endpoint: Endpoint, body: bytes, *, pass_unknown: bool, asker: str
-    ) -> BodyFacts:
+        self,
+        endpoint: Endpoint,
+        body: bytes,
+        *,
+        pass_unknown: bool,
+        asker: str,
+        rules: Rules | None = None,
+    ) -> tuple[BodyFacts, tuple[Finding, ...]]:
         """
-        `facts.understand` of *body*.
+        `facts.understand` of *body*, after *rules* were held against it, and what they found.
 
         Args:
             asker: Whose call it is. Those who send little never wait long for one who sends much.
         Raises:
-            InvalidRequestBodyError, ParameterNotAllowedError: As there.
+            InvalidRequestBodyError, ParameterNotAllowedError, SystemMessageNotAllowedError: As there.
             ServerBusyError: It cannot be read now.
         """
-        answer = await self._ask("understand", endpoint, body, asker, pass_unknown=pass_unknown)
+        answer = await self._ask(
+            "understand", endpoint, body, asker, pass_unknown=pass_unknown, rules=rules
+        )
         if answer.facts is None:
             raise _busy()
-        return answer.facts
+        return answer.facts, answer.findings
 
-    async def texts(self, endpoint: Endpoint, body: bytes, *, asker: str) -> Sequence[LongText]:
+    async def texts(
+        self, endpoint: Endpoint, body: bytes, *, asker: str, rules: Rules | None = None
+    ) -> Sequence[LongText]:
         """`long_texts` of a *body* that was understood; raises ServerBusyError."""
-        return (await self._ask("texts", endpoint, body, asker)).texts
+        return (await self._ask("texts", endpoint, body, asker, rules=rules)).texts
 
     async def rewrite(
-        self, endpoint: Endpoint, body: bytes, how: Rewriting, *, asker: str
+        self,
+        endpoint: Endpoint,
+        body: bytes,
+        how: Rewriting,
+        *,
+        asker: str,
+        rules: Rules | None = None,
     ) -> bytes:
         """The body to be sent for a *body* that was understood; raises ServerBusyError."""
-        answer = await self._ask("rewrite", endpoint, body, asker, rewriting=how)
+        answer = await self._ask("rewrite", endpoint, body, asker, rewriting=how, rules=rules)
         return body if answer.body is None else answer.body
 
     async def close(self) -> None:
@@ -102,6 +120,7 @@ class BodyReader:
         *,
         pass_unknown: bool = True,
         rewriting: Rewriting | None = None,
+        rules: Rules | None = None,
     ) -> Answer:
         job = to_bytes(
             Job(
@@ -110,6 +129,7 @@ class BodyReader:
                 limits=self._body_limits,
                 pass_unknown=pass_unknown,
                 rewriting=rewriting,
+                rules=rules,
             )
         )
         head = b"%d %d\n" % (len(job), len(body))
@@ -123,7 +143,8 @@ class BodyReader:
 
 
 _REFUSALS: Final[Mapping[str, Callable[..., RefusalError]]] = {
-    error.code: error for error in (InvalidRequestBodyError, ParameterNotAllowedError)
+    error.code: error
+    for error in (InvalidRequestBodyError, ParameterNotAllowedError, SystemMessageNotAllowedError)
 }
 
 

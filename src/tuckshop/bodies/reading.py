@@ -7,10 +7,17 @@ from typing import Final
 from msgspec.structs import replace
 
 from tuckshop.bodies.job import Answer, Job
-from tuckshop.domain.errors import InvalidRequestBodyError, ParameterNotAllowedError
-from tuckshop.protocols.openai.facts import read_body
+from tuckshop.domain.errors import (
+    InvalidRequestBodyError,
+    ParameterNotAllowedError,
+    SystemMessageNotAllowedError,
+)
+from tuckshop.domain.rules.rule_book import RuleBook
+from tuckshop.domain.rules.rules import Finding
+from tuckshop.protocols.openai.facts import read_body, understand
 from tuckshop.protocols.openai.long_texts import long_texts
 from tuckshop.protocols.openai.outgoing import rewrite
+from tuckshop.protocols.openai.ruled import ruled
 from tuckshop.protocols.openai.table import ENDPOINTS
 
 _ENDPOINTS: Final = {row.name: row for row in ENDPOINTS}
@@ -24,6 +31,8 @@ def answer(job: Job, body: bytes) -> Answer:
         return Answer(refusal=(error.code, (error.reason, error.param)))
     except ParameterNotAllowedError as error:
         return Answer(refusal=(error.code, (error.param, error.reason)))
+    except SystemMessageNotAllowedError as error:
+        return Answer(refusal=(error.code, (error.param,)))
     except MemoryError:
         return Answer(
             refusal=(InvalidRequestBodyError.code, ("it takes too much memory to read", None))
@@ -33,10 +42,17 @@ def answer(job: Job, body: bytes) -> Answer:
 def _answer(job: Job, body: bytes) -> Answer:
     endpoint = _ENDPOINTS[job.endpoint]
     tree, facts = read_body(endpoint, body, limits=job.limits, pass_unknown=job.pass_unknown)
+    findings: tuple[Finding, ...] = ()
+    is_changed = False
+    if job.rules is not None and job.rules.reads_bodies:
+        tree, findings, is_changed = ruled(endpoint, tree, RuleBook(job.rules))
+        if is_changed:
+            facts = understand(endpoint, tree, limits=job.limits, pass_unknown=job.pass_unknown)
     if job.task == "understand":
         # One unknown name tells as much as all of them, of which there may be a million.
-        return Answer(facts=replace(facts, unknown_parameters=facts.unknown_parameters[:1]))
+        some = replace(facts, unknown_parameters=facts.unknown_parameters[:1])
+        return Answer(facts=some, findings=findings)
     if job.task == "texts":
         return Answer(texts=tuple(long_texts(endpoint, tree)))
     assert job.rewriting is not None
-    return Answer(body=rewrite(endpoint, tree, facts, job.rewriting))
+    return Answer(body=rewrite(endpoint, tree, facts, job.rewriting, is_changed=is_changed))

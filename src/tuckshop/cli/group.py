@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from tuckshop.cli import group_export, options
+from tuckshop.cli import group_export, options, rules
 from tuckshop.cli.body_logging import logging_options, take_logging, told
 from tuckshop.cli.client import Client, Json
 from tuckshop.cli.output import (
@@ -25,7 +25,7 @@ _LISTS: Final = ("models", "endpoints")
 _UNSETTABLE: Final = (
     *("title", "time_zone", "models", "endpoints", "each", "shared", "max_output_tokens"),
     *("min_output_tokens", "patience_s", "on_disconnect", "unknown_parameters", "show_shared"),
-    *("self_rotate", "carry_over", "log_days", "strikes", "logging"),
+    *("self_rotate", "carry_over", "log_days", "strikes", "logging", "rules"),
 )
 
 
@@ -39,6 +39,7 @@ def policy_options(command: options.Command) -> options.Command:
     """The fields of a group's policy."""
     chosen: tuple[options.Decorator, ...] = (
         logging_options,
+        rules.rules_options,
         click.option(
             "--strikes",
             type=(
@@ -128,6 +129,7 @@ def create(name: str, as_json: bool, empty: tuple[str, ...], **fields: Any) -> N
         --each '$0.20/month' --each '35 requests/minute on gpt-4o-mini' --shared '$50/month' \\
         --models gpt-4o-mini --models 'text-embedding-*'
     """
+    fields = rules.gathered(fields, dict)
     logging = take_logging(fields) or None
     body = options.body_of({"name": name, **fields, "logging": logging}, empty=empty)
     made = Client.connect().make("groups", body=body)
@@ -206,11 +208,13 @@ def edit(
     \b
     Example:
       tuckshop group edit swa --each '$0.50/month' --unset max_output_tokens
+      tuckshop group edit swa --rules-hours 'Mon-Fri 08:00-18:00' --rules-pii email=redact
     """
+    client = Client.connect()
+    fields = rules.gathered(fields, lambda: client.get("groups", name)["rules"] or {})
     logging = take_logging(fields) or None
     change = {"name": new_name, **fields, "logging": logging}
     body = options.change_of(change, unset=unset, empty=empty)
-    client = Client.connect()
     if logging is not None:  # the field is one: what is not named of it stays, too
         body["logging"] = {**client.get("groups", name)["logging"], **logging}
     _show(client.patch("groups", name, body=body), as_json)
@@ -312,6 +316,7 @@ def _show(one: Json, as_json: bool) -> None:
             ("strikes", _said_strikes(one["strikes"])),
             ("log", f"{one['log_days']} days"),
             ("prompts and answers", told(one["logging"])),
+            *rules.told(one["rules"]),
         ],
     )
     if one.get("in_force"):

@@ -248,6 +248,7 @@ _OWNERS_RULES: Final[Mapping[str, Rule]] = {
     "self_rotate": _free,
     "strikes": _free,
     "logging": _logging,
+    "rules": _free,
     "state": _state,
 }
 _ASSISTANTS_OF_MEMBERS: Final = frozenset({"external_id", "name", "email", "state"})

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:  # errors are wanted where nothing of a call is, as by every command
+    from datetime import datetime
+
     from tuckshop.domain.reservation import LimitState
 
 
@@ -261,6 +263,66 @@ class RequestExceedsLimitError(RefusalError):
         super().__init__(str(state.limit))
         self.state = state
         self.needed = needed
+
+
+class DeniedContentError(RefusalError):
+    """Something in the body is on the group's list of words or patterns. Carries where, not what."""
+
+    code, status = "denied_content", 400
+
+    def __init__(self, param: str) -> None:
+        super().__init__(param)
+        self.param = param or None
+
+
+class PersonalDataError(RefusalError):
+    """The body holds personal data that the group's calls may not send. Carries kinds and where, not what."""
+
+    code, status = "personal_data", 400
+
+    def __init__(self, kinds: tuple[str, ...], param: str) -> None:
+        super().__init__(", ".join(kinds))
+        self.kinds = kinds
+        self.param = param or None
+
+
+class InputTooLongError(RefusalError):
+    """More input than a call of the group may have."""
+
+    code, status = "input_too_long", 400
+
+    def __init__(self, tokens: int, most: int) -> None:
+        super().__init__(f"{tokens} > {most}")
+        self.tokens = tokens
+        self.most = most
+
+
+class SystemMessageNotAllowedError(RefusalError):
+    """The group alone tells the model what it is there for."""
+
+    code, status = "system_message_not_allowed", 400
+
+    def __init__(self, param: str) -> None:
+        super().__init__(param)
+        self.param = param
+
+
+class OutsideHoursError(RefusalError):
+    """The group's calls are open at other hours."""
+
+    code, status = "outside_hours", 403
+
+    def __init__(self, hours: tuple[str, ...], opens_at: datetime | None, zone: str) -> None:
+        super().__init__(", ".join(hours))
+        self.hours = hours
+        self.opens_at = opens_at  # by the clocks of the zone; None: never
+        self.zone = zone
+
+
+class NetworkNotAllowedError(RefusalError):
+    """The group's calls may not come from there."""
+
+    code, status = "network_not_allowed", 403
 
 
 class InvalidRequestBodyError(RefusalError):

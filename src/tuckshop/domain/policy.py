@@ -37,6 +37,7 @@ class Policy:
     on_disconnect: OnDisconnect
     unknown_parameters: UnknownParameters
     show_shared: bool
+    max_input_tokens: int | None = None
 
     def may_model(self, model: str) -> bool:
         """Whether *model*, a resolved id, may be used. A listed name does not cover its dated snapshots (K9)."""
@@ -76,6 +77,7 @@ def policy_of(holder: Holder) -> Policy:
         endpoint_lists=endpoint_lists,
         opened_by_name=_opened_by_name(holder, endpoint_lists),
         max_output_tokens=min(caps, default=None),
+        max_input_tokens=None if group.rules is None else group.rules.max_input_tokens,
         limits=_limits_of(holder),
         min_output_tokens=group.min_output_tokens,
         patience_s=group.patience_s,

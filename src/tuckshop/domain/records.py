@@ -10,6 +10,7 @@ from tuckshop.domain.body_logging import NO_LOGGING, Logging
 from tuckshop.domain.flags import Strikes
 from tuckshop.domain.limits import Limit
 from tuckshop.domain.reservation import CarryOver
+from tuckshop.domain.rules.rules import Rules
 from tuckshop.domain.windows import ZoneHistory
 
 State = Literal["active", "paused", "archived"]
@@ -84,6 +85,7 @@ class Group:
     strikes: Strikes | None = None  # None: flags pause nobody
     logging: Logging = NO_LOGGING
     log_days: int = 400  # older rows of the request log are folded into sums (P9)
+    rules: Rules | None = None  # of its own, for its calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import Final
 
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import (
+    InputTooLongError,
     ParameterNotAllowedError,
     RoughBoundError,
     ServerBusyError,
@@ -21,7 +22,7 @@ from tuckshop.domain.errors import (
 )
 from tuckshop.domain.policy import Policy
 from tuckshop.domain.reservation import Granted
-from tuckshop.gateway.call import Call, allowed_endpoint, bounded
+from tuckshop.gateway.call import Call, allowed_endpoint, bounded, input_length
 from tuckshop.gateway.counting import Texts, TokenCounter, at_best, saved_by_counting
 from tuckshop.gateway.entitlements import Entitlements
 from tuckshop.gateway.identify import Arrival, may_call
@@ -30,7 +31,7 @@ from tuckshop.pricing.prices import ModelPrice
 from tuckshop.protocols import json_body
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai.body import BodyFacts, BodyLimits
-from tuckshop.protocols.openai.facts import read_body, unknown_parameter
+from tuckshop.protocols.openai.facts import read_body, understand, unknown_parameter
 from tuckshop.protocols.openai.table import GROUPS
 
 STALE_TRIES: Final = 3  # how often the directory may change under a call
@@ -84,6 +85,11 @@ class Admission:
             pass_unknown=policy.unknown_parameters == "pass",
         )
 
+    def understand(self, endpoint: Endpoint, policy: Policy, tree: json_body.Tree) -> BodyFacts:
+        """The facts of a body that was read, and changed since then; raises as `read`."""
+        pass_unknown = policy.unknown_parameters == "pass"
+        return understand(endpoint, tree, limits=self._body_limits, pass_unknown=pass_unknown)
+
     async def admit(self, arrival: Arrival, facts: BodyFacts, texts: Texts) -> tuple[Call, Granted]:
         """
         The call of a body with these *facts*, with its hold taken durably (M3).
@@ -108,19 +114,27 @@ class Admission:
         saved: int | None = None  # known once the input was counted, which it is once at most
         while tries < STALE_TRIES:
             call = understand_it(saved)
+            if call.policy.max_input_tokens is not None and (over := _over(call, saved)):
+                if saved is not None or call.counting is None or texts is None:
+                    raise over
+                saved = await self._count(call, texts)
+                continue
             asked_s = self._clock.monotonic_s()
             try:
                 return call, await self._ledger.reserve(call.hold())
             except RoughBoundError:
-                assert call.counting is not None
                 assert texts is not None
-                saved = await saved_by_counting(
-                    self._counter, call.counting, texts, asker=call.holder.member.id
-                )
+                saved = await self._count(call, texts)
             except StaleDirectoryError:
                 tries += self._clock.monotonic_s() - asked_s < AT_ONCE_S
                 self.identify_again(arrival)
         raise ServerBusyError("the directory changes too quickly", retry_after_s=1)
+
+    async def _count(self, call: Call, texts: Texts) -> int:
+        """By how much an exact count lowers the bound of its input."""
+        assert call.counting is not None
+        asker = call.holder.member.id
+        return await saved_by_counting(self._counter, call.counting, texts, asker=asker)
 
     def identify_again(self, arrival: Arrival) -> None:
         """
@@ -137,6 +151,8 @@ class Admission:
         entitlement = self._entitlements.of(holder)
         policy = entitlement.policy
         # Asked again, because the policy may be another one than when the body was read.
+        if holder.group.rules is not arrival.rules and holder.group.rules != arrival.rules:
+            raise ServerBusyError("the rules of your group have just changed", retry_after_s=1)
         allowed_endpoint(endpoint, policy, GROUPS)
         if facts.unknown_parameters and policy.unknown_parameters != "pass":
             raise unknown_parameter(facts.unknown_parameters[0])
@@ -187,3 +203,12 @@ class Admission:
         if price.price_id not in self._pinned:
             self._ledger.pin_price(price.price_id, price.to_json())
             self._pinned.add(price.price_id)
+
+
+def _over(call: Call, saved: int | None) -> InputTooLongError | None:
+    """The refusal of a call with more input than its group's calls may have."""
+    most, facts, price = call.policy.max_input_tokens, call.facts, call.price
+    if most is None or facts is None or price is None or call.endpoint.free:
+        return None
+    tokens = input_length(facts, price, saved=saved or 0)
+    return InputTooLongError(tokens, most) if tokens > most else None

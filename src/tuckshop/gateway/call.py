@@ -154,7 +154,10 @@ def course_of(
     elif price.long_context_start is None:
         terms = terms_of(price, input_bound=0, may_keep_12h=False)
     limits = limits_for(policy, price.model, price.aliases, endpoint.group)
-    matters = not endpoint.free and any(limit.limit.metric in _COUNTS_INPUT for limit in limits)
+    matters = not endpoint.free and (
+        policy.max_input_tokens is not None
+        or any(limit.limit.metric in _COUNTS_INPUT for limit in limits)
+    )
     return Course(
         price=price,
         upstream=upstream,
@@ -228,16 +231,7 @@ def bounded(
     Raises:
         ParameterNotAllowedError: It has an image that the model does not take, or of which nobody knows the cost.
     """
-    tokens = input_bound(
-        text_bytes=facts.text_bytes - saved,
-        messages=facts.messages,
-        tools=facts.tools,
-        schema_properties=facts.schema_properties,
-        token_ids=facts.token_ids,
-        image_tokens=_image_tokens(facts, price),
-        prompts=facts.prompts,
-        price=price if is_listed else None,
-    )
+    tokens = input_length(facts, price, saved=saved, is_listed=is_listed)
     if price.free or endpoint.free:
         tokens = 0  # nothing of a free call is billed, tokens neither
     if not endpoint.generates or facts.cap_wanted == 0:
@@ -250,6 +244,22 @@ def bounded(
     wanted = None if facts.cap_wanted is None else min(facts.cap_wanted, greatest)
     least = min(floor, greatest if wanted is None else wanted)
     return tokens, CapWish(wanted=wanted, greatest=greatest, least=least, choices=facts.choices)
+
+
+def input_length(
+    facts: BodyFacts, price: ModelPrice, *, saved: int = 0, is_listed: bool = False
+) -> int:
+    """The most input tokens of a body, whatever they cost; arguments and refusals as of `bounded`."""
+    return input_bound(
+        text_bytes=facts.text_bytes - saved,
+        messages=facts.messages,
+        tools=facts.tools,
+        schema_properties=facts.schema_properties,
+        token_ids=facts.token_ids,
+        image_tokens=_image_tokens(facts, price),
+        prompts=facts.prompts,
+        price=price if is_listed else None,
+    )
 
 
 def _image_tokens(facts: BodyFacts, price: ModelPrice) -> int:

@@ -33,6 +33,7 @@ from tuckshop.gateway.drains import DrainLimits, Drains
 from tuckshop.gateway.entitlements import Entitlements
 from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.free_calls import FreeCalls
+from tuckshop.gateway.house_rules import HouseRules, is_long
 from tuckshop.gateway.identify import Arrival, may_call, tag_of
 from tuckshop.gateway.large_body import LargeBodies, is_large, serve_large
 from tuckshop.gateway.ports import (
@@ -85,6 +86,7 @@ class Gateway:
         body_max_bytes: Mapping[str, int],
         reply_limits: ReplyLimits,
         callers: Callers,
+        house_rules: HouseRules,
         loop: asyncio.AbstractEventLoop,
         watch: Watch | None = None,
         body_log: BodyLog | None = None,
@@ -96,6 +98,7 @@ class Gateway:
         self._clock = clock
         self._flood = flood
         self._callers = callers
+        self._house_rules = house_rules
         self._body_max_bytes = body_max_bytes  # per endpoint group; "" for the others
         entitlements = Entitlements(prices, upstreams, manners.pseudonym_of)
         self._admission = Admission(
@@ -183,17 +186,29 @@ class Gateway:
 
     async def _serve(self, arrival: Arrival, exchange: Exchange) -> None:
         began_s = self._clock.monotonic_s()
+        book = None
+        if arrival.holder.group.rules is not None:
+            book = self._house_rules.let_in(arrival, exchange.peer)
         if arrival.endpoint.group == "models":
             await self._free_calls.serve(arrival, exchange)
             return
-        if is_large(exchange.body):
+        if is_large(exchange.body) or (book is not None and is_long(book, exchange.body)):
             await serve_large(
-                self._admission, self._dispatcher, self._bodies, arrival, exchange, began_s
+                self._admission,
+                self._dispatcher,
+                self._bodies,
+                self._house_rules,
+                arrival,
+                exchange,
+                began_s,
             )
             return
         admission, dispatcher = self._admission, self._dispatcher
         policy = admission.policy_for(arrival)
         tree, facts = admission.read(arrival.endpoint, policy, exchange.body)
+        is_changed = False
+        if book is not None and book.rules.reads_bodies:
+            tree, facts, is_changed = self._house_rules.hold(arrival, book, admission, tree, facts)
         call, granted = await admission.admit(
             arrival, facts, partial(_texts_in, arrival.endpoint, tree)
         )
@@ -203,7 +218,7 @@ class Gateway:
         upstream = dispatcher.upstream_of(call)
         try:
             how = dispatcher.rewriting(call, granted, upstream)
-            body = rewrite(call.endpoint, tree, facts, how)
+            body = rewrite(call.endpoint, tree, facts, how, is_changed=is_changed)
         except BaseException:
             dispatcher.give_back(call, "server_fault")
             raise

@@ -15,6 +15,7 @@ from tuckshop.domain.errors import (
     MemberPausedError,
 )
 from tuckshop.domain.records import Holder
+from tuckshop.domain.rules.rules import Rules
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai import errors as wording
 
@@ -31,6 +32,7 @@ class Arrival:
     endpoint: Endpoint
     tag: str | None
     network: bytes | None = None  # digest of the one it came from (P12)
+    rules: Rules | None = None  # that were held against it
 
 
 def may_call(holder: Holder | None, now_us: int) -> Holder:

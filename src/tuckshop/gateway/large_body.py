@@ -12,10 +12,12 @@ from functools import partial
 from typing import Final, Protocol
 
 from tuckshop.domain.errors import RefusalError
+from tuckshop.domain.rules.rules import Finding, Rules
 from tuckshop.edge.exchange import Exchange
 from tuckshop.gateway.admission import Admission
 from tuckshop.gateway.call import allowed_endpoint
 from tuckshop.gateway.dispatch import Dispatcher
+from tuckshop.gateway.house_rules import HouseRules
 from tuckshop.gateway.identify import Arrival
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.json_body import value_marks
@@ -36,17 +38,31 @@ class LargeBodies(Protocol):
     """
 
     async def understand(
-        self, endpoint: Endpoint, body: bytes, *, pass_unknown: bool, asker: str
-    ) -> BodyFacts:
-        """The facts of *body*, or the refusal that reading it comes to."""
+        self,
+        endpoint: Endpoint,
+        body: bytes,
+        *,
+        pass_unknown: bool,
+        rules: Rules | None,
+        asker: str,
+    ) -> tuple[BodyFacts, tuple[Finding, ...]]:
+        """The facts of *body* and what *rules* find in it, or the refusal that reading it comes to."""
 
-    async def texts(self, endpoint: Endpoint, body: bytes, *, asker: str) -> Sequence[LongText]:
+    async def texts(
+        self, endpoint: Endpoint, body: bytes, *, rules: Rules | None, asker: str
+    ) -> Sequence[LongText]:
         """The texts of *body* that are worth counting exactly."""
 
     async def rewrite(
-        self, endpoint: Endpoint, body: bytes, how: Rewriting, *, asker: str
+        self,
+        endpoint: Endpoint,
+        body: bytes,
+        how: Rewriting,
+        *,
+        rules: Rules | None,
+        asker: str,
     ) -> bytes:
-        """The body to be sent."""
+        """The body to be sent, changed as *rules* say."""
 
 
 def is_large(body: bytes) -> bool:
@@ -60,6 +76,7 @@ async def serve_large(
     admission: Admission,
     dispatcher: Dispatcher,
     bodies: LargeBodies,
+    house_rules: HouseRules,
     arrival: Arrival,
     exchange: Exchange,
     began_s: float,
@@ -69,14 +86,22 @@ async def serve_large(
     policy = admission.policy_for(arrival)
     allowed_endpoint(endpoint, policy, GROUPS)
     pass_unknown = policy.unknown_parameters == "pass"
-    facts = await bodies.understand(endpoint, body, pass_unknown=pass_unknown, asker=asker)
+    facts, findings = await bodies.understand(
+        endpoint, body, pass_unknown=pass_unknown, rules=arrival.rules, asker=asker
+    )
+    house_rules.take_note(arrival, findings)
+    changing = None if arrival.rules is None else arrival.rules.of_rewriting()
     call, granted = await admission.admit(
-        arrival, facts, partial(bodies.texts, endpoint, body, asker=asker)
+        arrival, facts, partial(bodies.texts, endpoint, body, rules=changing, asker=asker)
     )
     upstream = dispatcher.upstream_of(call)
     try:
         sent = await bodies.rewrite(
-            endpoint, body, dispatcher.rewriting(call, granted, upstream), asker=asker
+            endpoint,
+            body,
+            dispatcher.rewriting(call, granted, upstream),
+            rules=changing,
+            asker=asker,
         )
         # Meanwhile the key may have been revoked, and nothing that runs was there to be cut off (K3).
         admission.identify_again(arrival)

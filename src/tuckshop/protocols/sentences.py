@@ -201,6 +201,56 @@ def _unavailable(error: errors.UpstreamUnavailableError) -> str:
     )
 
 
+def _where(param: str | None) -> str:
+    return f"Something in {quoted(param)}" if param else "Something in the body"
+
+
+def _denied(error: errors.DeniedContentError) -> str:
+    return (
+        f"{_where(error.param)} is on a list of what your group does not send. Ask something else, or "
+        "ask the people who gave you the key if it belongs to your work."
+    )
+
+
+_PII: Final[Mapping[str, str]] = {
+    "credit_card": "a card number",
+    "email": "an e-mail address",
+    "iban": "a bank account (IBAN)",
+    "phone": "a phone number",
+}
+
+
+def _personal(error: errors.PersonalDataError) -> str:
+    kinds = " and ".join(_PII.get(kind, kind) for kind in error.kinds)
+    return (
+        f"{_where(error.param)} looks like {kinds}, which your group does not send to the provider. "
+        "Take it out, or write something made up in its place."
+    )
+
+
+def _too_long(error: errors.InputTooLongError) -> str:
+    return (
+        f"This call may have up to {error.tokens:,} input tokens, and your group sends {error.most:,} at "
+        "most. Send less text, or begin a new conversation."
+    )
+
+
+def _system(error: errors.SystemMessageNotAllowedError) -> str:
+    return (
+        f"{quoted(error.param or '')} may not be used: your group itself tells the model what it is there "
+        "for. Leave it out, and say what you want in a message of yours."
+    )
+
+
+def _closed(error: errors.OutsideHoursError) -> str:
+    if error.opens_at is None:
+        return f"Your group's calls are closed. {_ASK} when they open."
+    return (
+        f"Your group's calls are open {'; '.join(error.hours[:8])} ({error.zone}). Try again on "
+        f"{error.opens_at:%Y-%m-%d at %H:%M}."
+    )
+
+
 def _says(text: str) -> Callable[[Any], str]:
     return lambda _: text
 
@@ -225,6 +275,15 @@ _WORDINGS: Final[Mapping[type[errors.RefusalError], Callable[[Any], str]]] = {
     errors.InsufficientQuotaError: _no_quota,
     errors.RateLimitExceededError: _rate,
     errors.RequestExceedsLimitError: _exceeds,
+    errors.DeniedContentError: _denied,
+    errors.PersonalDataError: _personal,
+    errors.InputTooLongError: _too_long,
+    errors.SystemMessageNotAllowedError: _system,
+    errors.OutsideHoursError: _closed,
+    errors.NetworkNotAllowedError: _says(
+        "Your group's calls may come from some networks only, and this is none of them. Use the network of "
+        f"your institution, or its VPN. {_ASK} if you do."
+    ),
     errors.InvalidRequestBodyError: _body,
     errors.RequestTooLargeError: _too_large,
     errors.UnsupportedContentEncodingError: _coding,

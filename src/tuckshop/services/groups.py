@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
@@ -25,6 +26,7 @@ from tuckshop.services.directory import Directory
 from tuckshop.services.fields import Columns
 from tuckshop.services.once import Once, once, same
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
+from tuckshop.services.rules import rules
 from tuckshop.services.shapes.groups import (
     LOG_DAYS,
     NO_MODERATION,
@@ -251,10 +253,14 @@ class Groups:
         return await self.get(actor, group_id)
 
     @staticmethod
-    def columns_of(change: GroupChange, default_zone: str) -> dict[str, object]:
+    def columns_of(
+        change: GroupChange, default_zone: str, *, compiles: bool = True
+    ) -> dict[str, object]:
         """
         The columns that *change* sets, each field read and in its normal form.
 
+        Args:
+            compiles: Whether patterns are to be seen to be some, for which RE2 has to be here.
         Raises:
             InvalidFieldsError: Fields that cannot be taken, all of them.
         """
@@ -277,6 +283,7 @@ class Groups:
         columns.set("strikes", change.strikes, text_of_part)
         columns.set("logging", change.logging, fields.logging)
         columns.set("log_days", change.log_days, fields.same, unset=LOG_DAYS)
+        columns.set("rules", change.rules, partial(rules, compiles=compiles))
         columns.set("state", change.state, fields.same)
         for name, default in NOT_YET.items():
             sent = getattr(change, name)
@@ -336,6 +343,7 @@ def _shape(group: Group, in_force: list[LimitStanding], worst_case: WorstCaseSha
         strikes=group.strikes,
         logging=group.logging,
         log_days=group.log_days,
+        rules=group.rules,
         state=group.state,
         in_force=in_force,
         worst_case=worst_case,

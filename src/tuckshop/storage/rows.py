@@ -14,6 +14,7 @@ from tuckshop.domain.flags import Strikes
 from tuckshop.domain.limits import Limit, parse_limit
 from tuckshop.domain.records import Group, Member, StaffToken, UpstreamRecord, VirtualKey, Workspace
 from tuckshop.domain.reservation import CarryOver
+from tuckshop.domain.rules.rules import Rules
 from tuckshop.domain.windows import ZoneHistory
 
 Row = RowMapping | Mapping[str, Any]
@@ -118,6 +119,7 @@ def group_of(row: Row) -> Group:
         strikes=part_of_text(row["strikes"], Strikes),
         logging=part_of_text(row["logging"], Logging) or NO_LOGGING,
         log_days=row["log_days"],
+        rules=part_of_text(row["rules"], Rules),
     )
 
 

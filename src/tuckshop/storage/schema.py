@@ -66,7 +66,6 @@ groups = Table(
     Column("log_days", Integer, nullable=False, server_default=text("400")),
     Column("carry_since", BigInteger),  # since when windows may leave something
     # What its calls must be like and what is kept of them, each as JSON; null: its default.
-    Column("tools", Text),
     Column("rules", Text),
     Column("moderation", Text),
     Column("strikes", Text),

@@ -58,6 +58,7 @@ async def test_a_group_is_read_as_the_contract_shows_it(counter: Counter) -> Non
                 "resets_at": group["in_force"][0]["resets_at"],
             }
         ],
+        "rules": None,
         "worst_case": group["worst_case"],
     }
     assert (await counter.admin.get("/api/v1/groups/swa-2026")).json == group

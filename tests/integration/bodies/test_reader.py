@@ -93,7 +93,7 @@ def test_it_says_what_reading_the_body_here_would(body: bytes) -> None:
     written = rewrite(CHAT, tree, facts, HOW)
 
     async def use(reader: BodyReader) -> None:
-        assert await reader.understand(CHAT, body, pass_unknown=True, asker="a") == facts
+        assert await reader.understand(CHAT, body, pass_unknown=True, asker="a") == (facts, ())
         assert list(await reader.texts(CHAT, body, asker="a")) == long_texts(CHAT, tree)
         assert await reader.rewrite(CHAT, body, HOW, asker="a") == (written or body)
 
@@ -151,7 +151,7 @@ def test_what_takes_all_memory_is_refused_and_the_next_is_read(tmp_path: Path) -
         with pytest.raises(InvalidRequestBodyError, match="memory"):
             await reader.understand(CHAT, hungry, pass_unknown=True, asker="a")
         pid = reader.worker_pid
-        assert (await reader.understand(CHAT, chat("x"), pass_unknown=True, asker="a")).messages
+        assert (await reader.understand(CHAT, chat("x"), pass_unknown=True, asker="a"))[0].messages
         assert reader.worker_pid == pid
 
     run(use, max_values=10**9, command=(sys.executable, "-I", str(tmp_path / "worker.py")))

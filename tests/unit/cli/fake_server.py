@@ -115,6 +115,7 @@ GROUP: dict[str, Any] = {
     "moderation": {"mode": "off", "fail": "closed", "thresholds": {}},
     "logging": {"bodies": "off", "days": 30, "purpose": "", "readers": ["owner"]},
     "strikes": None,
+    "rules": None,
     "log_days": 400,
     "state": "active",
     "in_force": [],

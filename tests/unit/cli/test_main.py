@@ -102,7 +102,7 @@ def test_no_secret_is_an_argument() -> None:
             # Tokens are also what models count.
             name = names.replace("first-token-ms", "")
             name = re.sub(
-                "tokens-per-second|(run-ahead|after-leave|output|context)-tokens", "", name
+                "tokens-per-second|(run-ahead|after-leave|output|input|context)-tokens", "", name
             )
             name = name.replace("credential-file", "")
             words = ("token", "secret", "password", "credential")

@@ -320,5 +320,5 @@ def test_a_field_without_a_rule_is_the_operators() -> None:
     beyond = AUTHORITY.beyond_in_group(staff("owner"), before, replace(before, **changed))
 
     free = {"title", "zone", "patience_s", "min_output_tokens", "on_disconnect"}
-    free |= {"show_shared", "self_rotate", "strikes"}
+    free |= {"show_shared", "self_rotate", "strikes", "rules"}
     assert {one.field for one in beyond} == changed.keys() - free - {"state"}

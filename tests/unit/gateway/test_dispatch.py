@@ -20,12 +20,15 @@ from tests.unit.gateway.relay_kit import (
     holder,
 )
 from tuckshop.domain.errors import ServerBusyError
+from tuckshop.domain.flags import NewFlag
 from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import Granted, Hold, RefusedRow, Settlement, Void
+from tuckshop.domain.rules.rules import Finding
 from tuckshop.gateway.callers import Callers
 from tuckshop.gateway.drains import DrainLimits
 from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway
+from tuckshop.gateway.house_rules import HouseRules
 from tuckshop.gateway.identify import Arrival
 from tuckshop.gateway.large_body import OFF_LOOP_BYTES, OFF_LOOP_VALUES, is_large
 from tuckshop.gateway.ports import Priced, UpstreamManners
@@ -85,14 +88,23 @@ class NoCounter:
         raise AssertionError("nothing was to be counted")
 
 
+class NoFlags:
+    """Nothing is to be flagged."""
+
+    def note(self, flag: NewFlag) -> None:
+        raise AssertionError(flag)
+
+
 class BodiesHere:
     """Reads bodies without a process of its own."""
 
     def __init__(self) -> None:
         self.on_rewrite: Callable[[], None] = lambda: None
 
-    async def understand(self, endpoint: Endpoint, body: bytes, **_: object) -> BodyFacts:
-        return read_body(endpoint, body, pass_unknown=False)[1]
+    async def understand(
+        self, endpoint: Endpoint, body: bytes, **_: object
+    ) -> tuple[BodyFacts, tuple[Finding, ...]]:
+        return read_body(endpoint, body, pass_unknown=False)[1], ()
 
     async def texts(self, endpoint: Endpoint, body: bytes, **_: object) -> Sequence[LongText]:
         raise AssertionError("nothing was to be counted")
@@ -176,6 +188,7 @@ class Door:
             body_max_bytes={"": 1 << 30},
             reply_limits=ReplyLimits(event_max_bytes={"chunks": 1 << 20, "typed": 1 << 20}),
             callers=Callers(b"a key"),
+            house_rules=HouseRules(clock=FakeClock(), flags=NoFlags(), secret=b"a secret"),
             loop=asyncio.get_running_loop(),
         )
         assert self.holder is not None

@@ -67,7 +67,7 @@ class Kind:
 
 
 def _group_columns(change: GroupChange) -> Mapping[str, object]:
-    return Groups.columns_of(change, _ANY_ZONE)
+    return Groups.columns_of(change, _ANY_ZONE, compiles=False)
 
 
 GROUP: Final = Kind(GroupChange, GroupShape, _group_columns)

@@ -40,9 +40,19 @@ _CACHE_PREFIX_MAX: Final = 31  # of the pseudonym; a dash follows
 
 
 def rewrite(
-    endpoint: Endpoint, tree: Mapping[str, Any], facts: BodyFacts, how: Rewriting
+    endpoint: Endpoint,
+    tree: Mapping[str, Any],
+    facts: BodyFacts,
+    how: Rewriting,
+    *,
+    is_changed: bool = False,
 ) -> bytes | None:
-    """The body to send for *tree*, or None where the client's own bytes say just that."""
+    """
+    The body to send for *tree*, or None where the client's own bytes say just that.
+
+    Args:
+        is_changed: *tree* says something else than these bytes already.
+    """
     sent = {name: value for name, value in tree.items() if name not in endpoint.dropped}
     sent["model"] = how.model
     if endpoint.generates:
@@ -51,7 +61,7 @@ def rewrite(
         if facts.stream and not facts.wants_usage and endpoint.events == "chunks":
             sent["stream_options"] = {**(sent.get("stream_options") or {}), "include_usage": True}
     _set_identity(sent, endpoint, profile=how.profile, pseudonym=how.pseudonym)
-    return None if sent == tree else dump(sent)
+    return None if sent == tree and not is_changed else dump(sent)
 
 
 def _set_cap(

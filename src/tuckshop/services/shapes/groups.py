@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from tuckshop.domain.body_logging import NO_LOGGING, Logging
 from tuckshop.domain.flags import Strikes
 from tuckshop.domain.records import OnDisconnect, State, UnknownParameters
+from tuckshop.domain.rules.rules import Rules
 from tuckshop.services.shapes.parts import LimitList, OutputCap, Sent, Shown, TextList, Versioned
 from tuckshop.services.shapes.standing import LimitStanding
 from tuckshop.services.shapes.worst_case import WorstCaseShape
@@ -53,6 +54,7 @@ class GroupChange(Sent, frozen=True, kw_only=True):
     strikes: Strikes | UnsetType | None = UNSET
     logging: Logging | UnsetType | None = UNSET
     log_days: Annotated[int, Meta(ge=LOG_DAYS_MIN, le=3660)] | UnsetType | None = UNSET
+    rules: Rules | UnsetType | None = UNSET
     state: State | UnsetType = UNSET
 
 
@@ -90,6 +92,7 @@ class GroupShape(Versioned, frozen=True, kw_only=True):
     strikes: Strikes | None = None
     logging: Logging = NO_LOGGING
     log_days: int
+    rules: Rules | None = None
     state: State
     in_force: list[LimitStanding]
     worst_case: WorstCaseShape
