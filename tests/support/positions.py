@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from tuckshop.storage.database import DATABASE_NAME
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -27,9 +29,8 @@ class Row:
 
 
 def ledger_file(data: Path) -> Path:
-    """The database in the data folder *data*."""
-    (path,) = data.glob("*.db")
-    return path
+    """The ledger in the data folder *data*, which has other files beside it."""
+    return data / DATABASE_NAME
 
 
 def rows_of(data: Path) -> dict[str, Row]:

@@ -36,8 +36,8 @@ from tuckshop.protocols.openai.table import ENDPOINTS, GROUPS
 _log: Final = logging.getLogger(__name__)
 
 BOOKS_MAX: Final = 1_024  # groups with rules that are kept ready
-# What is looked through on the loop at most: a millisecond or two, or at the very worst some ten.
-TEXTS_ON_LOOP_BYTES: Final = 32 << 10
+# What is looked through on the loop at most: two or three milliseconds; patterns at their very worst, some seventy.
+TEXTS_ON_LOOP_BYTES: Final = 8 << 10
 PATTERNS_ON_LOOP_BYTES: Final = 4 << 10
 
 
