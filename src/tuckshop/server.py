@@ -122,6 +122,7 @@ class Server:
         await self.bodies.close()
         await self.registry.close()
         await self.day_filling.close()
+        await self.services.notifier.close()
         await self.services.mails.close()
         await self.services.log_folding.close()
         await self.services.flag_notes.close()
@@ -181,8 +182,9 @@ async def start(settings: Settings) -> Server:
         prices = await open_prices(writer, PriceList.load(), clock)
         sealer = Sealer(derived(master, CREDENTIALS))
         own = OwnAddresses(settings)
+        connector = Connector(settings, own)
         registry = UpstreamRegistry(
-            connect=Connector(settings, own).connect,
+            connect=connector.connect,
             unseal=lambda record: credential_of(record, settings, sealer),
         )
         directory = await open_directory(
@@ -219,6 +221,7 @@ async def start(settings: Settings) -> Server:
             public_url=settings.public_url,
             mail=mail_way(settings, metrics.mailed),
             watch=metrics,
+            connect=connector.connect_once,
         )
         counter = TokenCounter(clock=clock)
         body_limits = BodyLimits(
@@ -321,6 +324,8 @@ async def start(settings: Settings) -> Server:
         )
         undo.push_async_callback(services.mails.close)
         await services.mails.start()
+        undo.push_async_callback(services.notifier.close)
+        await services.notifier.start()
         day_filling = DayFilling(ledger)
         undo.push_async_callback(day_filling.close)
         day_filling.start()

@@ -75,6 +75,12 @@ class Connector:
         guard = AddressGuard(reach, self._own.ports)
         return UpstreamPool(base_url, self._tls, self._limits, self._proxy, guard)
 
+    def connect_once(self, base_url: BaseUrl, reach: Reach) -> UpstreamPool:
+        """The same for one request to a webhook."""
+        pool = self.connect(base_url, reach)
+        pool.what = "webhook"
+        return pool
+
 
 def upstream_setting(settings: Settings) -> UpstreamSetting | None:
     """

@@ -36,7 +36,9 @@ TABLE_TYPES: Final = (CSV_TYPE, NDJSON_TYPE)
 HTML_TYPE: Final = "text/html"
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 # What a path may name of one.
-_OF_A_GROUP: Final = frozenset({"group", "member", "key", "request", "mail", "token", "flag"})
+_OF_A_GROUP: Final = frozenset(
+    {"group", "member", "key", "request", "mail", "token", "flag", "webhook"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ NoticeKind = Literal[
     "upstream_refused",  # an upstream refuses its credential, or its account is out of money
     "revoked_key_used",  # somebody calls with a key that was revoked
     "unusual_spend",  # a key spends far more than it used to
+    "alarm",  # the server found something that its operator should look at
+    "webhook_paused",  # a receiver of webhooks took nothing for days, and gets no more
 ]
 NOTICE_KINDS: Final[tuple[NoticeKind, ...]] = get_args(NoticeKind)
 

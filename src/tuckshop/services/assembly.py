@@ -36,6 +36,12 @@ from tuckshop.services.mail_queue import MailQueue
 from tuckshop.services.mails import PER_DAY_DEFAULT, Mails, Outbox
 from tuckshop.services.me import Mine
 from tuckshop.services.members import Members
+from tuckshop.services.notices.deliveries import Deliveries
+from tuckshop.services.notices.notifier import Notifier
+from tuckshop.services.notices.passing_on import PassingOn
+from tuckshop.services.notices.sending import WebhookSender
+from tuckshop.services.notices.subscriptions import Subscriptions
+from tuckshop.services.notices.webhooks import Webhooks
 from tuckshop.services.price_list import Prices
 from tuckshop.services.price_overrides import PriceOverrides
 from tuckshop.services.price_refresh import PriceRefreshing
@@ -53,6 +59,7 @@ from tuckshop.storage.database import Database
 from tuckshop.storage.person_keys import PersonKeys
 from tuckshop.storage.sealing import Sealer
 from tuckshop.storage.writer import Writer
+from tuckshop.upstreams.posting import Connect, connect_straight
 from tuckshop.upstreams.registry import UpstreamRegistry
 
 
@@ -86,6 +93,8 @@ class Services:
     price_refreshing: PriceRefreshing
     corrections: Corrections
     mails: Mails
+    webhooks: Webhooks
+    notifier: Notifier
     audit_trail: AuditTrail
     server_clock: ServerClock
     log_folding: LogFolding
@@ -117,6 +126,7 @@ def assemble(
     public_url: str | None = None,
     mail: MailWay | None = None,
     watch: Watch | None = None,
+    connect: Connect = connect_straight,
 ) -> Services:
     """
     All services over one database.
@@ -132,6 +142,7 @@ def assemble(
         public_url: How people reach it, for the links that are sent to them; None: none can be built.
         mail: How mails are sent; None: they are not.
         watch: Is told what somebody should look at.
+        connect: How a webhook is reached.
     """
     directory.on_upstreams(registry.follow)
     changes = Changes(writer, directory, person_keys)
@@ -156,6 +167,17 @@ def assemble(
     flag_notes = FlagNotes(changes, watch)
     flag_notes.on_flag(lambda flag: keeper.flagged(flag.request_id))
     request_log = RequestLog(directory, ledger, database, clock)
+    workspace_id = directory.workspace.id
+    subscriptions = Subscriptions(database, workspace_id)
+    deliveries = Deliveries(workspace_id, writer, database)
+    sender = WebhookSender(subscriptions, deliveries, sealer=sealer, connect=connect, clock=clock)
+    notifier = Notifier(
+        subscriptions,
+        PassingOn(workspace_id, subscriptions, deliveries, writer, database),
+        deliveries,
+        sender,
+        clock,
+    )
     return Services(
         directory=directory,
         changes=changes,
@@ -192,6 +214,17 @@ def assemble(
         corrections=Corrections(changes, directory, ledger, database),
         mails=mails,
         audit_trail=AuditTrail(directory, database, person_keys),
+        webhooks=Webhooks(
+            changes,
+            directory,
+            subscriptions,
+            deliveries,
+            sender,
+            sealer=sealer,
+            is_own=is_own,
+            clock=clock,
+        ),
+        notifier=notifier,
         server_clock=ServerClock(writer),
         log_folding=LogFolding(directory, ledger, clock),
         flag_notes=flag_notes,

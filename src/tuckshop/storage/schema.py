@@ -255,6 +255,50 @@ notices = Table(  # what staff are to be told; written in the transaction of wha
     Column("once", Text),  # two notices with the same are one
     Column("passed_on_at", BigInteger),  # since when deliveries of it exist
     UniqueConstraint("workspace_id", "once"),
+    Index(
+        "notices_waiting",
+        "workspace_id",
+        "id",
+        sqlite_where=text("passed_on_at IS NULL"),
+        postgresql_where=text("passed_on_at IS NULL"),
+    ),
+)
+
+webhooks = Table(  # addresses of programs that are told of notices
+    "webhooks",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("kinds", Text),  # JSON list; null: all
+    Column("group_ids", Text),  # JSON list; null: all, and what is of no group
+    Column("reach", Text, nullable=False),  # which addresses may be dialled: "any" or "public"
+    Column("sealed", LargeBinary, nullable=False),  # what deliveries are signed with
+    Column("state", Text, nullable=False),  # "active" or "paused"
+    Column("failing_since", BigInteger),  # no delivery has arrived since; null: the last one did
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # since then
+    Column("told", Text),  # what came of the last attempt that failed
+    Column("created_by", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+deliveries = Table(  # notices on their way to webhooks
+    "deliveries",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("webhook_id", Text, nullable=False),
+    Column("notice_id", Text, nullable=False),  # by which the receiver knows a repeat
+    Column("kind", Text, nullable=False),
+    Column("body", Text, nullable=False),  # as it is sent: ids and numbers alone
+    Column("state", Text, nullable=False),  # "waiting", "sent" or "dead"
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("queued_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("tried_at", BigInteger),
+    Column("status", Integer),  # that the receiver answered
+    Column("told", Text),
+    Index("deliveries_by_webhook", "workspace_id", "webhook_id", "state", "due_at"),
 )
 
 upstreams = Table(

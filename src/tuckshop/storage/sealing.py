@@ -68,3 +68,8 @@ class Sealer:
 def credential_place(workspace_id: str, upstream_id: str) -> str:
     """Where an upstream's credential stands."""
     return f"upstreams/{workspace_id}/{upstream_id}/credential"
+
+
+def webhook_place(workspace_id: str, webhook_id: str) -> str:
+    """Where a webhook's secret stands."""
+    return f"webhooks/{workspace_id}/{webhook_id}/secret"

@@ -46,6 +46,7 @@ class UpstreamPool:
         tls: For https; None takes the system's store.
         proxy: Through which every connection goes. None: straight, whatever the environment says.
         guard: Which addresses may be dialled. None: all.
+        what: What the log calls it.
     Raises:
         ValueError: What is wrong with the base URL.
     """
@@ -57,6 +58,7 @@ class UpstreamPool:
         limits: UpstreamLimits | None = None,
         proxy: UpstreamProxy | None = None,
         guard: AddressGuard | None = None,
+        what: str = "upstream",
     ) -> None:
         self.base_url = parse_base_url(base_url) if isinstance(base_url, str) else base_url
         self.limits = limits or UpstreamLimits()
@@ -64,6 +66,7 @@ class UpstreamPool:
         self._tls = (tls or client_context()) if self.base_url.is_tls else None
         self._proxy = proxy
         self._guard = guard
+        self.what = what
         self._open: set[UpstreamConnection] = set()
         self._idle: deque[UpstreamConnection] = deque()  # the longest idle first
         self._dialling: set[asyncio.Task[Any]] = set()
@@ -212,7 +215,9 @@ class UpstreamPool:
         now = self.loop.time()
         if now >= self._complained_at + _COMPLAIN_S:
             self._complained_at = now
-            _log.warning("the upstream at %s cannot be reached: %s", self.base_url.authority, error)
+            _log.warning(
+                "the %s at %s cannot be reached: %s", self.what, self.base_url.authority, error
+            )
 
     def _request(self, method: str, path: str, headers: Headers, body: bytes) -> bytes:
         if method not in _METHODS or not _PATH.fullmatch(path):

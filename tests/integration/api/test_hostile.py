@@ -58,11 +58,13 @@ async def paths_of(counter: Counter) -> dict[str, str]:
     whose = {"group_id": group["id"], "member_id": member["id"], "key_id": key["id"]}
     await put(counter, flags, [flag_row(1, "words", **whose)])
     upstream = await counter.admin.post("/api/v1/upstreams", {"name": "first"})
+    webhook = await counter.admin.post("/api/v1/webhooks", {"url": "https://hooks.example.org/"})
     return {
         "group": group["id"],
         "member": member["id"],
         "key": key["id"],
         "upstream": upstream.json["id"],
+        "webhook": webhook.json["id"],
         "request": "req_none",
         "flag": "flg_1",
     }

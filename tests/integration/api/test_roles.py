@@ -55,6 +55,8 @@ async def course(counter: Counter, name: str, number: int) -> Course:
     )
     key = await counter.key(member["id"], name=f"{name}-laptop", tags=[f"{name}-tag"])
     token = await counter.token("viewer", name, name=f"{name}-viewer")
+    url = "https://localhost:1/hook"  # which is not dialled: it is not public
+    webhook = await counter.admin.post("/api/v1/webhooks", {"url": url, "groups": [name]})
     whose = {"group_id": group["id"], "member_id": member["id"], "key_id": key["id"]}
     marks = {"model": f"{name}-model", "tag": f"{name}-tag", "upstream_request_id": f"{name}-up"}
     await put(counter, requests, [row(number, **whose, **marks)])
@@ -70,6 +72,7 @@ async def course(counter: Counter, name: str, number: int) -> Course:
             "member": member["id"],
             "key": key["id"],
             "token": token["id"],
+            "webhook": webhook.json["id"],
             "request": f"req_{number}",
             "mail": f"mai_{number}",
             "flag": f"flg_{number}",

@@ -18,6 +18,7 @@ EDITS: dict[str, dict[str, Any]] = {
     "member": {"name": "N"},
     "key": {"tags": ["t"]},
     "upstream": {"models": ["m"]},
+    "webhook": {"kinds": ["flag"]},
 }
 
 
@@ -25,11 +26,13 @@ async def places(counter: Counter) -> dict[str, str]:
     """Where one of each stands."""
     group, member, key = await counter.chain()
     upstream = await counter.admin.post("/api/v1/upstreams", {"name": "second"})
+    webhook = await counter.admin.post("/api/v1/webhooks", {"url": "https://hooks.example.org/"})
     return {
         "group": f"/api/v1/groups/{group['id']}",
         "member": f"/api/v1/members/{member['id']}",
         "key": f"/api/v1/keys/{key['id']}",
         "upstream": f"/api/v1/upstreams/{upstream.json['id']}",
+        "webhook": f"/api/v1/webhooks/{webhook.json['id']}",
     }
 
 

@@ -18,6 +18,7 @@ from tuckshop.api.routes import (
     server,
     tokens,
     upstreams,
+    webhooks,
 )
 from tuckshop.api.routing import Route
 
@@ -32,6 +33,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *flags.ROUTES,
     *kept_bodies.ROUTES,
     *tokens.ROUTES,
+    *webhooks.ROUTES,
     *upstreams.ROUTES,
     *server.ROUTES,
     *me.ROUTES,

@@ -91,3 +91,49 @@ def _notices() -> None:
         sa.Column("passed_on_at", sa.BigInteger(), nullable=True),
         sa.UniqueConstraint("workspace_id", "once"),
     )
+    op.create_index(
+        "notices_waiting",
+        "notices",
+        ["workspace_id", "id"],
+        sqlite_where=sa.text("passed_on_at IS NULL"),
+        postgresql_where=sa.text("passed_on_at IS NULL"),
+    )
+    _webhooks()
+
+
+def _webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        sa.Column("workspace_id", sa.Text(), primary_key=True),
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("kinds", sa.Text(), nullable=True),
+        sa.Column("group_ids", sa.Text(), nullable=True),
+        sa.Column("reach", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("failing_since", sa.BigInteger(), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        sa.Column("told", sa.Text(), nullable=True),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("workspace_id", sa.Text(), primary_key=True),
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("webhook_id", sa.Text(), nullable=False),
+        sa.Column("notice_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        sa.Column("queued_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("tried_at", sa.BigInteger(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("told", sa.Text(), nullable=True),
+    )
+    op.create_index(
+        "deliveries_by_webhook", "deliveries", ["workspace_id", "webhook_id", "state", "due_at"]
+    )

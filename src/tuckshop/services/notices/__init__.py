@@ -1,0 +1,1 @@
+"""Telling of what happens: to programs by webhooks, to people by mail."""
