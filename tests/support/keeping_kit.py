@@ -15,7 +15,8 @@ from tuckshop.domain.records import Group, Holder, Member, VirtualKey, Workspace
 from tuckshop.domain.windows import ZoneHistory
 from tuckshop.keeping.body_file import reading
 from tuckshop.keeping.keeper import Keeper
-from tuckshop.keeping.kept_body import Content, KeptBody, place_of, unpack
+from tuckshop.keeping.kept_body import Content, KeptBody
+from tuckshop.keeping.seals import open_body
 from tuckshop.protocols.openai.table import route
 from tuckshop.storage.sealing import KEY_BYTES
 
@@ -158,9 +159,7 @@ class Kept:
             row = None if found is None else found.find("wsp_default", request_id)
         if row is None:
             return None
-        body, sealed = row
-        place = place_of(body.workspace_id, body.request_id)
-        return unpack(self.seals.open(body.member_id, sealed, place=place))
+        return open_body(self.seals, *row)
 
     def sealed(self, request_id: str) -> bytes:
         """What stands in the file."""

@@ -37,7 +37,7 @@ HTML_TYPE: Final = "text/html"
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 # What a path may name of one.
 _OF_A_GROUP: Final = frozenset(
-    {"group", "member", "key", "request", "mail", "token", "flag", "webhook"}
+    {"group", "member", "key", "request", "mail", "token", "flag", "webhook", "hold"}
 )
 
 

@@ -76,6 +76,7 @@ def log(
       tuckshop log req_06f…
       tuckshop log --group swa --csv > swa.csv
       tuckshop log body req_06f… --reason 'appeal of 12 May'
+      tuckshop log search 'exam question 3' --group swa --reason 'leaked exam'
     """
     client = Client.connect()
     if request is not None:
@@ -135,6 +136,58 @@ def body(request: str, reason: str, as_json: bool) -> None:
     )
     for title in ("request", "reply"):
         click.echo(f"\n{title}\n" + ("none" if found[title] is None else json_text(found[title])))
+
+
+@log.command()
+@click.argument("text")
+@click.option("--reason", required=True, metavar="TEXT", help="Why you look; it is audited.")
+@click.option("--group", metavar="GROUP", help="Only of this group.")
+@click.option("--member", metavar="MEMBER", help="Only of this member.")
+@click.option("--since", metavar="TIME", help="From then on: a day, or 2026-11-01T00:00:00Z.")
+@click.option("--until", metavar="TIME", help="Before then.")
+@click.option("--cursor", help="Go on where the last search ended.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100), default=50, show_default=True, help="Calls at most."
+)
+@options.as_json
+def search(
+    text: str, reason: str, member: str | None, limit: int, as_json: bool, **rest: str | None
+) -> None:
+    """
+    Find TEXT, as it stands, in what is kept of prompts and answers that you may read, newest first.
+
+    \b
+    Example:
+      tuckshop log search 'exam question 3' --group swa --since 2026-11-24 --reason 'leaked exam'
+    """
+    client = Client.connect()
+    asked = {"q": text, "reason": reason, "limit": limit}
+    asked |= {name: value for name, value in rest.items() if value is not None}
+    if member is not None:
+        asked["member"] = member_id(client, member)
+    found = client.post("bodies", "search", body=asked)
+    if as_json:
+        print_json(found)
+        return
+    rows = found["data"]
+    if rows:
+        names = names_of(client, (row["member"] for row in rows))
+        print_table(
+            ["at (UTC)", "member", "where", "text", "id"],
+            [
+                [
+                    *(stamp(row["at"]), names.get(row["member"], row["member"])),
+                    *(row["where"], row["excerpt"], row["id"]),
+                ]
+                for row in rows
+            ],
+            whole=frozenset({"at (UTC)", "id"}),
+        )
+    note(f"{len(rows)} of {found['looked_at']} calls that were looked at.")
+    if found["unreadable"]:
+        note(f"{found['unreadable']} could not be opened: their person was erased.")
+    if found["next_cursor"] is not None:
+        note(f"There is more to look at: --cursor {found['next_cursor']}")
 
 
 def _line(row: Json, names: Mapping[str, str]) -> list[object]:

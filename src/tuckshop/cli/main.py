@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "log": "Show the request log, newest first.",
         "flags": "Show what was flagged in calls, and say whether it stands.",
         "who": "Tell whom the provider knows by a pseudonym.",
+        "hold": "Legal holds on what is kept of prompts and answers: set, list, release.",
         "audit": "Show what staff did, and check that the trail of it is whole.",
         "correct": "Post corrections in bulk.",
         "clock": "Go on after the clock has jumped.",

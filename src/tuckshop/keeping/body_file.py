@@ -39,7 +39,9 @@ _SCHEMA: Final = (
         sealed BLOB NOT NULL
     )""",
     "CREATE INDEX bodies_by_group ON bodies (group_id, is_flagged, at)",
-    "CREATE INDEX bodies_by_member ON bodies (member_id, at)",
+    "CREATE INDEX bodies_by_group_time ON bodies (group_id, at, request_id)",
+    "CREATE INDEX bodies_by_member ON bodies (member_id, at, request_id)",
+    "CREATE INDEX bodies_by_time ON bodies (at, request_id)",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {VERSION}",
 )
@@ -210,24 +212,20 @@ class BodyReading:
         member_id: str | None,
         since_us: int,
         before: tuple[int, str],
-    ) -> Iterator[Row]:
+        limit: int,
+    ) -> list[Row]:
         """Bodies since then and before the mark (time, request), of one group or member where they are named."""
         where = "workspace_id = ? AND at >= ? AND (at, request_id) < (?, ?)"
         values: tuple[object, ...] = (workspace_id, since_us, *before)
-        for column, value in (("group_id", group_id), ("member_id", member_id)):
+        for column, value in (("group_id = ?", group_id), ("member_id = ?", member_id)):
             if value is not None:
-                where += f" AND {column} = ?"
+                where += f" AND {column}"
                 values += (value,)
-        cursor = self._connection.execute(
-            f"SELECT {_COLUMNS}, rowid FROM bodies WHERE {where} ORDER BY at DESC, request_id DESC",  # noqa: S608
-            values,
+        query = (
+            f"SELECT {_COLUMNS}, sealed FROM bodies WHERE {where}"  # noqa: S608 - ours
+            " ORDER BY at DESC, request_id DESC LIMIT ?"
         )
-        for *columns, row_id in cursor:
-            sealed = self._connection.execute(
-                "SELECT sealed FROM bodies WHERE rowid = ?", (row_id,)
-            ).fetchone()
-            if sealed is not None:  # deleted meanwhile
-                yield _row((*columns, sealed[0]))
+        return [_row(row) for row in self._connection.execute(query, (*values, limit))]
 
     def count(self, workspace_id: str, group_id: str) -> tuple[int, int | None]:
         """(how many bodies of a group there are, the time of the oldest)."""

@@ -30,9 +30,9 @@ from tuckshop.keeping.orders import (
     Order,
     Retain,
     Retention,
-    Seals,
     Stop,
 )
+from tuckshop.keeping.seals import Seals
 from tuckshop.keeping.tap import Tap
 from tuckshop.keeping.writer_thread import FREE_MIN_BYTES, BodyWriterThread, Dropped, Losses
 from tuckshop.protocols.endpoints import Endpoint

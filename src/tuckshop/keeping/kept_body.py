@@ -72,8 +72,3 @@ def unpack(packed: bytes) -> Content:
         return msgspec.msgpack.decode(content, type=Content)
     except (zstd.ZstdError, msgspec.DecodeError) as error:
         raise ValueError(f"it does not unpack: {error}") from error
-
-
-def place_of(workspace_id: str, request_id: str) -> str:
-    """Where a content stands: it opens nowhere else."""
-    return f"bodies/{workspace_id}/{request_id}"

@@ -6,22 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from tuckshop.keeping.kept_body import Content, KeptBody
 
 T = TypeVar("T")
 EVERYTHING_US: Final = 2**62  # later than any time: all is older
-
-
-class Seals(Protocol):
-    """Closes and opens with a key per person. May be called from any thread."""
-
-    def seal(self, member_id: str, data: bytes, *, place: str) -> bytes:
-        """*data*, closed; raises StoreError where the person's key is destroyed, or cannot be had."""
-
-    def open(self, member_id: str, sealed: bytes, *, place: str) -> bytes:
-        """What `seal` closed at the same *place*; raises StoreError where it does not open."""
 
 
 @dataclass(frozen=True, slots=True)

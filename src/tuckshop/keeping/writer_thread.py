@@ -20,7 +20,7 @@ from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import StoreError
 from tuckshop.keeping import body_file
 from tuckshop.keeping.body_file import BodyFile, Row
-from tuckshop.keeping.kept_body import Packer, place_of
+from tuckshop.keeping.kept_body import Packer
 from tuckshop.keeping.orders import (
     EVERYTHING_US,
     Erase,
@@ -30,12 +30,12 @@ from tuckshop.keeping.orders import (
     Order,
     Retain,
     Retention,
-    Seals,
     Span,
     Stop,
     fail,
     tell,
 )
+from tuckshop.keeping.seals import Seals, seal_body
 
 _log: Final = logging.getLogger(__name__)
 
@@ -195,11 +195,8 @@ class BodyWriterThread:
 
     def _sealed(self, order: Keep) -> Row | None:
         body = order.body
-        place = place_of(body.workspace_id, body.request_id)
         try:
-            sealed = self._seals.seal(
-                body.member_id, self._packer.pack(order.content()), place=place
-            )
+            sealed = seal_body(self._seals, body, self._packer.pack(order.content()))
         except StoreError:
             self._losses.add("erased")
             return None

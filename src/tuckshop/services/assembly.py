@@ -15,6 +15,7 @@ from tuckshop.mailing.sender import Sender
 from tuckshop.pricing.price_book import PriceBook
 from tuckshop.services.audit_trail import AuditTrail
 from tuckshop.services.body_retention import BodyRetention
+from tuckshop.services.body_search import BodySearch
 from tuckshop.services.bulk import Bulk
 from tuckshop.services.changes import Changes
 from tuckshop.services.claims import Claims
@@ -27,6 +28,7 @@ from tuckshop.services.forecasts import Forecasts
 from tuckshop.services.grants import Grants
 from tuckshop.services.groups import Groups
 from tuckshop.services.handing_out import HandingOut
+from tuckshop.services.holds import Holds
 from tuckshop.services.kept_bodies import KeptBodies
 from tuckshop.services.key_finding import KeyFinding
 from tuckshop.services.keys import Keys
@@ -103,6 +105,8 @@ class Services:
     who: Who
     kept_bodies: KeptBodies
     body_retention: BodyRetention
+    body_search: BodySearch
+    holds: Holds
     clock: Clock
 
 
@@ -166,6 +170,9 @@ def assemble(
     claims.on_opened(mails.tell_of_claim)
     flag_notes = FlagNotes(changes, watch)
     flag_notes.on_flag(lambda flag: keeper.flagged(flag.request_id))
+    holds = Holds(changes, directory, database)
+    body_retention = BodyRetention(directory, keeper, holds, clock)
+    holds.on_set(body_retention.sweep)
     request_log = RequestLog(directory, ledger, database, clock)
     workspace_id = directory.workspace.id
     subscriptions = Subscriptions(database, workspace_id)
@@ -230,8 +237,10 @@ def assemble(
         flag_notes=flag_notes,
         who=Who(changes, directory, person_keys, pseudonym_of),
         flags=Flags(changes, directory, flag_notes, database, person_keys),
-        kept_bodies=KeptBodies(changes, directory, request_log, keeper, person_keys, clock),
-        body_retention=BodyRetention(directory, keeper, clock),
+        kept_bodies=KeptBodies(changes, directory, request_log, keeper, person_keys, holds, clock),
+        body_retention=body_retention,
+        body_search=BodySearch(changes, directory, keeper, person_keys, holds, clock),
+        holds=holds,
         clock=clock,
     )
 

@@ -12,6 +12,7 @@ from tuckshop.keeping.keeper import Keeper
 from tuckshop.keeping.kept_body import KeptBody
 from tuckshop.keeping.orders import EVERYTHING_US, Retention, Span
 from tuckshop.services.directory import Directory
+from tuckshop.services.holds import Holds
 from tuckshop.tasks import spawn
 
 FIRST_S: Final = 5.0  # after the start
@@ -37,8 +38,9 @@ def is_still_kept(body: KeptBody, logging: Logging, now_us: int) -> bool:
 class BodyRetention:
     """Used on the loop alone."""
 
-    def __init__(self, directory: Directory, keeper: Keeper, clock: Clock) -> None:
+    def __init__(self, directory: Directory, keeper: Keeper, holds: Holds, clock: Clock) -> None:
         self._directory = directory
+        self._holds = holds
         self._keeper = keeper
         self._clock = clock
         self._due_s = clock.monotonic_s() + FIRST_S
@@ -52,12 +54,15 @@ class BodyRetention:
             spawn(self.sweep(), name="delete old bodies", tasks=self._tasks)
 
     async def sweep(self) -> int:
-        """Delete what is old enough; how many bodies that were."""
+        """Delete what is old enough and not held; how many bodies that were. It takes the place of one that runs."""
+        held = await self._holds.in_force()
         now_us = self._clock.now_us()
         spans = {
             group.id: span_of(group.logging, now_us) for group in self._directory.groups(SYSTEM)
         }
-        return await self._keeper.retain(Retention(spans=spans))
+        return await self._keeper.retain(
+            Retention(spans=spans, held_groups=held.groups, held_members=held.members)
+        )
 
     async def close(self) -> None:
         """Wait for what runs: the keeper ends it."""

@@ -16,13 +16,14 @@ from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import GoneError, NotFoundError, NotPermittedError, StoreError
 from tuckshop.keeping.body_file import Row, reading
 from tuckshop.keeping.keeper import Keeper
-from tuckshop.keeping.kept_body import Content, KeptBody, place_of, unpack
-from tuckshop.keeping.orders import Seals
+from tuckshop.keeping.kept_body import Content, KeptBody
+from tuckshop.keeping.seals import Seals, open_body
 from tuckshop.protocols.openai.reassembly import answer_of
 from tuckshop.services.body_retention import is_still_kept
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import rfc3339
+from tuckshop.services.holds import Holds
 from tuckshop.services.personal import Personal
 from tuckshop.services.reasons import reason_of
 from tuckshop.services.request_log import RequestLog
@@ -39,6 +40,7 @@ class KeptBodies:
         request_log: RequestLog,
         keeper: Keeper,
         seals: Seals,
+        holds: Holds,
         clock: Clock,
     ) -> None:
         self._changes = changes
@@ -46,6 +48,7 @@ class KeptBodies:
         self._request_log = request_log
         self._keeper = keeper
         self._seals = seals
+        self._holds = holds
         self._clock = clock
 
     async def read(self, actor: Actor, request_id: str, asked: BodyRequest) -> KeptBodyShape:
@@ -54,7 +57,7 @@ class KeptBodies:
 
         Raises:
             NotFoundError: No such request, or nothing is kept of it.
-            NotPermittedError: The group does not name the actor's role among its readers.
+            NotPermittedError: The group does not name the actor's role among its readers, or a legal hold stands on it.
             InvalidFieldError: The reason.
             GoneError: It opens no more: the person was erased.
             StoreError: The file cannot be read.
@@ -68,7 +71,13 @@ class KeptBodies:
             raise _nothing_kept(request_id)
         body, sealed = found
         logging = self._directory.group(body.group_id, actor).logging
-        if not is_still_kept(body, logging, self._clock.now_us()):
+        held = (await self._holds.in_force()).cover(
+            group_id=body.group_id, member_id=body.member_id
+        )
+        if held and not actor.is_at_least("operator"):
+            await self._note(actor, "body.refuse", body, reason)
+            raise NotPermittedError("A legal hold stands on it: the operator alone may read it.")
+        if not held and not is_still_kept(body, logging, self._clock.now_us()):
             raise _nothing_kept(request_id)
         if not logging.may_read(actor):
             await self._note(actor, "body.refuse", body, reason)
@@ -111,9 +120,8 @@ class KeptBodies:
         )
 
     def _content(self, body: KeptBody, sealed: bytes) -> Content:
-        place = place_of(body.workspace_id, body.request_id)
         try:
-            return unpack(self._seals.open(body.member_id, sealed, place=place))
+            return open_body(self._seals, body, sealed)
         except (ValueError, StoreError) as error:
             raise GoneError(
                 f"What is kept of request {body.request_id!r} opens no more: its person was erased, or it is damaged."

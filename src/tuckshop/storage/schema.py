@@ -301,6 +301,19 @@ deliveries = Table(  # notices on their way to webhooks
     Index("deliveries_by_webhook", "workspace_id", "webhook_id", "state", "due_at"),
 )
 
+holds = Table(  # legal ones: nothing that is kept of these may be deleted
+    "holds",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("group_id", Text, nullable=False),
+    Column("member_id", Text),  # null: of the whole group
+    Column("at", BigInteger, nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("released_at", BigInteger),  # null: in force
+    Column("released_by", Text),
+)
+
 upstreams = Table(
     "upstreams",
     metadata,

@@ -59,6 +59,7 @@ async def paths_of(counter: Counter) -> dict[str, str]:
     await put(counter, flags, [flag_row(1, "words", **whose)])
     upstream = await counter.admin.post("/api/v1/upstreams", {"name": "first"})
     webhook = await counter.admin.post("/api/v1/webhooks", {"url": "https://hooks.example.org/"})
+    hold = await counter.admin.post("/api/v1/holds", {"group": group["id"], "reason": "a lawsuit"})
     return {
         "group": group["id"],
         "member": member["id"],
@@ -67,6 +68,7 @@ async def paths_of(counter: Counter) -> dict[str, str]:
         "webhook": webhook.json["id"],
         "request": "req_none",
         "flag": "flg_1",
+        "hold": hold.json["id"],
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.integration.api.conftest import Counter
 from tests.support.asgi_client import Answer, AsgiClient
 from tests.support.keeping_kit import CHAT
+from tuckshop.domain.errors import ConflictError
 from tuckshop.domain.keys import digest_of
 from tuckshop.domain.records import Holder
 
@@ -221,3 +222,147 @@ async def test_what_is_no_json_is_told_as_text(counter: Counter) -> None:
     said(counter, key["key"], "req_1", reply=b"\xff<html>")
 
     assert (await read(counter.admin, "req_1")).json["reply"] == "\ufffd<html>"
+
+
+async def search(client: AsgiClient, q: str, **more: Any) -> Answer:
+    return await client.post("/api/v1/bodies/search", {"q": q, "reason": "leaked exam", **more})
+
+
+def asking(text: str) -> dict[str, Any]:
+    return {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": text}]}
+
+
+async def test_a_text_is_found_as_it_stands_and_the_search_leaves_a_row(counter: Counter) -> None:
+    """P11, K5, K16: no sign of it means anything; the row tells the text and what was found."""
+    group, member, key = await counter.chain(logging=ALL)
+    said(counter, key["key"], "req_1", request=asking('say "100%_of"\nGRÜSSE'))
+    counter.clock.advance(1)
+    words = stream("Man", "derin", "ente")
+    said(counter, key["key"], "req_2", request=asking("a"), reply=words, is_stream=True)
+    counter.clock.advance(1)
+    said(counter, key["key"], "req_3", request=asking("data:image/png;base64," + "grüsse" * 99))
+
+    async def found(q: str, **more: Any) -> list[str]:
+        answer = await search(counter.admin, q, **more)
+        assert answer.status == 200, answer.body
+        return [hit["id"] for hit in answer.json["data"]]
+
+    assert await found('"100%_of"\ngrüsse') == ["req_1"]
+    assert await found("mandarinente") == []
+    assert await found("Manderinente") == ["req_2"]
+    assert await found("%") == ["req_1"]
+    assert await found("grüsse") == ["req_1"]  # not in a picture
+    assert await found("gpt-4o-mini") == ["req_3", "req_2", "req_1"]
+    assert await found("gpt-4o-mini", member=member["id"], since="2099-01-01") == []
+    assert await found(".*") == []
+    rows = await trail(counter, "body.search")
+    assert len(rows) == 8
+    last = rows[-1]["after"]
+    assert (last["query"], last["reason"]) == ('"100%_of"\ngrüsse', "leaked exam")
+    assert (last["hits"], last["requests"], last["looked_at"]) == (1, ["req_1"], 3)
+    assert rows[1]["object"] == member["id"]
+    counter.person_keys.destroy([member["id"]])
+    assert (await trail(counter, "body.search"))[1]["after"]["query"] == "(erased)"
+    answer = await search(counter.admin, "gpt", group=group["id"])
+    assert (answer.json["data"], answer.json["unreadable"]) == ([], 3)
+
+
+async def test_a_search_goes_on_page_by_page_and_none_is_missed(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuckshop.services.body_search.LOOKED_AT_MAX", 30)
+    _, _, key = await counter.chain(logging=ALL)
+    for number in range(70):
+        said(counter, key["key"], f"req_{number:02}", request=asking(f"number {number % 2}"))
+
+    found: list[str] = []
+    cursor, pages = None, 0
+    while pages == 0 or cursor is not None:
+        more: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
+        page = (await search(counter.admin, "number 1", limit=10, **more)).json
+        found += [hit["id"] for hit in page["data"]]
+        cursor, pages = page["next_cursor"], pages + 1
+
+    assert found == [f"req_{number:02}" for number in range(69, 0, -2)]
+    assert pages >= 4
+    for wrong in ("x", "MTI", "OjE"):
+        assert (await search(counter.admin, "a", cursor=wrong)).status == 422
+
+
+async def test_a_search_finds_only_what_the_caller_may_read(counter: Counter) -> None:
+    """K4, K5, P11: a refused one leaves a row too."""
+    _, _, key = await counter.chain(logging=ALL)
+    said(counter, key["key"], "req_1", request=asking("the word"))
+    await counter.group(name="other", logging={**ALL, "readers": ["assistant"]})
+    member = await counter.member("other", external_id="4712")
+    there = await counter.key(member["id"])
+    said(counter, there["key"], "req_2", request=asking("the word"))
+    owner = await counter.staff("owner", "swa", "other")
+
+    everywhere = await search(owner, "the word")
+    named = await search(owner, "the word", group="other")
+    stranger = await search(await counter.staff("owner"), "the word", member=member["id"])
+
+    assert [hit["id"] for hit in everywhere.json["data"]] == ["req_1"]
+    assert (named.status, stranger.status) == (403, 404)
+    (refused,) = await trail(counter, "body.refuse")
+    assert refused["after"] == {"query": "the word", "reason": "leaked exam"}
+    everything = await search(counter.admin, "the word")
+    assert {hit["id"] for hit in everything.json["data"]} == {"req_1", "req_2"}
+    assert (await search(owner, "")).status == 422
+    assert (await search(owner, "x", reason=" ")).status == 422
+
+
+async def test_a_legal_hold_stops_deletion_and_normal_reading(counter: Counter) -> None:
+    """P2 (Art. 18): until somebody releases it, with a reason each time; the operator alone reads."""
+    _, member, key = await counter.chain(logging=ALL)
+    said(counter, key["key"], "req_1", request=asking("the word"))
+    owner = await counter.staff("owner")
+    retention = counter.services.body_retention
+
+    made = await owner.post("/api/v1/holds", {"member": member["id"], "reason": "a complaint"})
+
+    assert made.status == 201, made.body
+    hold = made.json
+    assert (hold["member"], hold["released_at"]) == (member["id"], None)
+    assert (await read(owner, "req_1")).status == 403
+    assert (await search(owner, "the word")).json["data"] == []
+    await counter.admin.patch("/api/v1/groups/swa", {"logging": None})
+    assert await retention.sweep() == 0
+    assert (await read(counter.admin, "req_1")).status == 200
+    assert [row["id"] for row in (await owner.get("/api/v1/holds")).json["data"]] == [hold["id"]]
+
+    path = f"/api/v1/holds/{hold['id']}/release"
+    released = await owner.post(path, {"reason": "settled"})
+
+    assert released.status == 200, released.body
+    assert (await owner.post(path, {"reason": "settled"})).status == 409
+    assert (await owner.get("/api/v1/holds")).json["data"] == []
+    assert len((await owner.get("/api/v1/holds", state="released")).json["data"]) == 1
+    assert await retention.sweep() == 1
+    rows = await trail(counter, "hold")
+    assert [(row["action"], row["after"]["reason"]) for row in rows] == [
+        ("hold.release", "settled"),
+        ("hold.set", "a complaint"),
+    ]
+
+
+async def test_a_hold_names_one_thing_that_there_is_and_is_the_owners_to_set(
+    counter: Counter,
+) -> None:
+    """K4, K5."""
+    group, member, _ = await counter.chain()
+    await counter.group(name="other")
+    owner, assistant = await counter.staff("owner", "other"), await counter.staff("assistant")
+    for body in ({}, {"group": "swa", "member": member["id"]}):
+        answer = await counter.admin.post("/api/v1/holds", {"reason": "x", **body})
+        assert answer.status == 422, answer.body
+    for body in ({"group": "swa"}, {"member": member["id"]}, {"group": "nosuch"}):
+        assert (await owner.post("/api/v1/holds", {"reason": "x", **body})).status == 404
+    assert (await assistant.post("/api/v1/holds", {"group": "swa", "reason": "x"})).status == 403
+    made = await counter.admin.post("/api/v1/holds", {"group": "swa", "reason": "x"})
+    assert (made.json["group"], made.json["member"]) == (group["id"], None)
+    foreign = await owner.post(f"/api/v1/holds/{made.json['id']}/release", {"reason": "x"})
+    assert foreign.status == 404
+    with pytest.raises(ConflictError):
+        await counter.services.holds.refuse_if_held([member["id"]])

@@ -12,10 +12,12 @@ import pytest
 from tests.integration.api.conftest import Counter
 from tests.integration.api.test_log_and_usage import bucket, put, row
 from tests.support.asgi_client import Answer, AsgiClient
+from tests.support.keeping_kit import CHAT
 from tuckshop.api.app import all_routes
 from tuckshop.api.routing import CSV_TYPE, JSON_TYPE, Route
 from tuckshop.domain.actor import STAFF_ROLES
 from tuckshop.domain.ids import DEFAULT_WORKSPACE
+from tuckshop.domain.keys import digest_of
 from tuckshop.storage.schema import flags, mails, requests, usage_buckets
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +51,8 @@ def flag_row(number: int, reason: str, **whose: str) -> dict[str, Any]:
 
 
 async def course(counter: Counter, name: str, number: int) -> Course:
-    group = await counter.group(name=name, each=["$1/month"], shared=["$50/month"])
+    kept = {"bodies": "all", "purpose": "a test", "readers": ["viewer"]}
+    group = await counter.group(name=name, each=["$1/month"], shared=["$50/month"], logging=kept)
     member = await counter.member(
         name, external_id=f"{name}-person", name=f"{name} Lovelace", email=f"{name}@example.org"
     )
@@ -66,8 +69,16 @@ async def course(counter: Counter, name: str, number: int) -> Course:
     to = {"group_id": group["id"], "member_id": member["id"], "queued_at": 1, "due_at": 1}
     await put(counter, mails, [{**mail, **to, "attempts": 1}])
     await put(counter, flags, [flag_row(number, f"{name}-words", **whose)])
+    holder = counter.services.directory.find(digest_of(key["key"]), counter.clock.now_us())
+    assert holder is not None
+    tap = counter.keeper.begin(f"req_{number}", holder, CHAT, f'"{name}-prompt"'.encode())
+    assert tap is not None
+    tap.end(200, is_stream=False)
+    hold = {"member": member["id"], "reason": "a lawsuit"}
+    held = await counter.admin.post("/api/v1/holds", hold)
     return Course(
         names={
+            "hold": held.json["id"],
             "group": group["id"],
             "member": member["id"],
             "key": key["id"],
@@ -89,6 +100,7 @@ BODIES: dict[str, Any] = {
     "/api/v1/groups/{group}/mail": {"kind": "invite"},
     "/api/v1/groups/{group}/mail/preview": {"kind": "invite"},
     "/api/v1/requests/{request}/body": {"reason": "a look"},
+    "/api/v1/holds/{hold}/release": {"reason": "it is over"},
     "/api/v1/moderation/flags/{flag}/resolve": {"state": "upheld", "reason": "seen"},
 }
 # Calls that here are refused before they look up whose it is, whatever is named.

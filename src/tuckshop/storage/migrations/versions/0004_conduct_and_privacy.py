@@ -15,6 +15,7 @@ def upgrade() -> None:
     _log()
     _flags()
     _notices()
+    _holds()
 
 
 def _policies() -> None:
@@ -136,4 +137,19 @@ def _webhooks() -> None:
     )
     op.create_index(
         "deliveries_by_webhook", "deliveries", ["workspace_id", "webhook_id", "state", "due_at"]
+    )
+
+
+def _holds() -> None:
+    """Of whom nothing that is kept may be deleted."""
+    op.create_table(
+        "holds",
+        sa.Column("workspace_id", sa.Text(), primary_key=True),
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("group_id", sa.Text(), nullable=False),
+        sa.Column("member_id", sa.Text(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("set_by", sa.Text(), nullable=False),
+        sa.Column("released_at", sa.BigInteger(), nullable=True),
+        sa.Column("released_by", sa.Text(), nullable=True),
     )
