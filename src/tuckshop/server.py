@@ -71,7 +71,7 @@ from tuckshop.system_clock import SystemClock
 from tuckshop.tokenizing.counter import TokenCounter
 from tuckshop.upstreams.registry import UpstreamRegistry
 from tuckshop.ways_out import Connector, OwnAddresses, credential_of, mail_way, upstream_setting
-from tuckshop.web.claim_page import claim_routes
+from tuckshop.web.link_page import link_routes
 
 _log: Final = logging.getLogger(__name__)
 
@@ -281,7 +281,7 @@ async def start(settings: Settings) -> Server:
             admin_token=token,
             readiness=lambda: writer.trouble,
             metrics=metrics.page,
-            pages=claim_routes(),
+            pages=link_routes(),
             public_url=settings.public_url,
         )
         limits = _edge_limits(settings)

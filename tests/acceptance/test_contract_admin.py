@@ -217,9 +217,8 @@ def test_a_key_opens_me_and_nothing_else(server: Server, new_key: NewKey) -> Non
             expected: tuple[int, int, int | None] = (401, 403, None)
             if path == "/api/v1/me":
                 expected = (401, 200, 403)
-            elif (
-                path == "/api/v1/claim"
-            ):  # the page's own call, whose credential is the link's secret
+            elif path.startswith(("/api/v1/claim", "/api/v1/appeal")):
+                # The page's own call, whose credential is the link's secret.
                 expected = (403, 403, 403)
             for token, status in zip((None, key, ADMIN_TOKEN), expected, strict=True):
                 if status is not None:

@@ -102,7 +102,12 @@ PAGES: Final = (
         },
     ),
     Page("how-to/extra-money.md", given=CLASS, stands_for=LATER),
-    Page("how-to/flags.md", given=WITH_KEYS, stands_for={"flg_06fQ3": _some_flag}),
+    Page(
+        "how-to/flags.md",
+        given=WITH_KEYS,
+        settings={"TUCKSHOP_PUBLIC_URL": "https://tuckshop.example.org"},
+        stands_for={"flg_06fQ3": _some_flag},
+    ),
     Page(
         "how-to/hand-out-keys.md",
         given=CLASS,

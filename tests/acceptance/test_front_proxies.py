@@ -186,7 +186,9 @@ def test_the_admin_api_is_not_on_the_web(site: Site) -> None:
         assert site.ask("GET", path, token=ADMIN_TOKEN)[0] == 404, path
     assert site.ask("GET", "/api/v1/me", token=site.key)[0] == 200
     assert site.ask("GET", "/claim/")[0] == 200
-    assert site.ask("POST", "/api/v1/claim")[0] == 403  # it is served, and no page of ours asked
+    assert site.ask("GET", "/appeal/")[0] == 200
+    for path in ("claim", "appeal", "appeal/flags"):
+        assert site.ask("POST", f"/api/v1/{path}")[0] == 403  # served, and no page of ours asked
 
 
 def test_who_calls_is_told_by_the_front_and_not_by_the_client(site: Site) -> None:

@@ -1,9 +1,9 @@
 """
 What each of two listeners serves, where the admin API has one of its own.
 
-The data plane's keeps what key holders and supervisors of the process need there: `/api/v1/me`, the page behind claim
-links with the call that it makes, `/healthz` and `/readyz`. The admin token works on the other one alone, which has
-everything of the API and no data plane.
+The data plane's keeps what key holders and supervisors of the process need there: `/api/v1/me`, the pages behind claim
+and appeal links with the calls that they make, `/healthz` and `/readyz`. The admin token works on the other one alone,
+which has everything of the API and no data plane.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from tuckshop.edge.app import HeadVerdict
 from tuckshop.edge.exchange import Exchange
 from tuckshop.edge.head import Headers, RequestHead
 
-HOLDERS_PATHS: Final = ("/api/v1/me", "/api/v1/claim", "/claim", "/healthz", "/readyz")
+HOLDERS_PATHS: Final = (
+    *("/api/v1/me", "/api/v1/claim", "/claim", "/api/v1/appeal", "/appeal"),
+    *("/healthz", "/readyz"),
+)
 _BELOW: Final = tuple(f"{path}/" for path in HOLDERS_PATHS)
 
 

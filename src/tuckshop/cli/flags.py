@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Mapping
+from typing import Final
 
 import click
 
@@ -12,6 +14,7 @@ from tuckshop.cli.client import Client, Json
 from tuckshop.cli.naming import member_id, names_of
 from tuckshop.cli.output import (
     as_list,
+    clean,
     note,
     print_facts,
     print_json,
@@ -19,6 +22,8 @@ from tuckshop.cli.output import (
     stamp,
     when,
 )
+
+_WIDTH: Final = 76
 
 
 @click.group(invoke_without_command=True)
@@ -114,6 +119,45 @@ def resolve(flag: str, state: str, reason: str, resume: bool, as_json: bool) -> 
     _show(client, client.post("moderation", "flags", flag, "resolve", body=body), as_json)
 
 
+@flags.command()
+@click.argument("flag")
+@click.option("--reason", required=True, help="What the member says, at most 2,000 characters.")
+@options.as_json
+def appeal(flag: str, reason: str, as_json: bool) -> None:
+    """
+    Write down what a member says to a FLAG. It is kept closed with the member's own key.
+
+    \b
+    Example:
+      tuckshop flags appeal flg_06f… --reason 'It was a quotation from the lecture.'
+    """
+    client = Client.connect()
+    body: Json = {"reason": reason}
+    _show(client, client.post("moderation", "flags", flag, "appeal", body=body), as_json)
+
+
+@flags.command()
+@click.argument("member")
+@options.as_json
+def link(member: str, as_json: bool) -> None:
+    """
+    Make a link for a MEMBER, by which they see what was flagged of theirs and say something to it, once.
+
+    It is shown now and never again, opens for 14 days, and voids earlier ones. It works while the member is paused.
+
+    \b
+    Example:
+      tuckshop flags link swa/4711
+    """
+    client = Client.connect()
+    made = client.post("members", member_id(client, member), "appeal-links")
+    if as_json:
+        print_json(made)
+        return
+    click.echo(made["url"])
+    note(f"It takes one answer, until {when(made['expires_at'])}. Send it to that person alone.")
+
+
 def _line(row: Json, names: Mapping[str, str]) -> list[object]:
     return [
         *(row["id"], stamp(row["last_at"]), names.get(row["member"], row["member"])),
@@ -147,6 +191,10 @@ def _show(client: Client, row: Json, as_json: bool) -> None:
             ("calls", " ".join(row["requests"])),
         ],
     )
+    for one in row["appeals"]:
+        click.secho(clean(f"Appeal of {when(one['at'])}, by {one['by']}"), bold=True)
+        for paragraph in (one["reason"] or "(erased)").split("\n"):
+            click.echo(textwrap.indent(textwrap.fill(clean(paragraph), _WIDTH), "  "))
     if row["state"] == "open":
         note(f"Say whether it stands: tuckshop flags resolve {row['id']} --state upheld --reason …")
 

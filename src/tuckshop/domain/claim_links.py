@@ -1,5 +1,5 @@
 """
-Claim links: an address that opens once and hands out a key.
+Claim links: an address that opens once and hands out a key. Appeal links are made like them.
 
 The secret stands behind the `#` of the address: browsers send that part to nobody, so no log of ours, of a proxy or
 of a mail gateway ever sees it. 256 random bits, of which only the digest is kept (K1).
@@ -30,3 +30,8 @@ def is_claim_secret(text: str) -> bool:
 def claim_url(public_url: str, secret: str) -> str:
     """The address to be sent to one person."""
     return f"{public_url.rstrip('/')}/claim/#{secret}"
+
+
+def appeal_url(public_url: str, secret: str) -> str:
+    """The address at which one person says something to what was flagged."""
+    return f"{public_url.rstrip('/')}/appeal/#{secret}"

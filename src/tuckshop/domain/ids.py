@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 Prefix = Literal[
     "wsp", "grp", "mem", "key", "req", "upr", "ent", "aud", "clm", "mai", "tok", "prc", "flg", "ntc", "hok", "dlv",
-    "hld", "boot",
+    "hld", "apl", "boot",
 ]  # fmt: skip
 
 # Crockford's alphabet: digits sort before letters, so ids sort as their numbers do.

@@ -14,7 +14,7 @@ from tuckshop.edge.forwarded import TrustedProxies
 from tuckshop.edge.limits import EdgeLimits
 from tuckshop.edge.listener import Listener, bind
 
-ASGI_PATHS = ("/api", "/claim", "/healthz", "/readyz", "/metrics")
+ASGI_PATHS = ("/api", "/claim", "/appeal", "/healthz", "/readyz", "/metrics")
 
 
 class Edge:

@@ -13,6 +13,7 @@ from tuckshop.ledger.ledger import Ledger
 from tuckshop.mailing.policy import MailWay
 from tuckshop.mailing.sender import Sender
 from tuckshop.pricing.price_book import PriceBook
+from tuckshop.services.appeals import Appeals
 from tuckshop.services.audit_trail import AuditTrail
 from tuckshop.services.body_retention import BodyRetention
 from tuckshop.services.body_search import BodySearch
@@ -102,6 +103,7 @@ class Services:
     log_folding: LogFolding
     flag_notes: FlagNotes
     flags: Flags
+    appeals: Appeals
     who: Who
     kept_bodies: KeptBodies
     body_retention: BodyRetention
@@ -185,6 +187,16 @@ def assemble(
         sender,
         clock,
     )
+    flags = Flags(changes, directory, flag_notes, database, person_keys)
+    appeals = Appeals(
+        changes,
+        directory,
+        flags,
+        database,
+        clock,
+        person_keys,
+        public_url=claims.check_links_can_be_made,
+    )
     return Services(
         directory=directory,
         changes=changes,
@@ -236,11 +248,12 @@ def assemble(
         log_folding=LogFolding(directory, ledger, clock),
         flag_notes=flag_notes,
         who=Who(changes, directory, person_keys, pseudonym_of),
-        flags=Flags(changes, directory, flag_notes, database, person_keys),
         kept_bodies=KeptBodies(changes, directory, request_log, keeper, person_keys, holds, clock),
         body_retention=body_retention,
         body_search=BodySearch(changes, directory, keeper, person_keys, holds, clock),
         holds=holds,
+        flags=flags,
+        appeals=appeals,
         clock=clock,
     )
 

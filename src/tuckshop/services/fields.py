@@ -115,6 +115,15 @@ def text(value: str) -> str:
     return value
 
 
+def paragraphs(value: str) -> str:
+    """Free text of several lines, trimmed."""
+    value = unicodedata.normalize("NFC", value).replace("\r\n", "\n").replace("\r", "\n").strip()
+    unseen = (one for one in value if one not in "\n\t")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in unseen):
+        raise InvalidValueError("holds a control character")
+    return value
+
+
 def external_id(value: str) -> str:
     """What the institution calls a person."""
     value = text(value)

@@ -23,13 +23,13 @@ from tuckshop.services.reasons import reason_of
 from tuckshop.services.request_log import time_of
 from tuckshop.services.roster import audited_member
 from tuckshop.services.search import seen_by
-from tuckshop.services.shapes.flags import FlagDetail, FlagPage, FlagShape, Resolution
+from tuckshop.services.shapes.flags import AppealShape, FlagDetail, FlagPage, FlagShape, Resolution
 from tuckshop.services.shapes.parts import Sent
 from tuckshop.storage.audit import actor_text
 from tuckshop.storage.database import Database
 from tuckshop.storage.person_keys import PersonKeyGoneError, PersonKeys
 from tuckshop.storage.rows import list_of_text
-from tuckshop.storage.schema import flagged_calls, flags, keys, members
+from tuckshop.storage.schema import appeals, flagged_calls, flags, keys, members
 
 CALLS_SHOWN: Final = 100
 
@@ -108,10 +108,27 @@ class Flags:
             .limit(CALLS_SHOWN)
         )
 
+        said = (
+            select(appeals)
+            .where(
+                appeals.c.workspace_id == self._directory.workspace.id,
+                appeals.c.member_id == row["member_id"],
+                appeals.c.state == "used",
+                (appeals.c.flag_id == flag_id)
+                | (appeals.c.flag_id.is_(None) & (appeals.c.sent_at >= row["at"])),
+            )
+            .order_by(appeals.c.sent_at)
+        )
+
         def read() -> FlagDetail:
             with self._database.reader() as connection:
                 found = list(connection.execute(calls).scalars())
-            return FlagDetail(requests=found, **msgspec.structs.asdict(self._shape(row)))
+                appealed = connection.execute(said).mappings().all()
+            return FlagDetail(
+                **msgspec.structs.asdict(self._shape(row)),
+                requests=found,
+                appeals=[self._appeal(dict(one)) for one in appealed],
+            )
 
         return await asyncio.to_thread(read)
 
@@ -215,6 +232,11 @@ class Flags:
         except PersonKeyGoneError:
             return None
 
+    def _appeal(self, row: Mapping[str, Any]) -> AppealShape:
+        place = appeal_place(row["id"])
+        reason = words(row["member_id"], row["reason"], self._person_keys, place=place)
+        return AppealShape(at=rfc3339(row["sent_at"]), by=row["sent_by"], reason=reason)
+
     def _shape(self, row: Mapping[str, Any]) -> FlagShape:
         reason = words(row["member_id"], row["reason"], self._person_keys, place=_place(row["id"]))
         return FlagShape(
@@ -238,6 +260,11 @@ class Flags:
             reason=reason,
             appealed_at=None if row["appealed_at"] is None else rfc3339(row["appealed_at"]),
         )
+
+
+def appeal_place(appeal_id: str) -> str:
+    """Where the words of an appeal stand."""
+    return f"appeal/{appeal_id}"
 
 
 def _place(flag_id: str) -> str:

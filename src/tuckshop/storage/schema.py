@@ -240,6 +240,26 @@ flagged_calls = Table(  # the calls that a flag was noted in, the first and its 
     Index("flagged_calls_by_position", "workspace_id", "position"),
 )
 
+appeals = Table(  # what members say to their flags, and links by which they may
+    "appeals",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("group_id", Text, nullable=False),
+    Column("member_id", Text, nullable=False),
+    Column("flag_id", Text),  # null: to all that the member had when it was said
+    Column(
+        "digest", LargeBinary, unique=True
+    ),  # SHA-256 of the link's secret; null: staff wrote it down
+    Column("state", Text, nullable=False),  # "open", "used" or "void"
+    Column("expires_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    Column("sent_by", Text),
+    Column("reason", LargeBinary),  # what was said, closed with the member's key
+    Index("appeals_by_member", "workspace_id", "member_id"),
+)
+
 notices = Table(  # what staff are to be told; written in the transaction of what it tells of
     "notices",
     metadata,

@@ -1,19 +1,3 @@
-"use strict";
-// The secret stands behind the "#", which no browser sends. It leaves this page by the button alone.
-const at = (id) => document.getElementById(id);
-const secret = location.hash.slice(1);
-
-function say(text) { at("status").textContent = text; }
-
-function fail(reason, mayRetry) {
-  say("");
-  at("reason").textContent = reason;
-  at("problem").hidden = false;
-  at("start").hidden = !mayRetry;
-  at("show").disabled = false;
-  at("trouble").focus();
-}
-
 async function copy(from, button) {
   try {
     await navigator.clipboard.writeText(from.textContent);
@@ -29,12 +13,6 @@ async function copy(from, button) {
   button.textContent = "Copied";
   setTimeout(() => { button.textContent = "Copy"; }, 2000);
   window.onbeforeunload = null;
-}
-
-function item(text) {
-  const made = document.createElement("li");
-  made.textContent = text;
-  return made;
 }
 
 function snippet(one, index) {
@@ -71,31 +49,27 @@ function show(claimed) {
   window.onbeforeunload = (event) => event.preventDefault();
 }
 
+function failed(reason, mayRetry) {
+  at("start").hidden = !mayRetry;
+  at("show").disabled = false;
+  fail(reason);
+}
+
 async function open() {
   at("show").disabled = true;
-  at("problem").hidden = true;
   say("Fetching your key …");
-  let reply, answer;
-  try {
-    reply = await fetch("../api/v1/claim", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ secret }),
-      credentials: "omit",
-      cache: "no-store",
-      redirect: "error",
-    });
-    answer = await reply.json();
-  } catch {
-    fail("The server cannot be reached. Try again; if it then says that the link was opened already, ask for a new one.", true);
-    return;
+  const found = await ask("claim", {});
+  if (found === null) {
+    failed("The server cannot be reached. Try again; if it then says that the link was opened already, ask for a new one.", true);
+  } else if (found.reply.ok) {
+    show(found.answer);
+  } else {
+    failed(found.answer.detail, !isOver(found.reply));
   }
-  if (reply.ok) show(answer);
-  else fail(answer.detail, ![404, 410].includes(reply.status));
 }
 
 at("show").onclick = open;
 for (const button of document.querySelectorAll("[data-copies]")) {
   button.onclick = () => copy(at(button.dataset.copies), button);
 }
-if (!secret) fail("This address lacks its last part, behind the #. Copy the whole link.", false);
+if (!secret) at("start").hidden = true;

@@ -69,7 +69,10 @@ def test_only_health_the_description_and_links_are_open_to_all_and_only_me_to_ke
         "GET /metrics",
         "GET /api/openapi.json",
         "GET /api/docs",
-        "POST /api/v1/claim",  # the link is the credential; only a page of ours may make the call
+        # The link is the credential; only a page of ours may make the call.
+        "POST /api/v1/claim",
+        "POST /api/v1/appeal",
+        "POST /api/v1/appeal/flags",
     }
     assert by_role["key"] == {"GET /api/v1/me", "POST /api/v1/me/rotate"}
 

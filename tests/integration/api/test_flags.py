@@ -107,7 +107,7 @@ async def test_a_flag_is_shown_with_all_but_its_content(counter: Counter) -> Non
         "appealed_at": None,
     }
     shown = await counter.admin.get(f"/api/v1/moderation/flags/{flag['id']}")
-    assert shown.json == {**flag, "requests": ["req_1"]}
+    assert shown.json == {**flag, "requests": ["req_1"], "appeals": []}
     assert "hurt" not in shown.body.decode()
 
 

@@ -48,6 +48,7 @@ async def test_every_route_that_answers_created_can_be_repeated(counter: Counter
     assert made - {route.path for route in ROUTES if route.makes} <= {
         "/api/v1/groups/{group}/claim-links",
         "/api/v1/members/{member}/claim-links",
+        "/api/v1/members/{member}/appeal-links",
     }
 
 

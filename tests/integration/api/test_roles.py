@@ -101,6 +101,7 @@ BODIES: dict[str, Any] = {
     "/api/v1/groups/{group}/mail/preview": {"kind": "invite"},
     "/api/v1/requests/{request}/body": {"reason": "a look"},
     "/api/v1/holds/{hold}/release": {"reason": "it is over"},
+    "/api/v1/moderation/flags/{flag}/appeal": {"reason": "a quotation"},
     "/api/v1/moderation/flags/{flag}/resolve": {"state": "upheld", "reason": "seen"},
 }
 # Calls that here are refused before they look up whose it is, whatever is named.

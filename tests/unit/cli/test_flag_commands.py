@@ -55,7 +55,8 @@ def test_flags_are_listed_with_what_is_needed_to_look_closer(run: Run, server: F
 def test_a_flag_is_shown_with_its_scores_and_calls_and_what_to_do_next(
     run: Run, server: FakeServer
 ) -> None:
-    lay(server, {**FLAG, "requests": ["req_3", "req_1"]}, *NAMES)
+    said = {"at": "2026-11-24T12:00:00Z", "by": "member:mem_1", "reason": "It was\na quotation."}
+    lay(server, {**FLAG, "requests": ["req_3", "req_1"], "appeals": [said]}, *NAMES)
 
     result = run("flags", "show", FLAG["id"], environment=server.environment())
 
@@ -63,11 +64,19 @@ def test_a_flag_is_shown_with_its_scores_and_calls_and_what_to_do_next(
     assert "violence 0.93, harassment 0.50" in result.output
     assert "swa/4711  mem_1" in result.output
     assert "req_3 req_1" in result.output
+    assert (
+        "Appeal of 2026-11-24 12:00 UTC, by member:mem_1\n  It was\n  a quotation.\n"
+        in result.output
+    )
     assert f"tuckshop flags resolve {FLAG['id']} --state upheld" in result.output
 
 
 def test_a_flag_is_resolved_with_a_reason(run: Run, server: FakeServer) -> None:
-    lay(server, {**FLAG, "requests": [], "state": "dismissed", "reason": "week 3"}, *NAMES)
+    lay(
+        server,
+        {**FLAG, "requests": [], "appeals": [], "state": "dismissed", "reason": "week 3"},
+        *NAMES,
+    )
     words = ("--state", "dismissed", "--reason", "week 3", "--resume")
 
     result = run("flags", "resolve", FLAG["id"], *words, environment=server.environment())

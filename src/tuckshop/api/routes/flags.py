@@ -8,7 +8,17 @@ from tuckshop.api.handlers import flags, who
 from tuckshop.api.routes.rows import row
 from tuckshop.api.routing import Route
 from tuckshop.services.flags import FlagFilter
-from tuckshop.services.shapes.flags import FlagDetail, FlagPage, Resolution
+from tuckshop.services.shapes.claims import ClaimLinkShape
+from tuckshop.services.shapes.flags import (
+    Appeal,
+    AppealLink,
+    AppealTaken,
+    FlagDetail,
+    FlagPage,
+    LinkedAppeal,
+    OwnFlags,
+    Resolution,
+)
 from tuckshop.services.shapes.who import Asked, Whose
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -41,6 +51,46 @@ ROUTES: Final[tuple[Route, ...]] = (
         FlagDetail,
         "Say whether a flag stands, and whether what its strike paused goes on",
         request=Resolution,
+    ),
+    row(
+        "assistant",
+        "group",
+        "POST",
+        "/moderation/flags/{flag}/appeal",
+        flags.appeal_flag,
+        FlagDetail,
+        "Write down what a member says to a flag",
+        request=Appeal,
+    ),
+    row(
+        "assistant",
+        "group",
+        "POST",
+        "/members/{member}/appeal-links",
+        flags.make_appeal_link,
+        ClaimLinkShape,
+        "Make a link by which a member sees their flags and says something to them; it voids earlier ones",
+        status=201,
+    ),
+    row(
+        "public",
+        "self",
+        "POST",
+        "/appeal/flags",
+        flags.look_at_own,
+        OwnFlags,
+        "Show what an appeal link is about",
+        request=AppealLink,
+    ),
+    row(
+        "public",
+        "self",
+        "POST",
+        "/appeal",
+        flags.send_appeal,
+        AppealTaken,
+        "Say something to one's own flags, once",
+        request=LinkedAppeal,
     ),
     row(
         "owner",

@@ -34,10 +34,19 @@ class FlagShape(Shown, frozen=True, kw_only=True):
     appealed_at: str | None
 
 
+class AppealShape(Shown, frozen=True, kw_only=True):
+    """What a member says to it."""
+
+    at: str
+    by: str  # the member, or staff who wrote it down
+    reason: str | None  # null: there is nothing left of it
+
+
 class FlagDetail(FlagShape, frozen=True, kw_only=True):
-    """The same, with the calls that it was found in, newest first."""
+    """The same, with the calls that it was found in, newest first, and what the member says to it."""
 
     requests: list[str]
+    appeals: list[AppealShape]
 
 
 class FlagPage(Shown, frozen=True, kw_only=True):
@@ -53,3 +62,52 @@ class Resolution(Sent, frozen=True, kw_only=True):
     state: Literal["upheld", "dismissed"]
     reason: Annotated[str, Meta(min_length=1)]
     resume: bool = False
+
+
+AppealText = Annotated[str, Meta(min_length=1, max_length=2_000)]
+
+
+class Appeal(Sent, frozen=True, kw_only=True):
+    """What a member says to a flag, written down by staff."""
+
+    reason: AppealText
+
+
+class AppealLink(Sent, frozen=True, kw_only=True):
+    """The secret of a link: what stands behind its `#`."""
+
+    secret: str
+
+
+class LinkedAppeal(AppealLink, frozen=True, kw_only=True):
+    """What the holder of a link says to what was flagged of theirs."""
+
+    reason: AppealText
+
+
+class OwnFlag(Shown, frozen=True, kw_only=True):
+    """A flag, as its member is told of it."""
+
+    at: str
+    last_at: str
+    repeats: int
+    source: FlagSource
+    action: FlagAction
+    reasons: list[str]
+    state: FlagState
+
+
+class OwnFlags(Shown, frozen=True, kw_only=True):
+    """All that was flagged of one member, newest first, to them who hold the link."""
+
+    course: str
+    name: str | None
+    paused: bool
+    expires_at: str
+    data: list[OwnFlag]
+
+
+class AppealTaken(Shown, frozen=True, kw_only=True):
+    """It has arrived."""
+
+    at: str

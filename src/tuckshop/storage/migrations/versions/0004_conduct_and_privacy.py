@@ -74,6 +74,22 @@ def _flags() -> None:
     op.create_index("flagged_calls_by_flag", "flagged_calls", by_flag)
     by_position = ["workspace_id", "position"]
     op.create_index("flagged_calls_by_position", "flagged_calls", by_position)
+    op.create_table(
+        "appeals",
+        sa.Column("workspace_id", sa.Text(), primary_key=True),
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("group_id", sa.Text(), nullable=False),
+        sa.Column("member_id", sa.Text(), nullable=False),
+        sa.Column("flag_id", sa.Text(), nullable=True),
+        sa.Column("digest", sa.LargeBinary(), nullable=True, unique=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("sent_at", sa.BigInteger(), nullable=True),
+        sa.Column("sent_by", sa.Text(), nullable=True),
+        sa.Column("reason", sa.LargeBinary(), nullable=True),
+    )
+    op.create_index("appeals_by_member", "appeals", ["workspace_id", "member_id"])
 
 
 def _notices() -> None:
