@@ -24,6 +24,7 @@ from tuckshop.services.clock import ServerClock
 from tuckshop.services.corrections import Corrections
 from tuckshop.services.directory import Directory
 from tuckshop.services.flag_notes import FlagNotes
+from tuckshop.services.flag_retention import FlagRetention
 from tuckshop.services.flags import Flags
 from tuckshop.services.forecasts import Forecasts
 from tuckshop.services.grants import Grants
@@ -245,7 +246,9 @@ def assemble(
         ),
         notifier=notifier,
         server_clock=ServerClock(writer),
-        log_folding=LogFolding(directory, ledger, clock),
+        log_folding=LogFolding(
+            directory, ledger, FlagRetention(directory.workspace.id, writer), clock
+        ),
         flag_notes=flag_notes,
         who=Who(changes, directory, person_keys, pseudonym_of),
         kept_bodies=KeptBodies(changes, directory, request_log, keeper, person_keys, holds, clock),

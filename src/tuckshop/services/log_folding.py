@@ -1,7 +1,8 @@
 """
 What the request log loses with time: once an hour, a bounded number of rows, in short transactions between calls.
 
-Where a call came from leaves its row after two weeks (P12); the oldest rows are folded into sums (P9).
+Where a call came from leaves its row after two weeks (P12); the oldest rows are folded into sums, and flags as old as
+they are deleted (P9).
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import TuckshopError
 from tuckshop.ledger import folding, forgetting
 from tuckshop.ledger.ledger import Ledger
+from tuckshop.services import flag_retention
 from tuckshop.services.batches import PAUSE_S
 from tuckshop.services.directory import Directory
+from tuckshop.services.flag_retention import FlagRetention
 from tuckshop.tasks import spawn
 
 _log: Final = logging.getLogger(__name__)
@@ -32,9 +35,12 @@ FORGOTTEN_MAX: Final = 500_000  # the same of their networks, which is quickly d
 class LogFolding:
     """Used on the loop alone."""
 
-    def __init__(self, directory: Directory, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self, directory: Directory, ledger: Ledger, flags: FlagRetention, clock: Clock
+    ) -> None:
         self._directory = directory
         self._ledger = ledger
+        self._flags = flags
         self._clock = clock
         self._due_s = clock.monotonic_s() + FIRST_S
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -56,6 +62,8 @@ class LogFolding:
             for group in self._directory.groups(OPERATOR):
                 fold = partial(self._ledger.fold, group.id)
                 total += await self._in_pieces(fold, folding.BATCH_ROWS, rows_max - total)
+                drop = partial(self._flags.forget, group.id)
+                await self._in_pieces(drop, flag_retention.BATCH_ROWS, FORGOTTEN_MAX)
         except TuckshopError as error:
             _log.warning("the request log is folded later: %s", error)
         if total:

@@ -18,7 +18,7 @@ from tuckshop.domain.flags import NewFlag
 from tuckshop.domain.ids import DEFAULT_WORKSPACE
 from tuckshop.domain.watch import Alarm, Unwatched
 from tuckshop.services.flag_notes import FlagNotes
-from tuckshop.storage.schema import notices, requests
+from tuckshop.storage.schema import appeals, flagged_calls, notices, requests
 
 pytestmark = pytest.mark.anyio
 
@@ -180,6 +180,45 @@ async def test_so_many_own_contents_in_so_many_days_pause_the_member(counter: Co
     assert notice["member_id"] == member["id"]
     assert notice["facts"] == {"flag": third["id"], "contents": 3, "days": 30, "paused": "member"}
     assert third["paused"] == member["id"]
+
+
+async def test_a_strike_cuts_what_runs(counter: Counter) -> None:
+    """K3: like any other pause, before the next call of anybody."""
+    said, member, _ = await said_by(counter, strikes={"count": 1})
+    cut: list[frozenset[str]] = []
+    counter.services.directory.on_cut(cut.append)
+
+    await said("one")
+
+    assert cut == [frozenset({member["id"]})]
+
+
+async def test_flags_are_kept_as_long_as_rows_of_the_log_unless_they_are_held(
+    counter: Counter,
+) -> None:
+    """P9: with the calls they were found in, and with what was said to them."""
+    said, member, _ = await said_by(counter, log_days=70)
+    other = await counter.member(external_id="4712")
+    old, held = await said("one"), await said("two", member_id=other["id"])
+    for flag in (old, held):
+        path = f"/api/v1/moderation/flags/{flag['id']}/appeal"
+        assert (await counter.admin.post(path, {"reason": "a quotation"})).status == 200
+    made = await counter.admin.post("/api/v1/holds", {"member": other["id"], "reason": "a lawsuit"})
+    assert made.status == 201, made.body
+    counter.clock.advance(40 * DAY_S)
+    late = await said("three")
+    counter.clock.advance(40 * DAY_S)
+
+    await counter.services.log_folding.sweep()
+
+    left = (await counter.admin.get("/api/v1/moderation/flags")).json["data"]
+    assert [flag["id"] for flag in left] == [late["id"], held["id"]]
+    with counter.database.reader() as connection:
+        calls = connection.execute(select(flagged_calls.c.flag_id)).scalars().all()
+        said_to = connection.execute(select(appeals.c.flag_id)).scalars().all()
+    assert set(calls) == {late["id"], held["id"]}
+    assert said_to == [held["id"]]
+    assert member["id"] != other["id"]
 
 
 async def test_old_contents_are_no_strikes_until_they_come_again(counter: Counter) -> None:

@@ -14,6 +14,7 @@ from tuckshop.domain.ids import DEFAULT_WORKSPACE
 from tuckshop.domain.reservation import Outcome, RefusedRow, Void
 from tuckshop.ledger import forgetting
 from tuckshop.services import log_folding
+from tuckshop.services.flag_retention import FlagRetention
 
 pytestmark = pytest.mark.anyio
 
@@ -100,6 +101,8 @@ async def test_it_is_forgotten_in_pieces_and_goes_on_where_it_was(
     await counter.services.log_folding.sweep()
     assert list((await shown(counter)).values()).count(None) == 6
 
-    again = log_folding.LogFolding(counter.services.directory, counter.ledger, counter.clock)
+    directory = counter.services.directory
+    flags = FlagRetention(directory.workspace.id, counter.writer)
+    again = log_folding.LogFolding(directory, counter.ledger, flags, counter.clock)
     await again.sweep()
     assert list((await shown(counter)).values()).count(None) == 8
