@@ -137,6 +137,10 @@ class Metrics:
         """Each kind of alarm comes from one thread."""
         self._alarms[alarm] += count
 
+    def alarms(self) -> Mapping[str, int]:
+        """How often each alarm was raised since the start."""
+        return self._alarms
+
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def read_gauges(self, reads: Mapping[str, Read]) -> None:

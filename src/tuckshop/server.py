@@ -222,6 +222,7 @@ async def start(settings: Settings) -> Server:
             mail=mail_way(settings, metrics.mailed),
             watch=metrics,
             connect=connector.connect_once,
+            alarms=metrics.alarms,
         )
         counter = TokenCounter(clock=clock)
         body_limits = BodyLimits(

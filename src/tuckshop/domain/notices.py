@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final, Literal, get_args
 
 import msgspec
@@ -31,5 +32,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     member_id: str | None = None
     key_id: str | None = None
     request_id: str | None = None
-    facts: Mapping[str, str | int | float | bool] = msgspec.field(default_factory=dict)
+    facts: Mapping[str, str | int | float | bool | Decimal | None] = msgspec.field(
+        default_factory=dict
+    )
     once: str | None = None  # two notices with the same are one; None: each is told

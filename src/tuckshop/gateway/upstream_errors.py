@@ -18,7 +18,7 @@ from tuckshop.domain.errors import (
 from tuckshop.domain.watch import Watch
 from tuckshop.gateway import outcome
 from tuckshop.gateway.reply_head import ReplyHead
-from tuckshop.upstreams.circuit import PAUSE_S, REFUSALS_MIN, Circuit
+from tuckshop.upstreams.circuit import PAUSE_S, REFUSALS_MIN, Circuit, Refusal
 
 _log: Final = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Verdict(NamedTuple):
 
     refusal: RefusalError | None  # None: the upstream's own words are relayed
     is_unbilled: bool  # proof enough to give the hold back (M10)
-    refuses_us: bool  # whoever calls: our credential, or our account's empty purse
+    refuses_us: Refusal | None  # whoever calls: our credential, or our account's empty purse
     error: str  # for the log
 
 
@@ -45,18 +45,18 @@ def verdict_on(head: ReplyHead, body: bytes, *, upstream: str, watch: Watch) -> 
         _log.error("the upstream %s refuses our credential (%d)", upstream, status)
     refusal = _refusal_for(head, told, is_broke=is_broke)
     # A 403 may be about one model only.
-    refuses_us = is_broke or status == 401
+    refuses_us: Refusal | None = "money" if is_broke else "credential" if status == 401 else None
     if told is not None and status >= 400:
         return Verdict(refusal, True, refuses_us, told[0] or told[1] or f"http_{status}")
     # 401 and 403, whoever says so: nobody was let in.
     return Verdict(refusal, status in (401, 403), refuses_us, f"http_{status}")
 
 
-def note_on(circuit: Circuit, upstream: str, refuses_us: bool, now_s: float) -> None:
+def note_on(circuit: Circuit, upstream: str, refuses_us: Refusal | None, now_s: float) -> None:
     """Tell the circuit to *upstream* of an error, and the log when that opens it."""
-    if not refuses_us:
+    if refuses_us is None:
         circuit.answered()
-    elif circuit.refused(now_s):
+    elif circuit.refused(now_s, refuses_us):
         _log.error(
             "the upstream %s refused us %d times in a row: until it is tried again, every %g s, its calls are refused"
             " here; `tuckshop upstream edit %s --credential` gives it another credential",

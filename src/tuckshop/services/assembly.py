@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tuckshop.domain.authority import Authority
@@ -40,11 +40,8 @@ from tuckshop.services.mail_queue import MailQueue
 from tuckshop.services.mails import PER_DAY_DEFAULT, Mails, Outbox
 from tuckshop.services.me import Mine
 from tuckshop.services.members import Members
-from tuckshop.services.notices.deliveries import Deliveries
+from tuckshop.services.notices.assembly import assemble_notices
 from tuckshop.services.notices.notifier import Notifier
-from tuckshop.services.notices.passing_on import PassingOn
-from tuckshop.services.notices.sending import WebhookSender
-from tuckshop.services.notices.subscriptions import Subscriptions
 from tuckshop.services.notices.webhooks import Webhooks
 from tuckshop.services.price_list import Prices
 from tuckshop.services.price_overrides import PriceOverrides
@@ -134,6 +131,7 @@ def assemble(
     mail: MailWay | None = None,
     watch: Watch | None = None,
     connect: Connect = connect_straight,
+    alarms: Callable[[], Mapping[str, int]] = dict,
 ) -> Services:
     """
     All services over one database.
@@ -150,6 +148,7 @@ def assemble(
         mail: How mails are sent; None: they are not.
         watch: Is told what somebody should look at.
         connect: How a webhook is reached.
+        alarms: How often each alarm was raised since the start.
     """
     directory.on_upstreams(registry.follow)
     changes = Changes(writer, directory, person_keys)
@@ -177,16 +176,18 @@ def assemble(
     body_retention = BodyRetention(directory, keeper, holds, clock)
     holds.on_set(body_retention.sweep)
     request_log = RequestLog(directory, ledger, database, clock)
-    workspace_id = directory.workspace.id
-    subscriptions = Subscriptions(database, workspace_id)
-    deliveries = Deliveries(workspace_id, writer, database)
-    sender = WebhookSender(subscriptions, deliveries, sealer=sealer, connect=connect, clock=clock)
-    notifier = Notifier(
-        subscriptions,
-        PassingOn(workspace_id, subscriptions, deliveries, writer, database),
-        deliveries,
-        sender,
-        clock,
+    told = assemble_notices(
+        directory=directory,
+        changes=changes,
+        ledger=ledger,
+        writer=writer,
+        database=database,
+        clock=clock,
+        registry=registry,
+        sealer=sealer,
+        is_own=is_own,
+        connect=connect,
+        alarms=alarms,
     )
     flags = Flags(changes, directory, flag_notes, database, person_keys)
     appeals = Appeals(
@@ -234,17 +235,8 @@ def assemble(
         corrections=Corrections(changes, directory, ledger, database),
         mails=mails,
         audit_trail=AuditTrail(directory, database, person_keys),
-        webhooks=Webhooks(
-            changes,
-            directory,
-            subscriptions,
-            deliveries,
-            sender,
-            sealer=sealer,
-            is_own=is_own,
-            clock=clock,
-        ),
-        notifier=notifier,
+        webhooks=told.webhooks,
+        notifier=told.notifier,
         server_clock=ServerClock(writer),
         log_folding=LogFolding(
             directory, ledger, FlagRetention(directory.workspace.id, writer), clock

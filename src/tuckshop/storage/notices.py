@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 from sqlalchemy import insert, select
 
@@ -9,6 +11,8 @@ from tuckshop.domain.ids import new_id
 from tuckshop.domain.notices import Notice
 from tuckshop.storage.schema import notices
 from tuckshop.storage.transaction import Transaction
+
+_FACTS: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 def post(transaction: Transaction, notice: Notice) -> bool:
@@ -30,7 +34,7 @@ def post(transaction: Transaction, notice: Notice) -> bool:
             member_id=notice.member_id,
             key_id=notice.key_id,
             request_id=notice.request_id,
-            facts=msgspec.json.encode(notice.facts).decode(),
+            facts=_FACTS.encode(notice.facts).decode(),
             once=notice.once,
         )
     )

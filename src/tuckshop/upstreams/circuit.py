@@ -9,20 +9,28 @@ always leaves, could take them all and keep the circuit open for everybody. A ne
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
+
+Refusal = Literal["credential", "money"]
 
 REFUSALS_MIN: Final = 5  # in a row
 PAUSE_S: Final = 10.0  # between calls that try an open circuit
 
 
 class Circuit:
-    """Closed at first."""
+    """
+    Closed at first.
 
-    __slots__ = ("_refusals", "_try_at_s")
+    Attributes:
+        refused_for: Why we were refused last; None: the last answer was no refusal.
+    """
+
+    __slots__ = ("_refusals", "_try_at_s", "refused_for")
 
     def __init__(self) -> None:
         self._refusals = 0  # in a row
         self._try_at_s = 0.0
+        self.refused_for: Refusal | None = None
 
     @property
     def is_open(self) -> bool:
@@ -47,9 +55,11 @@ class Circuit:
     def answered(self) -> None:
         """The upstream answered, and did not refuse us."""
         self._refusals = 0
+        self.refused_for = None
 
-    def refused(self, now_s: float) -> bool:
+    def refused(self, now_s: float, why: Refusal = "credential") -> bool:
         """It refused us. Has that opened the circuit just now?"""
         self._refusals += 1
+        self.refused_for = why
         self._try_at_s = now_s + PAUSE_S
         return self._refusals == REFUSALS_MIN

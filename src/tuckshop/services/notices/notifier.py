@@ -16,11 +16,13 @@ from tuckshop.services.notices.deliveries import Deliveries
 from tuckshop.services.notices.passing_on import BATCH, PassingOn
 from tuckshop.services.notices.sending import WebhookSender
 from tuckshop.services.notices.subscriptions import Subscriptions
+from tuckshop.services.notices.watching import Watching
 from tuckshop.tasks import spawn
 
 _log: Final = logging.getLogger(__name__)
 
-LOOK_S: Final = 2.0
+LOOK_S: Final = 2.0  # for what was posted
+WATCH_S: Final = 10.0  # for what happened
 FORGET_S: Final = 3_600.0
 
 
@@ -30,17 +32,19 @@ class Notifier:
     def __init__(
         self,
         subscriptions: Subscriptions,
+        watching: Watching,
         passing_on: PassingOn,
         deliveries: Deliveries,
         sender: WebhookSender,
         clock: Clock,
     ) -> None:
         self._subscriptions = subscriptions
+        self._watching = watching
         self._passing_on = passing_on
         self._deliveries = deliveries
         self._sender = sender
         self._clock = clock
-        self._forget_at_s = clock.monotonic_s()
+        self._forget_at_s = self._watch_at_s = clock.monotonic_s()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -66,6 +70,9 @@ class Notifier:
             await self._deliveries.forget_old()
         if self._subscriptions.is_empty:
             return
+        if now_s >= self._watch_at_s:
+            self._watch_at_s = now_s + WATCH_S
+            await self._watching.look()
         count = BATCH
         while count == BATCH:
             count = await self._passing_on.step()

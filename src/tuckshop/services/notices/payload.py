@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 import msgspec
 
 from tuckshop.services.fields import rfc3339
+
+_BODY: Final = msgspec.json.Encoder(decimal_format="number")
+
+
+def facts_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row of `notices` says beside whom it is about; amounts are exact."""
+    found: dict[str, Any] = json.loads(row["facts"], parse_float=Decimal)
+    return found
 
 
 def payload_of(row: Mapping[str, Any]) -> str:
@@ -17,7 +27,7 @@ def payload_of(row: Mapping[str, Any]) -> str:
         for name in ("group", "member", "key", "request")
         if row[f"{name}_id"] is not None
     }
-    facts = msgspec.json.decode(row["facts"])
-    return msgspec.json.encode(
+    facts = facts_of(row)
+    return _BODY.encode(
         {"type": row["kind"], "timestamp": rfc3339(row["at"]), "data": {**about, **facts}}
     ).decode()
