@@ -37,6 +37,7 @@ from tuckshop.services.keys import Keys
 from tuckshop.services.log_folding import LogFolding
 from tuckshop.services.mail_letters import Letters, Links
 from tuckshop.services.mail_queue import MailQueue
+from tuckshop.services.mail_templates import Kind
 from tuckshop.services.mails import PER_DAY_DEFAULT, Mails, Outbox
 from tuckshop.services.me import Mine
 from tuckshop.services.members import Members
@@ -160,16 +161,6 @@ def assemble(
     keys = Keys(changes, directory, ledger, database, clock)
     usage = Usage(directory, ledger, database, clock, default_zone)
     claims = Claims(changes, directory, database, clock, prices=prices, public_url=public_url)
-    mails = assemble_mails(
-        way=mail,
-        changes=changes,
-        directory=directory,
-        links=claims,
-        writer=writer,
-        database=database,
-        clock=clock,
-    )
-    claims.on_opened(mails.tell_of_claim)
     flag_notes = FlagNotes(changes, watch)
     flag_notes.on_flag(lambda flag: keeper.flagged(flag.request_id))
     holds = Holds(changes, directory, database)
@@ -199,6 +190,17 @@ def assemble(
         person_keys,
         public_url=claims.check_links_can_be_made,
     )
+    mails = assemble_mails(
+        way=mail,
+        changes=changes,
+        directory=directory,
+        links={"invite": claims, "rotated": claims, "paused": appeals},
+        writer=writer,
+        database=database,
+        clock=clock,
+    )
+    claims.on_opened(mails.tell_of_claim)
+    flag_notes.on_strike(mails.tell_of_strike)
     return Services(
         directory=directory,
         changes=changes,
@@ -258,7 +260,7 @@ def assemble_mails(
     way: MailWay | None,
     changes: Changes,
     directory: Directory,
-    links: Links,
+    links: Mapping[Kind, Links],
     writer: Writer,
     database: Database,
     clock: Clock,

@@ -38,6 +38,10 @@ AGAIN_S: Final = 1.0  # after a write that failed
 FLUSH_S: Final = 2.0
 
 
+# Called inside the change that pauses, with the member: what it writes is written with it or not at all.
+StrikeListener = Callable[[Edit, str], None]
+
+
 class FlagNotes:
     """`domain.flags.Flags`. Used on the loop alone."""
 
@@ -49,6 +53,7 @@ class FlagNotes:
         self._waiting_max = waiting_max
         self._waiting: deque[NewFlag] = deque()
         self._listeners: list[Callable[[NewFlag], None]] = []
+        self._strike_listeners: list[StrikeListener] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = asyncio.Event()
 
@@ -60,6 +65,10 @@ class FlagNotes:
     def on_flag(self, listener: Callable[[NewFlag], None]) -> None:
         """Tell *listener* whatever is noted from now on, at once."""
         self._listeners.append(listener)
+
+    def on_strike(self, listener: StrikeListener) -> None:
+        """Call *listener* within every change that pauses somebody."""
+        self._strike_listeners.append(listener)
 
     def note(self, flag: NewFlag) -> None:
         """Write *flag*, or count it where the member's content has one already; returns at once."""
@@ -84,10 +93,14 @@ class FlagNotes:
             await asyncio.wait(tuple(self._tasks))
 
     async def _write_all(self) -> None:
+        singly = (
+            0  # so many flags are written one by one, to lose no others with one that cannot be
+        )
         while self._waiting:
-            some = [self._waiting[place] for place in range(min(BATCH, len(self._waiting)))]
+            size = min(1 if singly else BATCH, len(self._waiting))
+            some = [self._waiting[place] for place in range(size)]
             try:
-                await self._changes.make(SYSTEM, partial(_write, some=some))
+                await self._changes.make(SYSTEM, partial(self._write, some=some))
             except TuckshopError as error:
                 if self._closing.is_set():
                     self._lost(len(self._waiting), str(error))
@@ -96,8 +109,20 @@ class FlagNotes:
                 _log.warning("%d flags are written later: %s", len(self._waiting), error)
                 await self._pause()
                 continue
+            except Exception as error:  # noqa: BLE001 - the outer edge of a task: counted and logged
+                if size > 1:
+                    singly = size
+                    continue
+                self._lost(1, type(error).__name__)
             for _ in some:
                 self._waiting.popleft()
+            singly = max(0, singly - 1)
+
+    def _write(self, edit: Edit, some: Sequence[NewFlag]) -> None:
+        for flag in some:
+            if _is_known(edit, flag.member_id) and _note(edit, flag):
+                for tell in self._strike_listeners:
+                    tell(edit, flag.member_id)
 
     async def _pause(self) -> None:
         try:
@@ -110,12 +135,6 @@ class FlagNotes:
         _log.error("%d flags are lost: %s", count, why)
 
 
-def _write(edit: Edit, some: Sequence[NewFlag]) -> None:
-    for flag in some:
-        if _is_known(edit, flag.member_id):
-            _note(edit, flag)
-
-
 def _is_known(edit: Edit, member_id: str) -> bool:
     """Is the member still there? One who was erased meanwhile leaves nothing behind."""
     query = select(members.c.id).where(
@@ -124,7 +143,8 @@ def _is_known(edit: Edit, member_id: str) -> bool:
     return edit.connection.execute(query).first() is not None
 
 
-def _note(edit: Edit, flag: NewFlag) -> None:
+def _note(edit: Edit, flag: NewFlag) -> bool:
+    """Write it down; did that pause somebody?"""
     before = _same(edit, flag)
     if before is None:
         flag_id = _insert(edit, flag)
@@ -139,9 +159,10 @@ def _note(edit: Edit, flag: NewFlag) -> None:
         }
         edit.connection.execute(update(flags).where(*_is(edit, flag_id)).values(columns))
     _remember_call(edit, flag.request_id, flag_id)
-    if flag.is_own:
-        counted_us = before["last_at"] if before is not None and before["is_own"] else None
-        strike_in(edit, flag, flag_id, counted_us=counted_us)
+    if not flag.is_own:
+        return False
+    counted_us = before["last_at"] if before is not None and before["is_own"] else None
+    return strike_in(edit, flag, flag_id, counted_us=counted_us)
 
 
 def _same(edit: Edit, flag: NewFlag) -> Mapping[str, Any] | None:

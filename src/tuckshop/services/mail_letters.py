@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from tuckshop.mailing.policy import MailPolicy
 from tuckshop.mailing.sender import Taken, UnwrittenLetterError
 from tuckshop.services.directory import Directory
 from tuckshop.services.mail_queue import MailQueue, kind_of
-from tuckshop.services.mail_templates import WITH_LINK, Template
+from tuckshop.services.mail_templates import WITH_LINK, Kind, Template
 from tuckshop.services.standing import limits_of_member
 
 LINK_DAYS: Final = 14
@@ -50,8 +51,13 @@ class Letters:
     """Writes letters. Keeps the promises of `mailing.sender.Writer`."""
 
     def __init__(
-        self, policy: MailPolicy, queue: MailQueue, directory: Directory, links: Links
+        self,
+        policy: MailPolicy,
+        queue: MailQueue,
+        directory: Directory,
+        links: Mapping[Kind, Links],
     ) -> None:
+        """*links*: for every kind of mail that has one, who makes it."""
         self._policy = policy
         self._queue = queue
         self._directory = directory
@@ -80,7 +86,7 @@ class Letters:
         url = None
         if kind in WITH_LINK:
             try:
-                link = await self._links.new_link(SYSTEM, member.id)
+                link = await self._links[kind].new_link(SYSTEM, member.id)
             except ServerBusyError:
                 raise
             except TuckshopError as error:

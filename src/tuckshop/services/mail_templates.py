@@ -16,7 +16,7 @@ from tuckshop.domain.errors import InvalidFieldError
 from tuckshop.mailing.address import one_line
 from tuckshop.mailing.message import SUBJECT_MAX_CHARACTERS
 
-Kind = Literal["invite", "rotated", "claimed", "test"]
+Kind = Literal["invite", "rotated", "claimed", "paused", "test"]
 
 TEMPLATE_MAX_CHARACTERS: Final = 20_000
 _COMMON: Final = frozenset({"base_url", "contact"})
@@ -25,9 +25,10 @@ PLACEHOLDERS: Final[Mapping[Kind, frozenset[str]]] = {
     "invite": _OF_MEMBER | {"link", "expires"},
     "rotated": _OF_MEMBER | {"link", "expires"},
     "claimed": _OF_MEMBER | {"at"},
+    "paused": _OF_MEMBER | {"link", "expires"},
     "test": _COMMON,
 }
-WITH_LINK: Final[frozenset[Kind]] = frozenset({"invite", "rotated"})
+WITH_LINK: Final[frozenset[Kind]] = frozenset({"invite", "rotated", "paused"})
 
 # "{{" and "}}" are braces; everything else between braces on one line is meant as a placeholder.
 _PART: Final = re.compile(r"\{\{|\}\}|\{([^{}\n]*)\}")

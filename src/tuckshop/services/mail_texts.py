@@ -97,6 +97,33 @@ dein Link für {course} wurde geöffnet und der Schlüssel abgeholt, am {at}.
 Wenn du das warst, ist alles gut. Wenn nicht, hat jemand anders deinen Schlüssel: Sag uns
 sofort Bescheid, dann bekommst du einen neuen. {contact}
 """,
+    ("paused", "en"): """\
+Subject: Paused in {course}
+
+Hello {name},
+
+some of what you sent to the language models in {course} was flagged, so you, or your key,
+were paused. Nobody has judged it yet. Here you see when and why, and can tell your side:
+
+{link}
+
+The link takes one answer, until {expires}. Whoever runs the course reads it and tells you
+how it goes on. {contact}
+""",
+    ("paused", "de"): """\
+Subject: Angehalten in {course}
+
+Hallo {name},
+
+von dem, was du in {course} an die Sprachmodelle geschickt hast, wurde einiges beanstandet.
+Deshalb bist du, oder ist dein Schlüssel, angehalten. Beurteilt hat es noch niemand. Hier
+siehst du, wann und warum, und kannst sagen, wie es war:
+
+{link}
+
+Der Link nimmt eine Antwort an, bis {expires}. Wer den Kurs leitet, liest sie und sagt dir,
+wie es weitergeht. {contact}
+""",
     ("test", "en"): """\
 Subject: Tuckshop can send mail
 

@@ -20,7 +20,7 @@ from tuckshop.services.directory import Directory
 from tuckshop.services.fields import rfc3339
 from tuckshop.services.mail_letters import Letters, UnwritableAddressError
 from tuckshop.services.mail_queue import DAY_US, MailQueue
-from tuckshop.services.mail_templates import Template, parse_template
+from tuckshop.services.mail_templates import Kind, Template, parse_template
 from tuckshop.services.mail_texts import text_of
 from tuckshop.services.paging import PAGE_DEFAULT, PageSize, cursor_after, mark_of
 from tuckshop.services.reissuing import is_active_key
@@ -302,6 +302,14 @@ class Mails:
 
     def tell_of_claim(self, edit: Edit, member_id: str) -> None:
         """Queue a mail to a member whose link was opened, in the change that opened it; without an address, none."""
+        self._tell(edit, "claimed", member_id)
+
+    def tell_of_strike(self, edit: Edit, member_id: str) -> None:
+        """The same to a member who was paused by a strike, with a link to see why and to answer."""
+        if self._outbox is not None and self._outbox.policy.public_url is not None:
+            self._tell(edit, "paused", member_id)
+
+    def _tell(self, edit: Edit, kind: Kind, member_id: str) -> None:
         outbox = self._outbox
         member = next(iter(self._directory.known_members([member_id])), None)
         if outbox is None or member is None:
@@ -311,8 +319,8 @@ class Mails:
         except UnwritableAddressError:
             return
         recipient = (member.group_id, member.id, address)
-        if self._queue.put_in(edit, "claimed", outbox.policy.language, [recipient]):
-            edit.audit("mail.queue", member_id, None, {"kind": "claimed", "mails": 1})
+        if self._queue.put_in(edit, kind, outbox.policy.language, [recipient]):
+            edit.audit("mail.queue", member_id, None, {"kind": kind, "mails": 1})
             outbox.sender.wake_soon()
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -25,27 +25,31 @@ _DAY_US: Final = 86_400 * US_PER_SECOND
 _Shown = Callable[[Mapping[str, object]], dict[str, object]]
 
 
-def strike_in(edit: Edit, flag: NewFlag, flag_id: str, *, counted_us: int | None) -> None:
+def strike_in(edit: Edit, flag: NewFlag, flag_id: str, *, counted_us: int | None) -> bool:
     """
     Pause whom the group's policy says, if *flag*, which was just written, is one too many.
 
     Args:
         counted_us: When the same content was last a strike; None: never.
+    Returns:
+        Whether somebody was paused.
     """
     strikes = _policy(edit, flag.group_id)
     if strikes is None:
-        return
+        return False
     since_us = edit.now_us - strikes.days * _DAY_US
     if counted_us is not None and counted_us >= since_us:
-        return
+        return False
     counted = _counted(edit, flag.member_id, since_us)
     count = edit.connection.execute(
         select(func.count(distinct(flags.c.content))).where(*counted)
     ).scalar_one()
     if count < strikes.count or not _is_counted(edit, flag_id, counted):
-        return
-    if strikes.pause == "none" or _pause(edit, flag, strikes, counted):
+        return False
+    is_paused = strikes.pause != "none" and _pause(edit, flag, strikes, counted)
+    if is_paused or strikes.pause == "none":
         post(edit.transaction, _notice(flag, flag_id, strikes, count))
+    return is_paused
 
 
 def _policy(edit: Edit, group_id: str) -> Strikes | None:

@@ -160,7 +160,7 @@ mails = Table(
     metadata,
     Column("workspace_id", Text, primary_key=True),
     Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),  # "invite", "rotated", "claimed" or "test"
+    Column("kind", Text, nullable=False),  # "invite", "rotated", "claimed", "paused" or "test"
     Column("group_id", Text),  # null, as the member: a test
     Column("member_id", Text),
     Column("recipient", Text, nullable=False),

@@ -442,6 +442,37 @@ async def test_too_many_flags_are_lost_loudly_and_never_silently(
     assert "3 flags are lost: " in caplog.text
 
 
+class _Choosy(_Changes):
+    """Takes no batch that holds a certain flag."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[NewFlag] = []
+
+    async def make(self, actor: object, work: Any) -> None:
+        some = work.keywords["some"]
+        if any(flag.request_id == "req_bad" for flag in some):
+            raise UnicodeEncodeError("utf-8", "", 0, 1, "a flag that nothing can write")
+        self.taken += some
+
+
+async def test_one_flag_that_cannot_be_written_takes_no_other_with_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """P1: and of it the log tells what went wrong, and not in what."""
+    watch, changes = _Watch(), _Choosy()
+    notes = FlagNotes(changes, watch)  # type: ignore[arg-type]  # a fake
+
+    for request in ("req_1", "req_bad", "req_3"):
+        notes.note(msgspec.structs.replace(FLAG, request_id=request))
+    await notes.close()
+
+    assert [flag.request_id for flag in changes.taken] == ["req_1", "req_3"]
+    assert watch.alarms == [("flags_lost", 1)]
+    assert "1 flags are lost: UnicodeEncodeError" in caplog.text
+    assert "nothing can write" not in caplog.text
+
+
 async def test_flags_that_cannot_be_written_are_written_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter as Counting
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.api.conftest import ADMIN_TOKEN, Counter
+from tests.integration.api.test_flags import Said
 from tests.support.asgi_client import Answer, AsgiClient
 from tests.support.smtp_server import MailServer, mail_server
 from tuckshop.api.app import build_app
@@ -138,7 +140,7 @@ def make_post(counter: Counter, server: MailServer, *, login: str = "", **policy
         way=way,
         changes=counter.services.changes,
         directory=counter.services.directory,
-        links=links,
+        links={"invite": links, "rotated": links, "paused": counter.services.appeals},
         writer=counter.writer,
         database=counter.database,
         clock=counter.clock,
@@ -609,3 +611,52 @@ async def test_what_staff_do_with_mails_is_audited_without_addresses(post: Post)
         "mail.queue",
     ]
     assert b"example.org" not in answer.body
+
+
+async def test_a_member_who_is_paused_by_a_strike_is_told_why_and_how_to_answer(post: Post) -> None:
+    """Section 12: with a link of their own, which is made when the mail goes and stands in no row."""
+    counter = post.counter
+    counter.services.flag_notes.on_strike(post.mails.tell_of_strike)
+    await counter.admin.patch("/api/v1/groups/swa", {"strikes": {"count": 2}})
+    ada, bob = await people(post, "ada", "bob")
+    group = (await counter.admin.get("/api/v1/groups/swa")).json
+
+    for one in (ada, bob):
+        key = await counter.key(one["id"])
+        said = Said(counter, group, one, key)
+        await said("one")
+        if one is ada:
+            await said("two")
+    went = await post.run()
+
+    assert went == ["ada@uni-example.org"]
+    letter = post.server.received[0]
+    assert letter.message["Subject"] == "Paused in Software architecture"
+    (secret,) = re.findall(r"https://tuckshop.example.org/appeal/#([\w-]{43})", letter.text)
+    shown = await AsgiClient(counter.app).send(
+        "POST",
+        "/api/v1/appeal/flags",
+        body={"secret": secret},
+        headers={"sec-fetch-site": "same-origin"},
+    )
+    assert shown.status == 200, shown.body
+    assert len(shown.json["data"]) == 2
+    (mail,) = await post.rows(kind="paused")
+    assert (mail["state"], mail["member"]) == ("sent", ada["id"])
+    trail = (await counter.admin.get("/api/v1/audit", action="mail")).json["data"]
+    assert trail[0]["after"] == {"kind": "paused", "mails": 1}
+
+
+async def test_without_an_address_of_the_server_nobody_is_told_of_a_strike(
+    counter: Counter, server: MailServer
+) -> None:
+    post = make_post(counter, server, public_url=None)
+    counter.services.flag_notes.on_strike(post.mails.tell_of_strike)
+    await counter.group(strikes={"count": 1})
+    (ada,) = await people(post, "ada")
+    group = (await counter.admin.get("/api/v1/groups/swa")).json
+
+    await Said(counter, group, ada, await counter.key(ada["id"]))("one")
+
+    assert (await counter.admin.get(f"/api/v1/members/{ada['id']}")).json["state"] == "paused"
+    assert await post.rows() == []
