@@ -77,7 +77,7 @@ def _some_flag(server: Server) -> str:
     if found:
         return str(found[0]["id"])
     member = server.made("GET", "/members")["data"][0]["id"]
-    return flag(server, member, 1, last_us=1)
+    return flag(server, member)
 
 
 def _this_month(server: Server) -> str:

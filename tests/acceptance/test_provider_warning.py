@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from tests.acceptance.test_docs_commands import ROSTER, commands_of, run_line
-from tests.support.flagged import flag
 from tests.support.http import post
 from tests.support.processes import Mock, Server, start_server
 
@@ -41,7 +40,8 @@ def course(mock: Mock, tmp_path: Path) -> Iterator[Class]:
     server = start_server(tmp_path, mock.url)
     try:
         (tmp_path / "roster.csv").write_bytes(ROSTER.encode("cp1252"))
-        run_line(server, "tuckshop group create swa --each '$0.20/month'")
+        rule = "--rules-deny-words forbidden"
+        run_line(server, f"tuckshop group create swa --each '$0.20/month' {rule}")
         run_line(server, "tuckshop member import roster.csv --group swa --issue-keys --out k.csv")
         with (tmp_path / "k.csv").open(encoding="utf-8-sig") as file:
             keys = {row["external_id"]: row["key"] for row in csv.DictReader(file)}
@@ -63,7 +63,7 @@ def test_a_warning_is_answered_in_far_less_than_ten_minutes(course: Class, mock:
         assert course.say("4711", f"Something bad, {number}. [[tokens:5]]") == 200
     identifier = mock.requests()[-1]["body"]["safety_identifier"]
     assert course.say("4712", "Something good. [[tokens:5]]") == 200
-    found = flag(course.server, course.members["4711"], 1, last_us=time.time_ns() // 1_000)
+    assert course.say("4711", "Something forbidden.") == 400
 
     began_s = time.monotonic()
     outputs = {}
@@ -77,8 +77,14 @@ def test_a_warning_is_answered_in_far_less_than_ten_minutes(course: Class, mock:
     (whose,) = (text for line, text in outputs.items() if line.startswith("tuckshop who"))
     assert "swa/4711" in whose
     assert "Lovelace" in whose
-    assert [row["member"] for row in rows(course, "requests.csv")] == [course.members["4711"]] * 3
-    assert [row["id"] for row in rows(course, "flags.csv")] == [found]
+    calls = rows(course, "requests.csv")
+    assert [row["member"] for row in calls] == [course.members["4711"]] * 4
+    assert [row["status"] for row in calls] == ["refused", "settled", "settled", "settled"]
+    assert calls[0]["flags"] == "flagged"
+    (found,) = rows(course, "flags.csv")
+    assert (found["request"], found["member"]) == (calls[0]["id"], course.members["4711"])
+    flagged = course.server.made("GET", "/requests?flagged=true")["data"]
+    assert [row["id"] for row in flagged] == [calls[0]["id"]]
     assert any("req_" in row["upstream_request_id"] for row in rows(course, "calls.csv"))
     assert course.say("4711", "And again.") == 403
     assert course.say("4712", "Good morning. [[tokens:5]]") == 200

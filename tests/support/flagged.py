@@ -1,24 +1,17 @@
-"""Flags in the ledger of a server that runs, for tests of what staff do with them."""
+"""Flags of members of a server that runs, for tests of what staff do with them."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-
-from tests.support.processes import Server
+from tests.support.processes import Server, call
 
 
-def flag(server: Server, member: str, number: int, *, key: str = "key_1", last_us: int) -> str:
-    """One of *member*, as a check of a call would write it; its id."""
+def flag(server: Server, member: str) -> str:
+    """One of *member*, for a word that their group forbids from now on; its id."""
     group = server.made("GET", f"/members/{member}")["group"]
-    row = {
-        "workspace_id": "wsp_default", "id": f"flg_{number:024}", "at": last_us, "last_at": last_us,
-        "group_id": group, "member_id": member, "key_id": key, "request_id": f"req_{number}", "source": "moderation",
-        "action": "blocked", "reasons": '["violence"]', "scores": '{"violence": 0.93}', "content": bytes([number]),
-        "is_own": 1, "state": "open",
-    }  # fmt: skip
-    with closing(sqlite3.connect(server.data / "tuckshop.db", timeout=10)) as ledger, ledger:
-        names = ", ".join(row)
-        marks = ", ".join(f":{name}" for name in row)
-        ledger.execute(f"INSERT INTO flags ({names}) VALUES ({marks})", row)  # noqa: S608 - names of ours
-    return str(row["id"])
+    server.made("PATCH", f"/groups/{group}", {"rules": {"deny_words": ["forbidden"]}})
+    key = server.made("POST", f"/members/{member}/keys", {"name": "flagged"})["key"]
+    said = [{"role": "user", "content": "Something forbidden."}]
+    body = {"model": "gpt-4o-mini", "messages": said, "max_tokens": 20}
+    status, answer = call("POST", f"{server.url}/v1/chat/completions", body, token=key)
+    assert status == 400, answer
+    return str(server.made("GET", f"/moderation/flags?member={member}")["data"][0]["id"])

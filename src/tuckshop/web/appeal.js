@@ -1,12 +1,17 @@
 const LEFT_TOLD = 200; // characters, from which on it is told how many are left
 const DONE = { blocked: "not sent on", noted: "noted", redacted: "sent on without it" };
 const STANDS = { open: "", upheld: ". It stands", dismissed: ". It was dismissed and counts for nothing" };
+const WHY = {
+  deny_words: "a word that is not allowed here",
+  deny_patterns: "a text that is not allowed here",
+};
+const why = (reason) => WHY[reason] || reason.replaceAll("_", " ");
 const time = (text) => new Date(text).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 
 function line(flag) {
   const times = flag.repeats > 1 ? `, ${flag.repeats} times, last ${time(flag.last_at)}` : "";
   const what = flag.source === "output" ? "an answer" : "a call";
-  return item(`${time(flag.at)}${times}: ${what}, ${DONE[flag.action]}, for ${flag.reasons.join(", ")}${STANDS[flag.state]}.`);
+  return item(`${time(flag.at)}${times}: ${what}, ${DONE[flag.action]}, for ${flag.reasons.map(why).join(", ")}${STANDS[flag.state]}.`);
 }
 
 function show(own) {
