@@ -23,7 +23,7 @@ from tuckshop.domain.records import Member, VirtualKey
 from tuckshop.domain.reservation import Scope
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.services import fields
-from tuckshop.services.authority import refuse
+from tuckshop.services.authority import check_more_money, refuse
 from tuckshop.services.batches import batches, by_batches
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
@@ -194,6 +194,7 @@ class Bulk:
         verdict = _of_member(asked.action, before["state"])
         if verdict["result"] == "done":
             if asked.action == "reset":
+                check_more_money(edit, before["group_id"], what="reset")
                 self._reset(edit, Scope("member", row.id), with_total=asked.total)
             else:
                 after = {"state": _MEMBER_STATES[asked.action]}

@@ -1,10 +1,11 @@
 """
 Claim links: how a member picks up a key without anybody else having seen it.
 
-A member has at most one link that opens: a new one voids those before. Opening hands out *the claimed key* of the
-member: the first link issues it, every later one gives it a new secret, so that whoever opened an earlier link, or
-never saw its answer, is left with nothing. Whatever keys a member has besides go on. Looking a link up reads;
-only one that opens writes, once, in one transaction with its audit rows (K15, K16).
+A member has at most one link that opens: a new one voids those before, and so does the end of the key that an earlier
+one handed out. Opening hands out *the claimed key* of the member: the first link issues it, every later one gives it a
+new secret, so that whoever opened an earlier link, or never saw its answer, is left with nothing. Whatever keys a
+member has besides go on. Looking a link up reads; only one that opens writes, once, in one transaction with its audit
+rows (K15, K16).
 """
 
 from __future__ import annotations
@@ -237,7 +238,8 @@ _TOO_OLD: Final = f"This link is more than {LIFE_DAYS} days old: {_FOR_A_NEW_ONE
 _OVER: Final[Mapping[str, str]] = {
     "used": "This link was opened already, and a key is shown only once. If you have not got it, "
     f"or it was not you, {_FOR_A_NEW_ONE}: opening that makes the earlier key worthless.",
-    "void": f"There is a newer link than this one: open that. If you have not got it, {_FOR_A_NEW_ONE}.",
+    "void": "There is a newer link than this one, or the key from an earlier one was closed since."
+    f" If you have no newer link, {_FOR_A_NEW_ONE}.",
 }
 
 

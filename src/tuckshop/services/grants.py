@@ -11,7 +11,6 @@ from typing import Final, Literal, TypeVar
 from msgspec import UNSET, convert
 
 from tuckshop.domain.actor import Actor
-from tuckshop.domain.authority import beyond_in_more_money
 from tuckshop.domain.errors import ConflictError, InvalidFieldError
 from tuckshop.domain.external_id import folded
 from tuckshop.domain.money import usd
@@ -21,7 +20,7 @@ from tuckshop.ledger.grants import GrantsOfMember
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.ledger.lifting import ENDLESS, GrantLine
 from tuckshop.services import fields
-from tuckshop.services.authority import refuse
+from tuckshop.services.authority import check_more_money
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import InvalidValueError, rfc3339
@@ -143,7 +142,6 @@ class Grants:
         new: NewGrant,
         claim: Once | None,
     ) -> list[GrantShape]:
-        refuse(beyond_in_more_money(actor, group, what="grant"))
         amount_nano = _read("amount_usd", fields.money, new.amount_usd)
         reason = None if new.reason is None else _read("reason", fields.text, new.reason)
         until_us = None
@@ -151,6 +149,7 @@ class Grants:
             until_us = _read("until", lambda value: _end(value, group.zone), new.until)
 
         def grant_in(edit: Edit, ids: Sequence[str]) -> list[GrantShape]:
+            check_more_money(edit, group.id, what="grant")
             if until_us is not None and until_us <= edit.now_us:
                 raise InvalidFieldError(
                     "until",

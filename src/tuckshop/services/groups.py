@@ -11,7 +11,7 @@ from msgspec import UNSET
 from sqlalchemy import insert, select
 
 from tuckshop.domain.actor import Actor
-from tuckshop.domain.authority import Authority, beyond_in_more_money, beyond_in_shared_reset
+from tuckshop.domain.authority import Authority, beyond_in_shared_reset
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ConflictError
 from tuckshop.domain.money import format_usd
@@ -20,7 +20,7 @@ from tuckshop.domain.reservation import Scope
 from tuckshop.domain.windows import ZoneHistory
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.services import fields
-from tuckshop.services.authority import check_group, refuse
+from tuckshop.services.authority import check_group, check_more_money, refuse
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import Columns
@@ -230,11 +230,9 @@ class Groups:
             NotFoundError: No such group.
             NotPermittedError: It would give more than the actor holds.
         """
-        group = self._directory.group(name_or_id, actor)
-        group_id = group.id
+        group_id = self._directory.group(name_or_id, actor).id
         if reset.what != "each":
             refuse(beyond_in_shared_reset(actor))
-        refuse(beyond_in_more_money(actor, group, what="reset"))
         scopes: list[Scope] = []
         if reset.what != "shared":
             scopes += [Scope("member", id_) for id_ in self._directory.member_ids(group_id)]
@@ -244,6 +242,7 @@ class Groups:
             some = scopes[start : start + SCOPES_PER_TRANSACTION]
 
             def work(edit: Edit, some: Sequence[Scope] = some, is_first: bool = not start) -> None:
+                check_more_money(edit, group_id, what="reset")
                 self._ledger.reset_in(edit.transaction, some, edit.actor, with_total=with_total)
                 if is_first:
                     after = {"what": reset.what, "with_total": with_total}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tuckshop.domain.clock import US_PER_SECOND
 from tuckshop.domain.errors import ConflictError
@@ -14,7 +14,7 @@ from tuckshop.domain.records import VirtualKey
 from tuckshop.services.changes import Edit
 from tuckshop.services.issuing import audited_key
 from tuckshop.services.shapes.keys import ShownKeyState
-from tuckshop.storage.schema import keys
+from tuckshop.storage.schema import claims, keys
 
 Verb = Literal["pause", "resume", "revoke", "archive"]
 
@@ -47,6 +47,8 @@ def follow(edit: Edit, before: Mapping[str, Any], verb: Verb) -> bool:
     columns: dict[str, object] = {"state": after}
     if after in ("revoked", "archived"):
         columns |= {"previous_digest": None, "previous_until": None}
+        if before["state"] not in ("revoked", "archived"):
+            _void_links(edit, before)
     return bool(edit.alter(keys, f"key.{verb}", before, columns, audited=audited_key))
 
 
@@ -80,6 +82,26 @@ def rotate(
     }
     edit.alter(keys, "key.rotate", before, columns, audited=audited_key)
     return secret
+
+
+def _void_links(edit: Edit, key: Mapping[str, Any]) -> None:
+    """
+    Void the open link of a member whose claimed *key* ends.
+
+    It would hand out another: whoever ends a key because it leaked, or its holder is to have none, would see one come
+    back out of a mail that was sent before. Keys that no link handed out end alone.
+    """
+    of_member = (claims.c.workspace_id == edit.workspace_id) & (
+        claims.c.member_id == key["member_id"]
+    )
+    if not edit.connection.execute(
+        select(claims.c.id).where(of_member, claims.c.key_id == key["id"]).limit(1)
+    ).first():
+        return
+    open_ones = of_member & (claims.c.state == "open")
+    for link_id in edit.connection.execute(select(claims.c.id).where(open_ones)).scalars().all():
+        edit.audit("claim.void", link_id, None, {"member": key["member_id"], "key": key["id"]})
+    edit.connection.execute(update(claims).where(open_ones).values(state="void"))
 
 
 def for_good(row: Mapping[str, Any]) -> ConflictError:

@@ -12,12 +12,11 @@ from tuckshop.domain.actor import Actor
 from tuckshop.domain.authority import Authority
 from tuckshop.domain.records import Group
 from tuckshop.ledger.ledger import Ledger
-from tuckshop.services.authority import check_member
+from tuckshop.services.authority import check_member, group_in
 from tuckshop.services.changes import Edit
 from tuckshop.services.roster import NOTHING_SET, ReadyRow, RowCheck, new_row
 from tuckshop.storage.database import Database
-from tuckshop.storage.rows import group_of
-from tuckshop.storage.schema import groups, members
+from tuckshop.storage.schema import members
 
 
 class MemberAuthority:
@@ -58,8 +57,4 @@ class MemberAuthority:
         """Refuses what of a member's row would be more than whoever makes *edit* holds."""
         if edit.actor.is_at_least("operator"):
             return lambda before, after: None
-        query = select(groups).where(
-            groups.c.workspace_id == edit.workspace_id, groups.c.id == group_id
-        )
-        group = group_of(edit.connection.execute(query).mappings().one())
-        return partial(check_member, self._authority, edit.actor, group)
+        return partial(check_member, self._authority, edit.actor, group_in(edit, group_id))

@@ -10,13 +10,13 @@ from msgspec import UNSET
 from sqlalchemy import func, select
 
 from tuckshop.domain.actor import Actor
-from tuckshop.domain.authority import Authority, beyond_in_more_money
+from tuckshop.domain.authority import Authority
 from tuckshop.domain.errors import ConflictError
 from tuckshop.domain.external_id import folded
 from tuckshop.domain.records import Member, State
 from tuckshop.domain.reservation import Scope
 from tuckshop.ledger.ledger import Ledger
-from tuckshop.services.authority import refuse
+from tuckshop.services.authority import check_more_money
 from tuckshop.services.batches import batches, by_batches
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
@@ -285,10 +285,10 @@ class Members:
             NotFoundError: No such member.
             NotPermittedError: It would give more than the actor holds.
         """
-        group = self._directory.group_of(self._directory.member(member_id, actor))
-        refuse(beyond_in_more_money(actor, group, what="reset"))
+        group_id = self._directory.member(member_id, actor).group_id
 
         def work(edit: Edit) -> None:
+            check_more_money(edit, group_id, what="reset")
             self._ledger.reset_in(
                 edit.transaction, [Scope("member", member_id)], edit.actor, with_total=with_total
             )

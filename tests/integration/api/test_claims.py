@@ -150,7 +150,7 @@ async def test_a_key_that_was_revoked_is_followed_by_another_and_a_paused_one_by
     secret = await link_for(counter, member["id"])
     paused = await open_link(counter, secret)
     await counter.admin.post(f"/api/v1/keys/{key['id']}/revoke")
-    fresh = await open_link(counter, secret)
+    fresh = await open_link(counter, await link_for(counter, member["id"]))
 
     assert (paused.status, "paused" in paused.json["detail"]) == (409, True)
     assert fresh.status == 200
@@ -378,3 +378,44 @@ async def test_without_a_public_address_no_link_is_made(counter: Counter) -> Non
         await without.new_link(OPERATOR, member["id"])
     with counter.database.reader() as connection:
         assert connection.execute(select(func.count()).select_from(claims)).scalar_one() == 0
+
+
+@pytest.mark.parametrize("how", ["revoke", "archive", "bulk"])
+async def test_the_end_of_a_claimed_key_voids_the_link_that_would_replace_it(
+    counter: Counter, how: str
+) -> None:
+    """K1, K16: a key that was closed because it leaked does not come back out of an older mail."""
+    await counter.group()
+    member = await counter.member()
+    await open_link(counter, await link_for(counter, member["id"]))
+    (key,) = (await counter.admin.get("/api/v1/keys", member=member["id"])).json["data"]
+    older = await link_for(counter, member["id"])
+
+    if how == "bulk":
+        body = {"action": "revoke", "filter": {"keys": [key["id"]]}}
+        done = await counter.admin.post("/api/v1/keys/bulk", body)
+    else:
+        done = await counter.admin.post(f"/api/v1/keys/{key['id']}/{how}")
+    assert done.status == 200, done.body
+    refused = await open_link(counter, older)
+
+    assert (refused.status, "was closed since" in refused.json["detail"]) == (410, True)
+    trail = (await counter.admin.get("/api/v1/audit", action="claim.void")).json["data"]
+    assert [row["after"] for row in trail] == [{"member": member["id"], "key": key["id"]}]
+    newer = await open_link(counter, await link_for(counter, member["id"]))
+    assert newer.status == 200, newer.body
+    # What has ended already ends no link that was made since.
+    latest = await link_for(counter, member["id"])
+    await counter.admin.post(f"/api/v1/keys/{key['id']}/archive")
+    assert (await open_link(counter, latest)).status == 200
+
+
+async def test_the_end_of_another_key_leaves_links_alone(counter: Counter) -> None:
+    await counter.group()
+    member = await counter.member()
+    key = await counter.key(member["id"])
+    link = await link_for(counter, member["id"])
+
+    await counter.admin.post(f"/api/v1/keys/{key['id']}/revoke")
+
+    assert (await open_link(counter, link)).status == 200
