@@ -15,7 +15,7 @@ GROUP = {
     "id", "name", "title", "time_zone", "models", "endpoints", "tools", "each", "shared", "carry_over",
     "max_output_tokens", "min_output_tokens", "patience_s", "on_disconnect", "unknown_parameters", "provider_storage",
     "objects", "show_shared", "self_rotate", "moderation", "logging", "log_days", "state", "in_force",
-    "worst_case", "strikes",  # beyond the contract
+    "worst_case", "rules", "strikes",  # beyond the contract
 }  # fmt: skip
 MEMBER = {
     "id", "group", "external_id", "name", "email", "limits", "models", "endpoints", "max_output_tokens", "state",
@@ -31,6 +31,7 @@ REQUEST = {
     "id", "at", "member", "key", "group", "endpoint", "model", "status", "http_status", "input_tokens",
     "output_tokens", "cached_tokens", "cost_usd", "flags", "first_byte_ms", "duration_ms", "queue_ms", "upstream",
     "upstream_request_id", "tag", "repeats", "error",
+    "network",  # beyond the contract
 }  # fmt: skip
 SUMS = {"requests", "input_tokens", "output_tokens", "cached_tokens", "cost_usd"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")

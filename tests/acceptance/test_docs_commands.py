@@ -80,6 +80,23 @@ def _some_flag(server: Server) -> str:
     return flag(server, member)
 
 
+def _some_kept_call(server: Server) -> str:
+    """A call whose bodies are kept, whatever the page had asked for."""
+    server.made(
+        "PATCH", "/groups/swa", {"logging": {"bodies": "all", "purpose": "appeals", "days": 30}}
+    )
+    _call_with_every_key(server, server.data.parent)
+    return str(server.made("GET", "/requests?status=settled")["data"][0]["id"])
+
+
+def _some_hold(server: Server) -> str:
+    return str(server.made("GET", "/holds")["data"][0]["id"])
+
+
+def _some_webhook(server: Server) -> str:
+    return str(server.made("GET", "/webhooks")["data"][0]["id"])
+
+
 def _this_month(server: Server) -> str:
     return f"{datetime.now(UTC):%Y-%m}"
 
@@ -114,6 +131,12 @@ PAGES: Final = (
         settings={"TUCKSHOP_PUBLIC_URL": "https://tuckshop.example.org"},
     ),
     Page(
+        "how-to/keep-prompts.md",
+        given=WITH_KEYS,
+        called=True,
+        stands_for={"req_06fQ3": _some_kept_call, "hld_06fQ3": _some_hold},
+    ),
+    Page(
         "how-to/leaked-key.md",
         given=(
             *(line.replace("swa", "swa-2026") for line in WITH_KEYS),
@@ -138,7 +161,21 @@ PAGES: Final = (
         called=True,
         stands_for={"2026-11": _this_month},
     ),
+    Page(
+        "how-to/notices.md",
+        given=CLASS,
+        stands_for={
+            # Nobody receives at the page's address; integration/api/test_webhooks has somebody who does.
+            "webhook test hok_06f7q2v6": "webhook list",
+            "hok_06f7q2v6": _some_webhook,
+        },
+    ),
     Page("how-to/roster.md", given=CLASS[:1]),
+    Page(
+        "how-to/rules.md",
+        given=("tuckshop group create swa", "tuckshop group create lab"),
+        files={"prompt.txt": "You are a patient tutor.\n", "words.txt": "sample solution\n"},
+    ),
     Page(
         "how-to/staff.md",
         given=CLASS,

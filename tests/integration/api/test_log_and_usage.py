@@ -112,6 +112,7 @@ async def test_a_row_is_shown_as_the_contract_says(counter: Counter) -> None:
         "tag": "hw-3",
         "repeats": 1,
         "error": None,
+        "network": None,
     }
     assert (await counter.admin.get("/api/v1/requests/req_1")).json == shown
     assert (await counter.admin.get("/api/v1/requests/req_2")).status == 404
