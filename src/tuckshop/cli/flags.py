@@ -24,6 +24,7 @@ from tuckshop.cli.output import (
 )
 
 _WIDTH: Final = 76
+_CALLS_SHOWN: Final = 5
 
 
 @click.group(invoke_without_command=True)
@@ -188,7 +189,7 @@ def _show(client: Client, row: Json, as_json: bool) -> None:
             ("resolved at", when(row["resolved_at"])),
             ("reason", row["reason"]),
             ("appealed at", when(row["appealed_at"])),
-            ("calls", " ".join(row["requests"])),
+            ("calls", _calls(row["requests"])),
         ],
     )
     for one in row["appeals"]:
@@ -197,6 +198,11 @@ def _show(client: Client, row: Json, as_json: bool) -> None:
             click.echo(textwrap.indent(textwrap.fill(clean(paragraph), _WIDTH), "  "))
     if row["state"] == "open":
         note(f"Say whether it stands: tuckshop flags resolve {row['id']} --state upheld --reason …")
+
+
+def _calls(ids: list[str]) -> str:
+    more = f" and {len(ids) - _CALLS_SHOWN} more: --json" if len(ids) > _CALLS_SHOWN else ""
+    return " ".join(ids[:_CALLS_SHOWN]) + more
 
 
 def _why(row: Json) -> list[str]:
