@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from tuckshop.domain.notices import NOTICE_KINDS
+from tuckshop.domain.spending import HOURS_MIN, LEAST_NANO, PAST_DAYS, TIMES
 from tuckshop.domain.webhooks import new_webhook_secret, signature_of
+from tuckshop.services.notices.budgets import MEMBER_PERCENT, REFUSED_PERCENT, SHARED_PERCENT
 from tuckshop.services.notices.deliveries import DEAD_AFTER_US, PAUSED_AFTER_US, WAITS_S
 from tuckshop.upstreams.posting import POST_TIMEOUT_S
 
@@ -69,4 +71,6 @@ def test_the_numbers_are_those_of_the_code() -> None:
 
     assert told in re.sub(r"\s+", " ", PAGE)
     assert WAITS_S == (5, 30, 120, 600, 1_800, 7_200, 21_600, 43_200, 86_400)
+    assert (MEMBER_PERCENT, SHARED_PERCENT, REFUSED_PERCENT) == ((80, 100), (50, 80, 100), 90)
+    assert (HOURS_MIN, TIMES, LEAST_NANO, PAST_DAYS) == (3, 5, 50_000_000, 14)
     assert (DEAD_AFTER_US, PAUSED_AFTER_US, POST_TIMEOUT_S) == (3 * DAY_US, 5 * DAY_US, 15)

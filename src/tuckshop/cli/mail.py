@@ -14,7 +14,7 @@ from tuckshop.cli.naming import member_id, names_of
 from tuckshop.cli.output import as_list, clean, note, print_json, print_table, stamp, when
 
 STATES: Final = ("queued", "sending", "sent", "failed", "unknown", "cancelled")
-KINDS: Final = ("invite", "rotated", "claimed", "paused", "test")
+KINDS: Final = ("invite", "rotated", "claimed", "paused", "test", "notice", "budget")
 SHOWN_MAX: Final = 20
 
 

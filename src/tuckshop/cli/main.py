@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "member": "Members: create, import, list, show, edit, grant, pause, resume, reset, archive.",
         "key": "Keys: create, hand-out, link, list, show, edit, find, pause, resume, reset, rotate, revoke, archive.",
         "mail": "Links by mail, a test mail, and the queue of mails.",
+        "notify": "Who is mailed of what happens: show, set.",
         "webhook": "Programs that are told what happens: add, list, show, edit, deliveries, test, remove.",
         "token": "Tokens of staff: create, list, show, revoke.",
         "workspace": "What holds over all groups together: show, edit.",

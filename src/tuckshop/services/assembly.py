@@ -43,6 +43,7 @@ from tuckshop.services.me import Mine
 from tuckshop.services.members import Members
 from tuckshop.services.notices.assembly import assemble_notices
 from tuckshop.services.notices.notifier import Notifier
+from tuckshop.services.notices.notify import Notify
 from tuckshop.services.notices.webhooks import Webhooks
 from tuckshop.services.price_list import Prices
 from tuckshop.services.price_overrides import PriceOverrides
@@ -96,6 +97,7 @@ class Services:
     corrections: Corrections
     mails: Mails
     webhooks: Webhooks
+    notify: Notify
     notifier: Notifier
     audit_trail: AuditTrail
     server_clock: ServerClock
@@ -167,19 +169,6 @@ def assemble(
     body_retention = BodyRetention(directory, keeper, holds, clock)
     holds.on_set(body_retention.sweep)
     request_log = RequestLog(directory, ledger, database, clock)
-    told = assemble_notices(
-        directory=directory,
-        changes=changes,
-        ledger=ledger,
-        writer=writer,
-        database=database,
-        clock=clock,
-        registry=registry,
-        sealer=sealer,
-        is_own=is_own,
-        connect=connect,
-        alarms=alarms,
-    )
     flags = Flags(changes, directory, flag_notes, database, person_keys)
     appeals = Appeals(
         changes,
@@ -201,6 +190,20 @@ def assemble(
     )
     claims.on_opened(mails.tell_of_claim)
     flag_notes.on_strike(mails.tell_of_strike)
+    told = assemble_notices(
+        directory=directory,
+        changes=changes,
+        ledger=ledger,
+        writer=writer,
+        database=database,
+        clock=clock,
+        registry=registry,
+        sealer=sealer,
+        is_own=is_own,
+        connect=connect,
+        mails=mails,
+        alarms=alarms,
+    )
     return Services(
         directory=directory,
         changes=changes,
@@ -238,6 +241,7 @@ def assemble(
         mails=mails,
         audit_trail=AuditTrail(directory, database, person_keys),
         webhooks=told.webhooks,
+        notify=told.notify,
         notifier=told.notifier,
         server_clock=ServerClock(writer),
         log_folding=LogFolding(

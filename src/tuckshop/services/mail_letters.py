@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from tuckshop.domain.actor import SYSTEM, Actor
 from tuckshop.domain.clock import US_PER_SECOND
-from tuckshop.domain.errors import ServerBusyError, TuckshopError
+from tuckshop.domain.errors import NotFoundError, ServerBusyError, TuckshopError
 from tuckshop.domain.records import Member
 from tuckshop.mailing.address import Mailbox, may_be_written_to, one_line, parse_address
 from tuckshop.mailing.message import Letter
-from tuckshop.mailing.policy import MailPolicy
+from tuckshop.mailing.policy import Language, MailPolicy
 from tuckshop.mailing.sender import Taken, UnwrittenLetterError
 from tuckshop.services.directory import Directory
 from tuckshop.services.mail_queue import MailQueue, kind_of
 from tuckshop.services.mail_templates import WITH_LINK, Kind, Template
+from tuckshop.services.notices.wording import lines_of, shown_facts, subject_of
 from tuckshop.services.standing import limits_of_member
 
 LINK_DAYS: Final = 14
@@ -77,12 +78,16 @@ class Letters:
             address = self.checked(taken.recipient)
         except UnwritableAddressError as error:
             raise UnwrittenLetterError(str(error)) from None
+        if kind == "notice":
+            return self._letter(Mailbox(address), template.filled(await self._told_by(taken)))
         if taken.member_id is None:
             return self._letter(Mailbox(address), template.filled(self._common()))
         member = next(iter(self._directory.known_members([taken.member_id])), None)
         if member is None or member.state == "archived":
             raise UnwrittenLetterError("the member was archived")
         values = self.values_of(member, at_us=taken.queued_at_us)
+        if kind == "budget":
+            values |= _budget_of((await self._notices_of(taken))[-1])
         url = None
         if kind in WITH_LINK:
             try:
@@ -148,6 +153,30 @@ class Letters:
         }
         return {name: one_line(value) for name, value in found.items()} | self._common()
 
+    async def _notices_of(self, taken: Taken) -> Sequence[Mapping[str, Any]]:
+        found = await self._queue.told_by(taken.id)
+        if not found:
+            raise UnwrittenLetterError("what it was to tell of was deleted")
+        return found
+
+    async def _told_by(self, taken: Taken) -> dict[str, str]:
+        """What stands for the placeholders of a mail to staff."""
+        found = await self._notices_of(taken)
+        language: Language = "de" if taken.template == "de" else "en"
+        course, zone = "Tuckshop", self._directory.workspace.zone.current
+        if (group_id := found[0]["group_id"]) is not None:
+            try:
+                group = self._directory.group(group_id, SYSTEM)
+            except NotFoundError as error:
+                raise UnwrittenLetterError(str(error)) from None
+            course, zone = one_line(group.title or group.name), group.zone.current
+        return {
+            "course": course,
+            "what": subject_of(found, language),
+            "events": lines_of(found, language, zone),
+            **self._common(),
+        }
+
     def _common(self) -> dict[str, str]:
         base = self._policy.public_url
         return {
@@ -169,3 +198,14 @@ class Letters:
             text=filled.text,
             secret=None if link is None else link.partition("#")[2] or link,
         )
+
+
+def _budget_of(notice: Mapping[str, Any]) -> dict[str, str]:
+    facts = shown_facts(notice)
+    return {
+        "limit": facts["limit"],
+        "percent": facts["percent"],
+        "used": facts["used_usd"],
+        "amount": facts["amount_usd"],
+        "renews": facts["resets_at"],
+    }

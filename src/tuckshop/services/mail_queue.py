@@ -21,7 +21,7 @@ from tuckshop.services.mail_templates import Kind, Template, parse_template
 from tuckshop.services.mail_texts import text_of
 from tuckshop.services.shapes.mails import MailState
 from tuckshop.storage.database import Database
-from tuckshop.storage.schema import mail_templates, mails
+from tuckshop.storage.schema import mail_templates, mailed_notices, mails, notices
 from tuckshop.storage.transaction import Transaction
 from tuckshop.storage.writer import Writer
 
@@ -242,6 +242,24 @@ class MailQueue:
         )
         content = await self.read(lambda connection: connection.execute(query).scalar_one())
         return parse_template(content, kind)
+
+    async def told_by(self, mail_id: str) -> list[Mapping[str, Any]]:
+        """The notices that a mail tells of, oldest first."""
+        query = (
+            select(notices)
+            .join(
+                mailed_notices,
+                (mailed_notices.c.workspace_id == notices.c.workspace_id)
+                & (mailed_notices.c.notice_id == notices.c.id),
+            )
+            .where(
+                notices.c.workspace_id == self._workspace_id, mailed_notices.c.mail_id == mail_id
+            )
+            .order_by(notices.c.at, notices.c.id)
+        )
+        return await self.read(
+            lambda connection: [dict(row) for row in connection.execute(query).mappings()]
+        )
 
     def row(self, connection: Connection, mail_id: str) -> Mapping[str, Any] | None:
         """A mail."""

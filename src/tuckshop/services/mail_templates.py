@@ -16,7 +16,7 @@ from tuckshop.domain.errors import InvalidFieldError
 from tuckshop.mailing.address import one_line
 from tuckshop.mailing.message import SUBJECT_MAX_CHARACTERS
 
-Kind = Literal["invite", "rotated", "claimed", "paused", "test"]
+Kind = Literal["invite", "rotated", "claimed", "paused", "test", "notice", "budget"]
 
 TEMPLATE_MAX_CHARACTERS: Final = 20_000
 _COMMON: Final = frozenset({"base_url", "contact"})
@@ -27,6 +27,8 @@ PLACEHOLDERS: Final[Mapping[Kind, frozenset[str]]] = {
     "claimed": _OF_MEMBER | {"at"},
     "paused": _OF_MEMBER | {"link", "expires"},
     "test": _COMMON,
+    "notice": _COMMON | {"course", "what", "events"},
+    "budget": _OF_MEMBER | {"limit", "percent", "used", "amount", "renews"},
 }
 WITH_LINK: Final[frozenset[Kind]] = frozenset({"invite", "rotated", "paused"})
 

@@ -138,6 +138,44 @@ Das ist die Probe, um die gebeten wurde: Mails von {base_url} kommen an.
 
 Antworten gehen an {contact}.
 """,
+    ("notice", "en"): """\
+Subject: {course}: {what}
+
+{events}
+
+Ids are looked up with `tuckshop member show`, `tuckshop key show` and `tuckshop log`. What
+else comes of this kind within a quarter of an hour comes together in one mail. Who gets
+these mails is set with `tuckshop notify`.
+""",
+    ("notice", "de"): """\
+Subject: {course}: {what}
+
+{events}
+
+Was sich hinter den Ids verbirgt, zeigen `tuckshop member show`, `tuckshop key show` und
+`tuckshop log`. Was innerhalb einer Viertelstunde dazukommt, kommt zusammen in einer Mail.
+Wer diese Mails bekommt, steht in `tuckshop notify`.
+""",
+    ("budget", "en"): """\
+Subject: {course}: {percent} % of your budget is used
+
+Hello {name},
+
+of {amount} that you may spend in {course} ({limit}) you have used {used}. It renews:
+{renews}.
+
+Questions? {contact}
+""",
+    ("budget", "de"): """\
+Subject: {course}: {percent} % deines Budgets sind verbraucht
+
+Hallo {name},
+
+von {amount}, die du in {course} ausgeben kannst ({limit}), hast du {used} verbraucht. Es
+erneuert sich: {renews}.
+
+Fragen? {contact}
+""",
 }
 
 

@@ -13,7 +13,7 @@ from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import ConflictError, InvalidFieldError, NotFoundError
 from tuckshop.domain.records import Group, Member
-from tuckshop.mailing.policy import MailPolicy
+from tuckshop.mailing.policy import Language, MailPolicy
 from tuckshop.mailing.sender import Sender
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
@@ -99,6 +99,21 @@ class Mails:
         await self._queue.recover()
         if self._outbox is not None:
             self._outbox.sender.start()
+
+    def wake(self) -> None:
+        """There is something new in the queue."""
+        if self._outbox is not None:
+            self._outbox.sender.wake()
+
+    @property
+    def language(self) -> Language:
+        """In which our own texts are, unless somebody says otherwise."""
+        return "en" if self._outbox is None else self._outbox.policy.language
+
+    @property
+    def is_set_up(self) -> bool:
+        """Are mails sent at all?"""
+        return self._outbox is not None
 
     async def close(self) -> None:
         """Send nothing more. What waits is sent by the next server."""
@@ -256,7 +271,11 @@ class Mails:
                     else f"It is {row['state']} already."
                 )
             if row["member_id"] is None:
-                raise ConflictError("A test is not sent again: make another.")
+                raise ConflictError(
+                    "A test is not sent again: make another."
+                    if row["kind"] == "test"
+                    else "Mails to staff are not sent again: the next event makes another."
+                )
             member = self._directory.member(row["member_id"], actor)
             try:
                 address = outbox.letters.checked(member.email)

@@ -160,9 +160,10 @@ mails = Table(
     metadata,
     Column("workspace_id", Text, primary_key=True),
     Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),  # "invite", "rotated", "claimed", "paused" or "test"
-    Column("group_id", Text),  # null, as the member: a test
-    Column("member_id", Text),
+    # "invite", "rotated", "claimed", "paused", "test"; "notice" and "budget", which tell of what `mailed_notices` names
+    Column("kind", Text, nullable=False),
+    Column("group_id", Text),  # null, as the member: a test, or a notice of no group
+    Column("member_id", Text),  # null: it goes to staff
     Column("recipient", Text, nullable=False),
     Column("template", Text, nullable=False),  # of `mail_templates`, or ours: "en", "de"
     Column("state", Text, nullable=False),  # queued, sending, sent, failed, unknown, cancelled
@@ -171,9 +172,18 @@ mails = Table(
     Column("due_at", BigInteger, nullable=False),
     Column("tried_at", BigInteger),  # the last attempt
     Column("told", Text),  # what the mail server, or we, said to it; never a link
+    Column("topic", Text),  # the kind of notices that it tells of
     Index("mails_due", "workspace_id", "state", "due_at"),
     Index("mails_tried", "workspace_id", "tried_at"),
     Index("mails_by_member", "workspace_id", "member_id"),
+    Index(
+        "mails_by_topic",
+        "workspace_id",
+        "topic",
+        "recipient",
+        sqlite_where=text("topic IS NOT NULL"),
+        postgresql_where=text("topic IS NOT NULL"),
+    ),
 )
 
 mail_templates = Table(  # texts that staff brought; a link is made only when a mail is sent
@@ -300,6 +310,25 @@ webhooks = Table(  # addresses of programs that are told of notices
     Column("told", Text),  # what came of the last attempt that failed
     Column("created_by", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+)
+
+notify = Table(  # who is mailed of notices, by group
+    "notify",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("group_id", Text, primary_key=True),  # "": of all groups, and of what is of none
+    Column("mails", Text, nullable=False),  # JSON list of addresses
+    Column("kinds", Text),  # JSON list; null: all
+    Column("members", Boolean, nullable=False),  # are members told of their own budgets?
+    Column("since", BigInteger, nullable=False),
+)
+
+mailed_notices = Table(  # what a mail tells of; it is written when it leaves
+    "mailed_notices",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("mail_id", Text, primary_key=True),
+    Column("notice_id", Text, primary_key=True),
 )
 
 deliveries = Table(  # notices on their way to webhooks

@@ -9,9 +9,12 @@ from tuckshop.domain.clock import Clock
 from tuckshop.ledger.ledger import Ledger
 from tuckshop.services.changes import Changes
 from tuckshop.services.directory import Directory
+from tuckshop.services.mails import Mails
 from tuckshop.services.notices.budgets import Budgets
 from tuckshop.services.notices.deliveries import Deliveries
+from tuckshop.services.notices.mailing import NoticeMails
 from tuckshop.services.notices.notifier import Notifier
+from tuckshop.services.notices.notify import Notify
 from tuckshop.services.notices.passing_on import PassingOn
 from tuckshop.services.notices.refused_calls import RefusedCalls
 from tuckshop.services.notices.sending import WebhookSender
@@ -32,6 +35,7 @@ class Notices:
     """What others need of it."""
 
     webhooks: Webhooks
+    notify: Notify
     notifier: Notifier
 
 
@@ -47,11 +51,12 @@ def assemble_notices(
     sealer: Sealer,
     is_own: Callable[[BaseUrl], bool],
     connect: Connect,
+    mails: Mails,
     alarms: Callable[[], Mapping[str, int]],
 ) -> Notices:
     """All of it over one database; the arguments are those of `services.assembly.assemble`."""
     workspace_id = directory.workspace.id
-    subscriptions = Subscriptions(database, workspace_id)
+    subscriptions = Subscriptions(database, workspace_id, can_mail=mails.is_set_up)
     deliveries = Deliveries(workspace_id, writer, database)
     sender = WebhookSender(subscriptions, deliveries, sealer=sealer, connect=connect, clock=clock)
     watching = Watching(
@@ -65,7 +70,15 @@ def assemble_notices(
         writer=writer,
         clock=clock,
     )
-    passing_on = PassingOn(workspace_id, subscriptions, deliveries, writer, database)
+    passing_on = PassingOn(
+        workspace_id,
+        subscriptions,
+        deliveries,
+        NoticeMails(workspace_id, mails.language),
+        directory,
+        writer,
+        database,
+    )
     return Notices(
         webhooks=Webhooks(
             changes,
@@ -77,5 +90,8 @@ def assemble_notices(
             is_own=is_own,
             clock=clock,
         ),
-        notifier=Notifier(subscriptions, watching, passing_on, deliveries, sender, clock),
+        notify=Notify(changes, directory, subscriptions),
+        notifier=Notifier(
+            subscriptions, watching, passing_on, deliveries, sender, clock, wake_mails=mails.wake
+        ),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 from tuckshop.domain.clock import Clock
@@ -37,6 +38,8 @@ class Notifier:
         deliveries: Deliveries,
         sender: WebhookSender,
         clock: Clock,
+        *,
+        wake_mails: Callable[[], None],
     ) -> None:
         self._subscriptions = subscriptions
         self._watching = watching
@@ -44,6 +47,7 @@ class Notifier:
         self._deliveries = deliveries
         self._sender = sender
         self._clock = clock
+        self._wake_mails = wake_mails
         self._forget_at_s = self._watch_at_s = clock.monotonic_s()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -78,6 +82,7 @@ class Notifier:
             count = await self._passing_on.step()
             if count:
                 self._sender.wake()
+                self._wake_mails()
 
     async def _run(self) -> None:
         while True:

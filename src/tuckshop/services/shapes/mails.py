@@ -10,7 +10,7 @@ from tuckshop.mailing.policy import Language
 from tuckshop.services.shapes.parts import Sent, Shown
 
 MailState = Literal["queued", "sending", "sent", "failed", "unknown", "cancelled"]
-MailKind = Literal["invite", "rotated", "claimed", "paused", "test"]
+MailKind = Literal["invite", "rotated", "claimed", "paused", "test", "notice", "budget"]
 SkipReason = Literal[
     "no_address", "not_allowed", "archived", "paused", "waiting", "invited", "has_key"
 ]

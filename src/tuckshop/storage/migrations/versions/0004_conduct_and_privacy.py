@@ -116,6 +116,7 @@ def _notices() -> None:
         postgresql_where=sa.text("passed_on_at IS NULL"),
     )
     _webhooks()
+    _mails_of_notices()
 
 
 def _webhooks() -> None:
@@ -168,4 +169,30 @@ def _holds() -> None:
         sa.Column("set_by", sa.Text(), nullable=False),
         sa.Column("released_at", sa.BigInteger(), nullable=True),
         sa.Column("released_by", sa.Text(), nullable=True),
+    )
+
+
+def _mails_of_notices() -> None:
+    op.add_column("mails", sa.Column("topic", sa.Text(), nullable=True))
+    op.create_index(
+        "mails_by_topic",
+        "mails",
+        ["workspace_id", "topic", "recipient"],
+        sqlite_where=sa.text("topic IS NOT NULL"),
+        postgresql_where=sa.text("topic IS NOT NULL"),
+    )
+    op.create_table(
+        "notify",
+        sa.Column("workspace_id", sa.Text(), primary_key=True),
+        sa.Column("group_id", sa.Text(), primary_key=True),
+        sa.Column("mails", sa.Text(), nullable=False),
+        sa.Column("kinds", sa.Text(), nullable=True),
+        sa.Column("members", sa.Boolean(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+    )
+    op.create_table(
+        "mailed_notices",
+        sa.Column("workspace_id", sa.Text(), primary_key=True),
+        sa.Column("mail_id", sa.Text(), primary_key=True),
+        sa.Column("notice_id", sa.Text(), primary_key=True),
     )
