@@ -191,7 +191,8 @@ def test_what_becomes_of_a_call_that_the_server_died_of(world: World, point: str
 
     began = time.monotonic()
     server = world.follow(point)
-    assert time.monotonic() - began <= 5
+    # Ready within 5 s of its own time: what it waited for a processor is the machine's, which others use too.
+    assert time.monotonic() - began - server.starved_s() <= 5
     settled_mock(mock)
     row = check(server, mock, since)
 
