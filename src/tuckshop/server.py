@@ -129,6 +129,7 @@ class Server:
         await self.keeper.close()
         await self.services.body_retention.close()
         await self.services.changes.close()
+        self.database.let_readers_go()
         await self.writer.close()
         self.person_keys.close()
         self.database.close()

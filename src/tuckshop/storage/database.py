@@ -96,6 +96,10 @@ class Database:
                 del self._reading[driver]
             connection.close()
 
+    def let_readers_go(self) -> None:
+        """Close the readers that rest, so that the writer is the last to leave and takes its log with it."""
+        self._readers.dispose()
+
     def interrupt_long_readers(self) -> None:
         """End reads that have gone on for so long that the log cannot be emptied because of them."""
         now_s = time.monotonic()
