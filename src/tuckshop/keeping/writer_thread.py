@@ -163,6 +163,7 @@ class BodyWriterThread:
                 case Retain():
                     self._stop_deleting()
                     self._work = self._retaining(order)
+                    next(self._work)  # one that never began would end without a word to who waits
                 case Erase():
                     count = self._erase(order.member_ids)
                     tell(order.done, count)
@@ -210,6 +211,7 @@ class BodyWriterThread:
         """Delete what is older than it may be, piece by piece."""
         total = 0
         try:
+            yield
             for count in self._delete_all_but(order.retention):
                 total += count
                 yield

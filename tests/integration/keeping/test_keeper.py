@@ -15,7 +15,7 @@ from tests.support.keeping_kit import CHAT, DAY_US, Kept, SealsInMemory, everywh
 from tuckshop.domain.errors import StoreError
 from tuckshop.keeping.body_file import APPLICATION_ID, copy_bodies, reading
 from tuckshop.keeping.keeper import LINGER_S
-from tuckshop.keeping.orders import Retention, Span
+from tuckshop.keeping.orders import Retain, Retention, Span, Stop
 from tuckshop.keeping.writer_thread import ASIDE_S
 
 pytestmark = pytest.mark.anyio
@@ -392,6 +392,24 @@ async def test_fewer_days_and_less_logging_count_for_what_is_there(tmp_path: Pat
 
     assert [kept.row(f"req_{i}") is not None for i in (1, 2)] == [True, False]
     await kept.keeper.close()
+
+
+@pytest.mark.parametrize("then", ["stop", "another"])
+async def test_who_waits_for_deleting_hears_of_it_though_it_never_began(
+    tmp_path: Path, then: str
+) -> None:
+    """A stop right behind it must not wait for ever."""
+    kept = Kept(tmp_path)
+    loop = asyncio.get_running_loop()
+    waiting: list[asyncio.Future[int]] = [loop.create_future() for _ in range(2)]
+    for done in waiting[: 1 if then == "stop" else 2]:
+        kept.keeper._orders.put(Retain(Retention(spans={}), done))
+    kept.keeper._orders.put(Stop())
+
+    await asyncio.to_thread(kept.keeper._inside.run)
+
+    async with asyncio.timeout(5):
+        assert await waiting[0] == 0
 
 
 async def test_a_copy_has_the_bodies_and_none_of_the_keys(tmp_path: Path) -> None:
