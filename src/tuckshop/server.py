@@ -60,10 +60,12 @@ from tuckshop.protocols.openai.body import BodyLimits
 from tuckshop.protocols.openai.reply import ReplyLimits
 from tuckshop.protocols.openai.table import GROUPS
 from tuckshop.services.assembly import Services, assemble
+from tuckshop.services.erasing.recovery import finish_erasures
 from tuckshop.services.opening import open_directory
 from tuckshop.services.price_overrides import open_prices
 from tuckshop.settings import Settings
 from tuckshop.storage.database import Database, prepare
+from tuckshop.storage.erasures import ErasureList
 from tuckshop.storage.person_keys import PERSON_KEYS, PersonKeys
 from tuckshop.storage.sealing import Sealer
 from tuckshop.storage.writer import Writer
@@ -126,6 +128,7 @@ class Server:
         await self.services.mails.close()
         await self.services.log_folding.close()
         await self.services.flag_notes.close()
+        await self.services.erasing.close()
         await self.keeper.close()
         await self.services.body_retention.close()
         await self.services.changes.close()
@@ -188,10 +191,6 @@ async def start(settings: Settings) -> Server:
             connect=connector.connect,
             unseal=lambda record: credential_of(record, settings, sealer),
         )
-        directory = await open_directory(
-            writer, zone=settings.timezone, upstream=upstream_setting(settings)
-        )
-        pseudonym_of = partial(pseudonym, derived(master, PSEUDONYMS))
         keeper = Keeper(
             folder,
             seals=person_keys,
@@ -203,6 +202,11 @@ async def start(settings: Settings) -> Server:
             dropped=metrics.bodies_dropped,
         )
         undo.push_async_callback(keeper.close)
+        await finish_erasures(writer, person_keys, keeper, ErasureList.beside(database.path))
+        directory = await open_directory(
+            writer, zone=settings.timezone, upstream=upstream_setting(settings)
+        )
+        pseudonym_of = partial(pseudonym, derived(master, PSEUDONYMS))
         services = assemble(
             directory=directory,
             writer=writer,

@@ -235,6 +235,15 @@ class BodyReading:
         ).fetchone()
         return int(count), oldest
 
+    def count_of(self, workspace_id: str, member_ids: Collection[str]) -> int:
+        """How many bodies there are of these members."""
+        (count,) = self._connection.execute(
+            "SELECT count(*) FROM bodies WHERE workspace_id = ?"
+            " AND member_id IN (SELECT value FROM json_each(?))",
+            (workspace_id, json.dumps(sorted(member_ids))),
+        ).fetchone()
+        return int(count)
+
 
 @contextmanager
 def reading(path: Path) -> Iterator[BodyReading | None]:

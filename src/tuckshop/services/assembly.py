@@ -23,6 +23,8 @@ from tuckshop.services.claims import Claims
 from tuckshop.services.clock import ServerClock
 from tuckshop.services.corrections import Corrections
 from tuckshop.services.directory import Directory
+from tuckshop.services.erasing.cleaning import Cleaning
+from tuckshop.services.erasing.erasing import Erasing
 from tuckshop.services.flag_notes import FlagNotes
 from tuckshop.services.flag_retention import FlagRetention
 from tuckshop.services.flags import Flags
@@ -59,6 +61,7 @@ from tuckshop.services.usage import Usage
 from tuckshop.services.who import PseudonymOf, Who
 from tuckshop.services.workspaces import Workspaces
 from tuckshop.storage.database import Database
+from tuckshop.storage.erasures import ErasureList
 from tuckshop.storage.person_keys import PersonKeys
 from tuckshop.storage.sealing import Sealer
 from tuckshop.storage.writer import Writer
@@ -110,6 +113,7 @@ class Services:
     body_retention: BodyRetention
     body_search: BodySearch
     holds: Holds
+    erasing: Erasing
     clock: Clock
 
 
@@ -255,6 +259,18 @@ def assemble(
         holds=holds,
         flags=flags,
         appeals=appeals,
+        erasing=Erasing(
+            changes,
+            directory,
+            ledger,
+            database,
+            person_keys,
+            ErasureList.beside(database.path),
+            Cleaning(writer, person_keys, keeper),
+            keeper,
+            holds,
+            clock,
+        ),
         clock=clock,
     )
 

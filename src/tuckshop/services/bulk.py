@@ -27,6 +27,7 @@ from tuckshop.services.authority import check_more_money, refuse
 from tuckshop.services.batches import batches, by_batches
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
+from tuckshop.services.erasing.rows import NAMELESS
 from tuckshop.services.fields import InvalidValueError
 from tuckshop.services.key_life import VERBS, follow, key_row, rotate, shown_state
 from tuckshop.services.roster import audited_member
@@ -155,7 +156,9 @@ class Bulk:
                 group = self._directory.group_of(member)
                 refuse(beyond_in_more_money(actor, group, what="reset"))
         rows = [
-            BulkRow(id=one.id, member=one.id, **_of_member(asked.action, one.state))
+            BulkRow(
+                id=one.id, member=one.id, **_of_member(asked.action, one.state, one.external_id)
+            )
             for one in found
         ]
         if not asked.dry_run:
@@ -191,7 +194,7 @@ class Bulk:
 
     def _do_member(self, edit: Edit, row: BulkRow, asked: MemberBulk) -> BulkRow:
         before = _member_row(edit, row.id)
-        verdict = _of_member(asked.action, before["state"])
+        verdict = _of_member(asked.action, before["state"], before["external_id"])
         if verdict["result"] == "done":
             if asked.action == "reset":
                 check_more_money(edit, before["group_id"], what="reset")
@@ -269,8 +272,10 @@ def _of_key(action: KeyAction, state: str) -> dict[str, Any]:
     return {"result": "unchanged" if after == state else "done"}
 
 
-def _of_member(action: MemberAction, state: str) -> dict[str, Any]:
+def _of_member(action: MemberAction, state: str, external_id: str) -> dict[str, Any]:
     """What *action* does to a member in *state*."""
+    if external_id == NAMELESS:
+        return {"result": "skipped", "reason": "was erased"}
     if action == "pause" and state == "archived":
         return {"result": "skipped", "reason": "is archived: resume them first"}
     return {"result": "unchanged" if _MEMBER_STATES.get(action) == state else "done"}

@@ -20,6 +20,8 @@ from tuckshop.services.authority import check_more_money
 from tuckshop.services.batches import batches, by_batches
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
+from tuckshop.services.erasing.returning import returning
+from tuckshop.services.erasing.rows import ERASED, is_nameless
 from tuckshop.services.groups import Listed
 from tuckshop.services.issuing import NOT_AGAIN
 from tuckshop.services.member_authority import MemberAuthority
@@ -360,7 +362,10 @@ def _row(edit: Edit, member_id: str) -> Mapping[str, Any]:
     query = select(members).where(
         members.c.workspace_id == edit.workspace_id, members.c.id == member_id
     )
-    return dict(edit.connection.execute(query).mappings().one())
+    row = dict(edit.connection.execute(query).mappings().one())
+    if is_nameless(row["external_id_folded"]):
+        raise ConflictError(ERASED)
+    return row
 
 
 def _check_free(edit: Edit, own: Mapping[str, Any], external_id_folded: str) -> None:
@@ -370,6 +375,10 @@ def _check_free(edit: Edit, own: Mapping[str, Any], external_id_folded: str) -> 
         members.c.external_id_folded == external_id_folded,
     )
     row = edit.connection.execute(query).one_or_none()
+    if row is None and returning(edit, own["group_id"], [external_id_folded]):
+        raise ConflictError(
+            "The external id was that of somebody who was erased: add them as a member, who then meets what they spent."
+        )
     if row is not None and row.id != own["id"]:
         which = "an archived member" if row.state == "archived" else "another member"
         raise ConflictError(f"The external id is already that of {which} of the group: {row.id}.")

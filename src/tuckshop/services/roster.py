@@ -12,6 +12,8 @@ from tuckshop.domain.errors import InvalidFieldsError
 from tuckshop.domain.external_id import folded
 from tuckshop.services import fields
 from tuckshop.services.changes import Edit
+from tuckshop.services.erasing.returning import returning
+from tuckshop.services.erasing.rows import is_nameless
 from tuckshop.services.fields import Columns
 from tuckshop.services.issuing import KeyTold, issue_again, told_of
 from tuckshop.services.reissuing import Reissue, hand_out
@@ -97,6 +99,7 @@ def put_in(
     known: dict[str, Mapping[str, Any]] = {
         row["external_id_folded"]: dict(row) for row in edit.connection.execute(query).mappings()
     }
+    known |= returning(edit, group_id, wanted - known.keys())
     added: list[dict[str, Any]] = []
     ids: list[str] = []
     for ready in batch:
@@ -113,7 +116,11 @@ def put_in(
             if before["state"] == "archived":
                 columns["state"] = "active"  # a paused one stays paused
             check(before, columns)
-            edit.alter(members, "member.change", before, columns, audited=audited_member)
+            action = "member.change"
+            if is_nameless(before["external_id_folded"]):
+                action = "member.return"
+                edit.person_keys.renew(str(before["id"]))
+            edit.alter(members, action, before, columns, audited=audited_member)
             row = {**before, **columns}
         known[name] = row
         ids.append(str(row["id"]))

@@ -40,6 +40,7 @@ from tuckshop.storage.sqlite import (
     unusable,
 )
 from tuckshop.storage.transaction import Transaction
+from tuckshop.storage.wiping import wipe_if_due
 
 _log: Final = logging.getLogger(__name__)
 DATABASE_NAME: Final = "tuckshop.db"
@@ -246,6 +247,7 @@ def _prepare_locked(path: Path, durability: Durability) -> str:
                 _log.warning("the ledger was not closed cleanly: checking it")
                 check_pages(path, connection)
             schema_version.migrate(path, connection)
+            wipe_if_due(path, connection)
         except sqlite3.Error as error:
             raise unusable(path, error) from error
     if marker is None:

@@ -12,6 +12,7 @@ held it is gone when the change is made. Every change is synced before it counts
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import secrets
@@ -50,6 +51,9 @@ class PersonKeys:
     def __init__(self, path: Path, wrapping_key: bytes, connection: sqlite3.Connection) -> None:
         self.path = path
         self._wrapper = Sealer(wrapping_key)
+        self._trace_key = hmac.digest(
+            wrapping_key, b"external ids of those who were erased", "sha256"
+        )
         self._connection = connection
         self._lock = threading.Lock()
         self._cache: OrderedDict[str, Sealer] = OrderedDict()
@@ -127,6 +131,11 @@ class PersonKeys:
                 "UPDATE person_keys SET wrapped = ? WHERE member_id = ? AND wrapped IS NULL",
                 (new, member_id),
             )
+
+    def trace(self, group_id: str, external_id_folded: str) -> str:
+        """What may stay of an external id in its group: a keyed digest, of another key than all else (P11)."""
+        text = f"{group_id}\0{external_id_folded}"
+        return hmac.new(self._trace_key, text.encode(), "sha256").hexdigest()
 
     def alive(self, member_ids: Collection[str]) -> set[str]:
         """Those of *member_ids* that have a key."""

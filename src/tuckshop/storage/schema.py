@@ -92,6 +92,7 @@ members = Table(
     Column("max_output_tokens", BigInteger),
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("erased_at", BigInteger),  # the last time; they may have come back since
     UniqueConstraint("workspace_id", "group_id", "external_id_folded"),
 )
 

@@ -78,6 +78,11 @@ class WriterSession:
         _, in_log, moved = self._cursor.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         return int(in_log) - int(moved)
 
+    def empty_log(self) -> bool:
+        """Move all that is committed into the database and cut the log off; False: somebody reads, and keeps it."""
+        busy, _, _ = self._cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
     def close(self) -> None:
         """Close the connection, whatever state it is in."""
         try:

@@ -69,6 +69,7 @@ def open_writer(path: Path, durability: Durability = "full") -> WriterConnection
                 "foreign_keys": 1,
                 "trusted_schema": 0,
                 "cell_size_check": 1,
+                "secure_delete": 1,  # what is deleted is overwritten (P4)
                 "mmap_size": 0,
                 "wal_autocheckpoint": 0,  # the writer does it, after the results are out
                 "journal_size_limit": 64 << 20,

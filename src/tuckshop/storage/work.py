@@ -30,6 +30,17 @@ class Place:
     future: asyncio.Future[None]
 
 
+@dataclass(slots=True, eq=False)
+class Emptying:
+    """
+    Move what is committed into the database and cut the log off, so that it holds nothing any more.
+
+    Answered with whether it is empty: somebody who reads may keep it.
+    """
+
+    future: asyncio.Future[bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """Wake up; `stop`: for the last time."""
@@ -44,7 +55,7 @@ class Returned:
     value: object
 
 
-Work: TypeAlias = Submission | AdminJob[Any] | Place
+Work: TypeAlias = Submission | AdminJob[Any] | Place | Emptying
 
 
 def deliver(answers: Sequence[tuple[Work, object]]) -> None:

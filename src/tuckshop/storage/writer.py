@@ -22,7 +22,7 @@ from tuckshop.storage.batch import BatchHandler, Submission
 from tuckshop.storage.database import Database
 from tuckshop.storage.transaction import Transaction
 from tuckshop.storage.trouble import Trouble, refusal
-from tuckshop.storage.work import AdminJob, Call, Place, deliver
+from tuckshop.storage.work import AdminJob, Call, Emptying, Place, deliver
 from tuckshop.storage.work_queue import WorkQueue
 from tuckshop.storage.writer_thread import SPACE_MIN_BYTES, WriterThread
 
@@ -193,6 +193,21 @@ class Writer:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.put(Place(future))
         await future
+
+    async def empty_log(self) -> bool:
+        """
+        Move what is committed into the database and cut the log off.
+
+        Returns:
+            Whether nothing is left in it; somebody who reads, or trouble, may keep it.
+        Raises:
+            ServerBusyError: The writer is closed.
+        """
+        if self._closing:
+            raise ServerBusyError("shutting down")
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._queue.put(Emptying(future))
+        return await future
 
     def poke(self) -> None:
         """Look at the clock and at `wake_at_s` now. For tests that move the clock."""

@@ -31,7 +31,7 @@ from tuckshop.storage.database import CLOCK_ACCEPTED, Database
 from tuckshop.storage.session import WriterSession
 from tuckshop.storage.transaction import Transaction
 from tuckshop.storage.trouble import Trouble, refusal, trouble_of
-from tuckshop.storage.work import AdminJob, Call, Place, Returned, Work, deliver
+from tuckshop.storage.work import AdminJob, Call, Emptying, Place, Returned, Work, deliver
 from tuckshop.storage.work_queue import WorkQueue
 
 _log: Final = logging.getLogger(__name__)
@@ -76,6 +76,7 @@ class WriterThread:
         )
         self._session: WriterSession | None = None  # None: no connection can be had at present
         self._current: list[Work] = []
+        self._emptyings: list[Emptying] = []  # that were asked for
         self._again: deque[Work] = deque()  # kept work of batches that could not be written
         self._unreported: list[Submission] = []  # of the batch that an error of the device ended
         self._stopping = False
@@ -89,6 +90,7 @@ class WriterThread:
         """After the end: what was not done."""
         left = [*self._again]
         self._again.clear()
+        left += self._emptyings
         while (item := self._queue.take(0)) is not None:
             if not isinstance(item, Call):
                 left.append(item)
@@ -180,6 +182,8 @@ class WriterThread:
             self._commit(batch, now_us)
         elif self._since_checkpoint:
             self._checkpoint()
+        if self._emptyings:
+            self._empty_log()
 
     def _gather(self) -> list[Work]:
         """What the next transaction is made of; empty when it is only time for something."""
@@ -204,6 +208,9 @@ class WriterThread:
             if item.stop and not self._stopping:
                 self._stopping = True
                 self._stopped_at_s = self._clock.monotonic_s()
+            return 0
+        if isinstance(item, Emptying):
+            self._emptyings.append(item)
             return 0
         batch.append(item)
         return isinstance(item, AdminJob)
@@ -359,6 +366,18 @@ class WriterThread:
         if left > LOG_PAGES_MAX:
             _log.warning("a long reader keeps %d pages in the ledger's log", left)
             self._database.interrupt_long_readers()
+
+    def _empty_log(self) -> None:
+        """Between transactions; where the ledger is in trouble nothing is empty."""
+        is_empty = False
+        if self._session is not None and self.trouble is None:
+            try:
+                is_empty = self._session.empty_log()
+            except sqlite3.Error as error:
+                _log.warning("the ledger's log could not be emptied: %s", error)
+        self._database.interrupt_long_readers()
+        deliver([(item, is_empty) for item in self._emptyings])
+        self._emptyings.clear()
 
     def _is_mark_due(self) -> bool:
         return self._clock.monotonic_s() - self._marked_at_s >= MARK_INTERVAL_S

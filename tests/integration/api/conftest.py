@@ -168,6 +168,7 @@ async def counter(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Counter]:
         )
         await registry.close()
         await services.flag_notes.close()
+        await services.erasing.close()
         await services.changes.close()
     finally:
         await keeper.close()

@@ -6,6 +6,7 @@ from typing import Final
 
 from tuckshop.api.routes import (
     claims,
+    erasing,
     flags,
     grants,
     groups,
@@ -33,6 +34,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *reports.ROUTES,
     *flags.ROUTES,
     *kept_bodies.ROUTES,
+    *erasing.ROUTES,
     *tokens.ROUTES,
     *notify.ROUTES,
     *webhooks.ROUTES,

@@ -16,6 +16,7 @@ def upgrade() -> None:
     _flags()
     _notices()
     _holds()
+    _erasures()
 
 
 def _policies() -> None:
@@ -196,3 +197,8 @@ def _mails_of_notices() -> None:
         sa.Column("mail_id", sa.Text(), primary_key=True),
         sa.Column("notice_id", sa.Text(), primary_key=True),
     )
+
+
+def _erasures() -> None:
+    """Which rows are of somebody who was erased."""
+    op.add_column("members", sa.Column("erased_at", sa.BigInteger(), nullable=True))
