@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import select
 
 from tests.integration.api.conftest import Counter
 from tests.integration.api.test_corrections import BOUND, Caller, check
+from tests.integration.api.test_flags import Said, resolve, told
 from tests.support.ledger_kit import Person, hold, settlement
 from tuckshop.domain.actor import OPERATOR
 from tuckshop.domain.errors import ConflictError
@@ -18,6 +20,7 @@ from tuckshop.domain.reservation import Outcome
 from tuckshop.services.erasing.recovery import finish_erasures
 from tuckshop.services.shapes.erasing import MemberErasure
 from tuckshop.storage.erasures import ErasureList
+from tuckshop.storage.schema import deliveries
 
 pytestmark = pytest.mark.anyio
 
@@ -94,6 +97,36 @@ async def test_nothing_of_a_person_is_left_on_the_disk(counter: Counter) -> None
     assert member["state"] == "archived"
     key = (await counter.admin.get(f"/api/v1/keys/{one.person.key}")).json
     assert (key["name"], key["tags"], key["last4"], key["state"]) == (None, [], "", "archived")
+
+
+async def test_flags_lose_their_words_and_nobody_is_told_of_them_any_more(
+    counter: Counter,
+) -> None:
+    """P4: reasons in words, appeals, and notices of what the person did."""
+    group = await counter.group()
+    member = await counter.member(group["name"], external_id=ID, name=NAME, email=EMAIL)
+    said = Said(counter, group, member, await counter.key(member["id"]))
+    hook = {"url": "https://hooks.example/tuckshop"}
+    assert (await counter.admin.post("/api/v1/webhooks", hook)).status == 201
+    flag = await said("how to hurt somebody")
+    appeal = {"reason": f"{NAME} says it was an exercise"}
+    path = f"/api/v1/moderation/flags/{flag['id']}/appeal"
+    assert (await counter.admin.post(path, appeal)).status in (200, 201)
+    resolved = await resolve(counter, flag, reason=f"{NAME} explained it")
+    assert resolved.status == 200
+    assert resolved.json["reason"] == f"{NAME} explained it"
+    assert await told(counter, "flag")
+
+    report = await erase(counter, member["id"])
+
+    assert report["flags"] == 1
+    shown = (await counter.admin.get(f"/api/v1/moderation/flags/{flag['id']}")).json
+    assert (shown["reason"], shown["appeals"], shown["appealed_at"]) == (None, [], None)
+    assert shown["reasons"] == ["violence"]
+    assert await told(counter, "flag") == []
+    with counter.database.reader() as connection:
+        assert connection.execute(select(deliveries)).all() == []
+    assert found_on_the_disk(counter.database.path.parent) == []
 
 
 async def test_sums_stay_and_no_money_moves(counter: Counter) -> None:

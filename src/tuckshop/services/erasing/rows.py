@@ -19,12 +19,15 @@ from tuckshop.storage.person_keys import PersonKeys
 from tuckshop.storage.schema import (
     appeals,
     claims,
+    deliveries,
     entries,
     flags,
     idempotency_keys,
     keys,
+    mailed_notices,
     mails,
     members,
+    notices,
     requests,
 )
 from tuckshop.storage.transaction import Transaction
@@ -155,6 +158,7 @@ def strip(
                 table.c.workspace_id == workspace_id, table.c.member_id == member_id
             )
         )
+    _strip_notices(connection, workspace_id, touched)
     connection.execute(
         delete(idempotency_keys).where(
             idempotency_keys.c.workspace_id == workspace_id,
@@ -176,6 +180,21 @@ def strip(
         .values(reason=None)
     )
     return found, touched
+
+
+def _strip_notices(connection: Connection, workspace_id: str, touched: list[str]) -> None:
+    """Nobody is told any more of what a member or a key did."""
+    told = select(notices.c.id).where(
+        notices.c.workspace_id == workspace_id,
+        or_(notices.c.member_id.in_(touched), notices.c.key_id.in_(touched)),
+    )
+    for table in (deliveries, mailed_notices):
+        connection.execute(
+            delete(table).where(table.c.workspace_id == workspace_id, table.c.notice_id.in_(told))
+        )
+    connection.execute(
+        delete(notices).where(notices.c.workspace_id == workspace_id, notices.c.id.in_(told))
+    )
 
 
 def _trace_left(
