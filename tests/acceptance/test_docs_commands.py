@@ -112,6 +112,19 @@ def _block(path: str, language: str) -> str:
 PAGES: Final = (
     Page("tutorial/first-class.md", called=True),
     Page(
+        "how-to/asked-what-you-know.md",
+        given=WITH_KEYS,
+        called=True,
+        # What is asked at a terminal.
+        stands_for={"erase member swa/4711": "erase member swa/4711 --yes-erase 4711"},
+    ),
+    Page(
+        "how-to/end-of-term.md",
+        given=WITH_KEYS,
+        called=True,
+        stands_for={"erase group swa": "erase group swa --yes-erase swa"},
+    ),
+    Page(
         "how-to/course-file.md",
         files={
             "course.toml": _block("how-to/course-file.md", "toml"),

@@ -54,7 +54,8 @@ async def table(
     Raises:
         Whatever reading the first rows raises.
     """
-    first = await anext(rows, ())
+    # With a tuple as default, CPython 3.11 raises SystemError where there are no rows.
+    first = await anext(rows, None) or ()
     if media_type == CSV_TYPE:
         pieces = _csv(columns, first, rows)
         suffix, media_type = "csv", f"{CSV_TYPE}; charset=utf-8"

@@ -15,10 +15,16 @@ from tuckshop.cli.output import as_list, json_text, note, print_json, print_tabl
 @click.option("--actor", help="Only what this one did, such as operator.")
 @click.option("--action", help="Only this, such as key.revoke, or all of a kind: key.")
 @click.option("--object", metavar="ID", help="Only what was done to this group, member or key.")
+@click.option(
+    "--reads",
+    is_flag=True,
+    default=None,
+    help="Only where what people wrote, or who they are, was opened, or somebody tried to.",
+)
 @options.rows_of_a_span
 @click.pass_context
 def audit(
-    context: click.Context, /, limit: int, as_csv: bool, as_json: bool, **filters: str | None
+    context: click.Context, /, limit: int, as_csv: bool, as_json: bool, **filters: object
 ) -> None:
     """
     Show what staff did, newest first: who, when, what, and what it was before.
@@ -26,6 +32,7 @@ def audit(
     \b
     Example:
       tuckshop audit --action key --since 2026-11-01
+      tuckshop audit --reads --since 2026-11-20 --until 2026-11-24
     """
     if context.invoked_subcommand is not None:
         return

@@ -31,6 +31,7 @@ TIMEOUT_S: Final = 60.0
 RETRY_S: Final = 0.5  # before a call whose answer was lost is sent again
 PAGE: Final = 200
 _PIECE_BYTES: Final = 65_536
+_LINES: Final = "application/x-ndjson"
 ANSWER_MAX_BYTES: Final = 256 << 20
 Json = dict[str, Any]
 
@@ -156,6 +157,25 @@ class Client:
             except (OSError, http.client.HTTPException) as error:
                 raise RefusedError(f"{self.url} broke off: what was written is not all.") from error
         out.flush()
+
+    def lines(self, *path: str, body: object) -> Iterator[bytes]:
+        """Ask for rows by a call that sends something; a JSON object each, as it comes."""
+        headers = self._headers(_LINES) | {"content-type": "application/json"}
+        data = _ENCODER.encode(body)
+        with self._reply("POST", self._target(path, {}), headers, data) as reply:
+            if reply.status != 200 or _LINES not in reply.headers.get("content-type", ""):
+                self._answer_of(reply)
+                raise RefusedError(f"{self.url} does not answer as tuckshop does.")
+            line = bytearray()
+            try:
+                while piece := reply.read(_PIECE_BYTES):
+                    first, *more = piece.split(b"\n")
+                    line += first
+                    for part in more:
+                        yield bytes(line)
+                        line = bytearray(part)
+            except (OSError, http.client.HTTPException) as error:
+                raise LostError(f"{self.url} broke off: what came is not all.") from error
 
     def _call(
         self, method: str, path: tuple[str, ...], query: Mapping[str, object], body: object = None

@@ -36,6 +36,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "who": "Tell whom the provider knows by a pseudonym.",
         "hold": "Legal holds on what is kept of prompts and answers: set, list, release.",
         "audit": "Show what staff did, and check that the trail of it is whole.",
+        "export": "Everything about a person, as a folder for them.",
         "erase": "Forget a person, or everybody of a group whose term is over.",
         "correct": "Post corrections in bulk.",
         "clock": "Go on after the clock has jumped.",

@@ -244,6 +244,17 @@ class BodyReading:
         ).fetchone()
         return int(count)
 
+    def count_since(
+        self, workspace_id: str, member_id: str, *, flagged_us: int, others_us: int
+    ) -> int:
+        """How many bodies there are of a member, flagged ones and others since such a time."""
+        (count,) = self._connection.execute(
+            "SELECT count(*) FROM bodies WHERE workspace_id = ? AND member_id = ?"
+            " AND at >= CASE WHEN is_flagged THEN ? ELSE ? END",
+            (workspace_id, member_id, flagged_us, others_us),
+        ).fetchone()
+        return int(count)
+
 
 @contextmanager
 def reading(path: Path) -> Iterator[BodyReading | None]:

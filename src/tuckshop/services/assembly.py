@@ -25,6 +25,8 @@ from tuckshop.services.corrections import Corrections
 from tuckshop.services.directory import Directory
 from tuckshop.services.erasing.cleaning import Cleaning
 from tuckshop.services.erasing.erasing import Erasing
+from tuckshop.services.exporting.bodies import PersonBodies
+from tuckshop.services.exporting.exporting import Exporting
 from tuckshop.services.flag_notes import FlagNotes
 from tuckshop.services.flag_retention import FlagRetention
 from tuckshop.services.flags import Flags
@@ -113,6 +115,7 @@ class Services:
     body_retention: BodyRetention
     body_search: BodySearch
     holds: Holds
+    exporting: Exporting
     erasing: Erasing
     clock: Clock
 
@@ -192,6 +195,7 @@ def assemble(
         database=database,
         clock=clock,
     )
+    audit_trail = AuditTrail(directory, database, person_keys)
     claims.on_opened(mails.tell_of_claim)
     flag_notes.on_strike(mails.tell_of_strike)
     told = assemble_notices(
@@ -243,7 +247,7 @@ def assemble(
         price_refreshing=PriceRefreshing(directory, prices, set_prices),
         corrections=Corrections(changes, directory, ledger, database),
         mails=mails,
-        audit_trail=AuditTrail(directory, database, person_keys),
+        audit_trail=audit_trail,
         webhooks=told.webhooks,
         notify=told.notify,
         notifier=told.notifier,
@@ -259,6 +263,21 @@ def assemble(
         holds=holds,
         flags=flags,
         appeals=appeals,
+        exporting=Exporting(
+            changes,
+            directory,
+            database,
+            person_keys,
+            members=members,
+            keys=keys,
+            flags=flags,
+            mails=mails,
+            usage=usage,
+            holds=holds,
+            audit_trail=audit_trail,
+            bodies=PersonBodies(changes, directory, keeper, person_keys, holds, clock),
+            clock=clock,
+        ),
         erasing=Erasing(
             changes,
             directory,

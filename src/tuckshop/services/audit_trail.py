@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from tuckshop.domain.actor import Actor
+from tuckshop.domain.records import Member
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import rfc3339
 from tuckshop.services.paging import PAGE_DEFAULT, PAGE_MAX, PageSize, cursor_after, position_of
@@ -20,9 +22,20 @@ from tuckshop.services.shapes.parts import Sent
 from tuckshop.storage.audit import first_broken_audit_row
 from tuckshop.storage.database import Database
 from tuckshop.storage.person_keys import PersonKeys
-from tuckshop.storage.schema import audit, claims, flags, keys, members
+from tuckshop.storage.schema import audit, claims, flags, keys, mails, members, requests
 
 _LAST: Final = 2**62
+# What people wrote, or who they are, was opened, or somebody tried to.
+READS: Final = (
+    "body.read",
+    "body.search",
+    "body.export",
+    "body.refuse",
+    "member.identify",
+    "member.identity",
+    "member.find",
+    "member.export",
+)
 
 
 class AuditFilter(Sent, frozen=True, kw_only=True):
@@ -31,10 +44,19 @@ class AuditFilter(Sent, frozen=True, kw_only=True):
     actor: str | None = None  # `operator`, `cli` …
     action: str | None = None  # `key.revoke`, or all of a kind: `key`
     object: str | None = None  # the id of what was changed
+    reads: bool | None = None  # true: only where what people wrote, or who they are, was opened
     since: str | None = None
     until: str | None = None  # not included
     cursor: str | None = None
     limit: PageSize | None = None  # JSON: 100 unless said; a file: all
+
+
+@dataclass(frozen=True, slots=True)
+class TrailOfMember:
+    """What was done about a member, oldest first, and what of it, or of a search beyond it, was reading."""
+
+    rows: list[AuditRow]
+    reads: list[AuditRow]
 
 
 class AuditTrail:
@@ -71,6 +93,27 @@ class AuditTrail:
             before = rows[-1].number
             left = None if left is None else left - len(rows)
 
+    async def about(self, member: Member) -> TrailOfMember:
+        """All that was done about a member: to be told to them."""
+        workspace_id = self._directory.workspace.id
+
+        def read() -> TrailOfMember:
+            with self._database.reader() as connection:
+                own = (
+                    select(audit)
+                    .where(audit.c.workspace_id == workspace_id, _about(workspace_id, member.id))
+                    .order_by(audit.c.number)
+                )
+                rows = [
+                    audit_shape(dict(row), self._person_keys)
+                    for row in connection.execute(own).mappings()
+                ]
+                searches = _searches(connection, workspace_id, member, self._person_keys)
+            reads = [row for row in rows if row.action in READS]
+            return TrailOfMember(rows, sorted((*reads, *searches), key=lambda row: row.number))
+
+        return await asyncio.to_thread(read)
+
     async def check(self) -> AuditCheck:
         """Whether each row follows from the one before it."""
         workspace_id = self._directory.workspace.id
@@ -101,6 +144,9 @@ class AuditTrail:
             kind = f"{chosen.action}."
             is_kind = func.substr(columns.action, 1, len(kind)) == kind
             query = query.where((columns.action == chosen.action) | is_kind)
+        if chosen.reads is not None:
+            is_read = columns.action.in_(READS)
+            query = query.where(is_read if chosen.reads else ~is_read)
         if chosen.object is not None:
             query = query.where(columns.object_id == chosen.object)
         if (since_us := time_of("since", chosen.since)) is not None:
@@ -138,6 +184,57 @@ class AuditTrail:
             .where(claims.c.workspace_id == audit.c.workspace_id, members.c.group_id.in_(own))
         )
         return [or_(*about, audit.c.object_id.in_(links))]
+
+
+def _about(workspace_id: str, member_id: str) -> ColumnElement[bool]:
+    """Rows about a member and what is theirs, and of what they did themselves."""
+    about = [audit.c.object_id == member_id, audit.c.actor == f"member:{member_id}"]
+    for table in (keys, flags, claims, mails, requests):
+        theirs = select(table.c.id).where(
+            table.c.workspace_id == workspace_id, table.c.member_id == member_id
+        )
+        about.append(audit.c.object_id.in_(theirs))
+    return or_(*about)
+
+
+def _searches(
+    connection: Connection, workspace_id: str, member: Member, person_keys: PersonKeys
+) -> list[AuditRow]:
+    """
+    Searches in the whole group, or in all, that showed calls of the member.
+
+    Of these the member is told when, who, and which of their own calls; the words may be about others.
+    """
+    query = (
+        select(audit)
+        .where(
+            audit.c.workspace_id == workspace_id,
+            audit.c.action == "body.search",
+            audit.c.object_id.in_((member.group_id, workspace_id)),
+        )
+        .order_by(audit.c.number)
+    )
+    found: list[AuditRow] = []
+    for row in connection.execute(query).mappings().all():
+        shape = audit_shape(dict(row), person_keys)
+        shown = (shape.after or {}).get("requests", [])
+        own = _own_calls(connection, workspace_id, member.id, shown)
+        if own:
+            found.append(msgspec.structs.replace(shape, after={"requests": own}))
+    return found
+
+
+def _own_calls(
+    connection: Connection, workspace_id: str, member_id: str, request_ids: Collection[str]
+) -> list[str]:
+    if not request_ids:
+        return []
+    query = select(requests.c.id).where(
+        requests.c.workspace_id == workspace_id,
+        requests.c.member_id == member_id,
+        requests.c.id.in_(request_ids),
+    )
+    return sorted(connection.execute(query).scalars())
 
 
 def audit_shape(row: Mapping[str, Any], person_keys: PersonKeys) -> AuditRow:

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
-
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
-from tuckshop.domain.errors import GoneError, NotFoundError, NotPermittedError, StoreError
+from tuckshop.domain.errors import NotFoundError, NotPermittedError
 from tuckshop.keeping.body_file import Row, reading
 from tuckshop.keeping.keeper import Keeper
-from tuckshop.keeping.kept_body import Content, KeptBody
-from tuckshop.keeping.seals import Seals, open_body
-from tuckshop.protocols.openai.reassembly import answer_of
+from tuckshop.keeping.kept_body import KeptBody
+from tuckshop.keeping.seals import Seals
 from tuckshop.services.body_retention import is_still_kept
+from tuckshop.services.body_shapes import shape_of
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
-from tuckshop.services.fields import rfc3339
 from tuckshop.services.holds import Holds
 from tuckshop.services.personal import Personal
 from tuckshop.services.reasons import reason_of
@@ -86,7 +83,7 @@ class KeptBodies:
                 f" Your token has the role {actor.role}."
             )
         await self._note(actor, "body.read", body, reason)
-        return await asyncio.to_thread(self._shape, body, sealed)
+        return await asyncio.to_thread(shape_of, self._seals, body, sealed)
 
     def _find(self, workspace_id: str, request_id: str) -> Row | None:
         with reading(self._keeper.path) as bodies:
@@ -101,50 +98,8 @@ class KeptBodies:
 
         await self._changes.make(actor, work)
 
-    def _shape(self, body: KeptBody, sealed: bytes) -> KeptBodyShape:
-        content = self._content(body, sealed)
-        return KeptBodyShape(
-            id=body.request_id,
-            at=rfc3339(body.at_us),
-            group=body.group_id,
-            member=body.member_id,
-            endpoint=content.endpoint,
-            is_flagged=body.is_flagged,
-            http_status=content.http_status,
-            request=_value(content.request),
-            reply=_reply(content),
-            request_bytes=content.request_bytes,
-            reply_bytes=content.reply_bytes,
-            is_cut=len(content.request) < content.request_bytes
-            or len(content.reply) < content.reply_bytes,
-        )
-
-    def _content(self, body: KeptBody, sealed: bytes) -> Content:
-        try:
-            return open_body(self._seals, body, sealed)
-        except (ValueError, StoreError) as error:
-            raise GoneError(
-                f"What is kept of request {body.request_id!r} opens no more: its person was erased, or it is damaged."
-            ) from error
-
 
 def _nothing_kept(request_id: str) -> NotFoundError:
     return NotFoundError(
         f"Nothing is kept of request {request_id!r}: its group did not say so, its days are over, or it still runs."
     )
-
-
-def _reply(content: Content) -> object:
-    if not content.reply_bytes:
-        return None
-    if content.is_stream:
-        return answer_of(content.reply, is_stream=True, events=content.events)
-    return _value(content.reply)
-
-
-def _value(body: bytes) -> object:
-    """*body* as it stands where it is JSON, without a value being made of it: that would hold up others; else text."""
-    try:
-        return msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return body.decode(errors="replace")

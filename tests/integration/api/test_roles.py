@@ -102,6 +102,7 @@ BODIES: dict[str, Any] = {
     "/api/v1/requests/{request}/body": {"reason": "a look"},
     "/api/v1/holds/{hold}/release": {"reason": "it is over"},
     "/api/v1/moderation/flags/{flag}/appeal": {"reason": "a quotation"},
+    "/api/v1/export/members/{member}/bodies": {"reason": "asked for"},
     "/api/v1/erase/members/{member}": {"reason": "asked for", "dry_run": True},
     "/api/v1/erase/groups/{group}": {"reason": "it is over", "dry_run": True},
     "/api/v1/moderation/flags/{flag}/resolve": {"state": "upheld", "reason": "seen"},

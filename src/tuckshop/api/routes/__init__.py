@@ -7,6 +7,7 @@ from typing import Final
 from tuckshop.api.routes import (
     claims,
     erasing,
+    exporting,
     flags,
     grants,
     groups,
@@ -34,6 +35,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *reports.ROUTES,
     *flags.ROUTES,
     *kept_bodies.ROUTES,
+    *exporting.ROUTES,
     *erasing.ROUTES,
     *tokens.ROUTES,
     *notify.ROUTES,

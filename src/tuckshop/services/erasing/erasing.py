@@ -18,7 +18,6 @@ from typing import Any, Final
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ConflictError, InvalidFieldError, TuckshopError
-from tuckshop.domain.external_id import folded
 from tuckshop.domain.records import Group, Member
 from tuckshop.keeping.body_file import reading
 from tuckshop.keeping.keeper import Keeper
@@ -28,7 +27,6 @@ from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.erasing.cleaning import Cleaning
 from tuckshop.services.erasing.rows import (
-    NAMELESS,
     Found,
     ended_members,
     look,
@@ -36,6 +34,7 @@ from tuckshop.services.erasing.rows import (
     strip,
 )
 from tuckshop.services.holds import Holds
+from tuckshop.services.persons import same_person
 from tuckshop.services.reasons import reason_of
 from tuckshop.services.shapes.erasing import (
     ErasedMember,
@@ -96,7 +95,7 @@ class Erasing:
             InvalidFieldError: The reason names the person, or is none.
             ConflictError: Something of them must be kept.
         """
-        persons = self.same_person(actor, self._directory.member(member_id, actor))
+        persons = same_person(self._directory, actor, self._directory.member(member_id, actor))
         reason = _reason(wish.reason, persons)
         await self._refuse_if_held(persons)
         if wish.dry_run:
@@ -128,18 +127,6 @@ class Erasing:
         return await self._erase(
             actor, some, reason, has_ended=True, left=len(everybody) - len(some)
         )
-
-    def same_person(self, actor: Actor, member: Member) -> list[Member]:
-        """The members that a person is, in the groups that the actor sees; *member* first."""
-        if member.external_id == NAMELESS:
-            return [member]
-        name = folded(member.external_id)
-        others = [
-            one
-            for one in self._directory.members(actor)
-            if one.id != member.id and folded(one.external_id) == name
-        ]
-        return [member, *others]
 
     async def close(self) -> None:
         """Whatever is not finished is by the next start."""

@@ -1,0 +1,1 @@
+"""What a person may know: everything about them (P4)."""
