@@ -20,7 +20,9 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "explanation" / "guarantees.md"
 _RULES: Final = Path(__file__).with_name("guarantees.toml")
-_ID: Final = re.compile(r"\b[MRDEKP][0-9]{1,2}\b")
+_ID: Final = re.compile(
+    r"\b[MRDEKP][0-9]{1,2}\b|\b[Ss]ection 12\b"
+)  # that one has no ids of its own
 
 _HEAD: Final = """# What is guaranteed, and what proves it
 
@@ -96,7 +98,8 @@ def _tests(module: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDe
 
 
 def _ids(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
-    return set(_ID.findall(ast.get_docstring(node) or ""))
+    found = _ID.findall(ast.get_docstring(node) or "")
+    return {rule[0].lower() + rule[1:] if " " in rule else rule for rule in found}
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import Metric
 
 from tuckshop.charge_watch import Sums
 from tuckshop.domain.errors import RefusalError
-from tuckshop.domain.watch import Alarm, Ended
+from tuckshop.domain.watch import Alarm, Asked, Ended, Moderated
 from tuckshop.keeping.writer_thread import Dropped
 from tuckshop.mailing.sender import Counted
 
@@ -80,6 +80,8 @@ class Metrics:
         self._mails: Counter[str] = Counter(dict.fromkeys(get_args(Counted), 0))
         self._bodies_kept = 0
         self._bodies_dropped: Counter[str] = Counter(dict.fromkeys(get_args(Dropped), 0))
+        self._moderated: Counter[str] = Counter(dict.fromkeys(get_args(Moderated), 0))
+        self._asked: Counter[str] = Counter(dict.fromkeys(get_args(Asked), 0))
         self._dispatched = 0
         self._charges = Sums()  # but for those dispatched, which the loop counts
         self._batch = _Histogram(BATCH_BOUNDS)
@@ -133,6 +135,14 @@ class Metrics:
         """Each reason comes from one thread."""
         self._bodies_dropped[why] += count
 
+    def moderated(self, outcome: Moderated) -> None:
+        """On the loop."""
+        self._moderated[outcome] += 1
+
+    def moderation_asked(self, outcome: Asked) -> None:
+        """On the loop."""
+        self._asked[outcome] += 1
+
     def alarm(self, alarm: Alarm, count: int = 1) -> None:
         """Each kind of alarm comes from one thread."""
         self._alarms[alarm] += count
@@ -179,6 +189,16 @@ class Metrics:
         yield _counters(
             "tuckshop_bodies_dropped", "bodies that were not kept, by reason", self._bodies_dropped, "reason"
         )  # fmt: skip
+        yield _counters(
+            "tuckshop_moderations", "checks of what is asked or answered, by what came of them", self._moderated,
+            "outcome",
+        )  # fmt: skip
+        yield _counters(
+            "tuckshop_moderation_questions",
+            "questions to moderation services",
+            self._asked,
+            "outcome",
+        )
         yield self._batch.family("tuckshop_commit_batch_size", "submissions in one commit")
         yield self._seconds.family("tuckshop_commit_seconds", "how long a commit took")
         for name, read in self._gauges.items():

@@ -49,6 +49,10 @@ from tuckshop.gateway.drains import DrainLimits
 from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway
 from tuckshop.gateway.house_rules import HouseRules
+from tuckshop.gateway.moderation.moderator import Moderator
+from tuckshop.gateway.moderation.reading import ContentsReader
+from tuckshop.gateway.moderation.service import ModerationService, ServiceLimits
+from tuckshop.gateway.moderation.verdicts import Verdicts
 from tuckshop.gateway.ports import DEFAULT_UPSTREAM, UpstreamManners
 from tuckshop.keeping.keeper import Keeper
 from tuckshop.ledger.day_filling import DayFilling
@@ -96,6 +100,7 @@ class Server:
     counter: TokenCounter
     bodies: BodyReader
     keeper: Keeper
+    moderator: Moderator
     registry: UpstreamRegistry
     charges: ChargeWatch
     day_filling: DayFilling
@@ -120,6 +125,7 @@ class Server:
         self.gateway.cancel_all()
         for edge in self._edges:
             await edge.cut()
+        await self.moderator.close()
         await self.counter.close()
         await self.bodies.close()
         await self.registry.close()
@@ -236,12 +242,30 @@ async def start(settings: Settings) -> Server:
             model_max_chars=settings.edge.model_max_chars,
         )
         bodies = BodyReader(clock=clock, body_limits=body_limits)
+        moderator = Moderator(
+            service=ModerationService(
+                upstreams=registry,
+                verdicts=Verdicts(derived(master, "verdicts of moderation"), clock),
+                clock=clock,
+                loop=loop,
+                watch=metrics,
+                limits=ServiceLimits(
+                    per_minute=settings.edge.moderation_per_minute,
+                    verdict_timeout_s=settings.edge.moderation_timeout_s,
+                ),
+            ),
+            reader=ContentsReader(bodies, counter),
+            flags=services.flag_notes,
+            watch=metrics,
+            secret=derived(master, "contents of flags"),
+        )
         gateway = Gateway(
             directory=directory,
             ledger=ledger,
             prices=prices,
             counter=counter,
             bodies=bodies,
+            moderator=moderator,
             upstreams=registry,
             manners=UpstreamManners(
                 pseudonym_of=pseudonym_of,
@@ -357,6 +381,7 @@ async def start(settings: Settings) -> Server:
         counter=counter,
         bodies=bodies,
         keeper=keeper,
+        moderator=moderator,
         registry=registry,
         charges=ChargeWatch(clock, read=metrics.charges, alarm=metrics.alarm),
         day_filling=day_filling,

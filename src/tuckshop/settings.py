@@ -96,6 +96,10 @@ class EdgeSettings:
     """The same, of one member."""
     drained_timeout_s: float = 300.0
     """How long such a call is read on."""
+    moderation_per_minute: int = 500
+    """Questions to the moderation of an upstream in any minute, for groups whose calls are checked."""
+    moderation_timeout_s: float = 10.0
+    """How long a call that is checked before it is sent waits for all of its verdict."""
     flood_per_second: int = 200
     """Calls a second of one key, before anything else is looked at."""
     flood_burst: int = 2_000

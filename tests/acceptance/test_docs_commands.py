@@ -149,6 +149,7 @@ PAGES: Final = (
         called=True,
         stands_for={"req_06fQ3": _some_kept_call, "hld_06fQ3": _some_hold},
     ),
+    Page("how-to/moderation.md", given=WITH_KEYS),
     Page(
         "how-to/leaked-key.md",
         given=(

@@ -36,7 +36,14 @@ ROOT = Path(__file__).parents[2]
 
 NOTHING = ("received", "authenticated", "policy", "reserve-before-commit")
 BOUND = (
-    *("reserve-after-commit", "reserved", "dispatched-unsent", "dispatched", "first-byte"),
+    *(
+        "reserve-after-commit",
+        "unjudged",
+        "reserved",
+        "dispatched-unsent",
+        "dispatched",
+        "first-byte",
+    ),
     *("streaming", "settle-before-hand-over", "settle-before-commit"),
     *("void-before-hand-over", "void-before-commit"),
 )
@@ -184,6 +191,8 @@ def sent_marked(mock: Mock) -> int:
 @pytest.mark.parametrize("point", [*NOTHING, *BOUND, *EXACT, *VOIDED])
 def test_what_becomes_of_a_call_that_the_server_died_of(world: World, point: str) -> None:
     mock, server = world.mock, world.doomed(point)
+    if point == "unjudged":  # only a policy that blocks waits for a verdict (section 12)
+        server.made("PATCH", f"/groups/{GROUP}", {"moderation": {"mode": "block"}})
     since, sent_before = last_position(server), sent_marked(mock)
     reply = asyncio.run(call_until_it_dies(server, mock, world.key, point))
     assert server.process.wait(10) == -9
@@ -193,10 +202,12 @@ def test_what_becomes_of_a_call_that_the_server_died_of(world: World, point: str
     server = world.follow(point)
     # Ready within 5 s of its own time: what it waited for a processor is the machine's, which others use too.
     assert time.monotonic() - began - server.starved_s() <= 5
+    if point == "unjudged":
+        server.made("PATCH", f"/groups/{GROUP}", {"moderation": None})
     settled_mock(mock)
     row = check(server, mock, since)
 
-    if point in (*NOTHING, "reserve-after-commit", "reserved"):
+    if point in (*NOTHING, "reserve-after-commit", "unjudged", "reserved"):
         assert sent == 0
     elif point != "dispatched-unsent":
         assert sent == 1

@@ -19,6 +19,7 @@ from tuckshop.domain.reservation import Granted, Settlement, Void
 from tuckshop.edge.head import RequestHead
 from tuckshop.gateway.dispatch import Dispatcher
 from tuckshop.gateway.gateway import Gateway
+from tuckshop.gateway.moderation.moderator import Moderator
 from tuckshop.gateway.relay import Relay
 from tuckshop.gateway.resolution import Resolution
 from tuckshop.ledger import recovery
@@ -92,6 +93,17 @@ def reserved() -> None:
         original(dispatcher, call, *more)
 
     wrap(Dispatcher, "dispatch", dispatch)
+
+
+def unjudged() -> None:
+    """Its hold is taken, and the verdict on what it asks is not there."""
+
+    async def contents(original: Any, moderator: Moderator, call: Any, *more: Any) -> Any:
+        if call.tag == MARK:
+            die_soon(0.0)
+        return await original(moderator, call, *more)
+
+    wrap(Moderator, "_contents", contents)
 
 
 def dispatched_unsent() -> None:
@@ -208,6 +220,7 @@ POINTS: Final[dict[str, Callable[[], None]]] = {
     "policy": policy,
     "reserve-before-commit": lambda: at_commit(Reserve, after=False),
     "reserve-after-commit": lambda: at_commit(Reserve, after=True),
+    "unjudged": unjudged,
     "reserved": reserved,
     "dispatched-unsent": dispatched_unsent,
     "dispatched": dispatched,

@@ -13,10 +13,11 @@ import msgspec
 
 from tuckshop.domain.rules.rules import Finding, Rules
 from tuckshop.protocols.openai.body import BodyFacts, BodyLimits
+from tuckshop.protocols.openai.contents import Contents
 from tuckshop.protocols.openai.long_texts import LongText
-from tuckshop.protocols.openai.outgoing import Rewriting
+from tuckshop.protocols.openai.outgoing import Profile, Rewriting
 
-Task = Literal["understand", "texts", "rewrite"]
+Task = Literal["understand", "texts", "rewrite", "contents"]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     pass_unknown: bool = True
     rewriting: Rewriting | None = None
     rules: Rules | None = None  # that are held against it first
+    profile: Profile = "openai"  # of the upstream that a body is for whose contents are asked for
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +39,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     facts: BodyFacts | None = None
     findings: tuple[Finding, ...] = ()
     texts: tuple[LongText, ...] = ()
+    contents: Contents | None = None
     body: bytes | None = None  # None: the client's own bytes say just that
 
 

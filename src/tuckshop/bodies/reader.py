@@ -27,8 +27,9 @@ from tuckshop.domain.errors import (
 from tuckshop.domain.rules.rules import Finding, Rules
 from tuckshop.protocols.endpoints import Endpoint
 from tuckshop.protocols.openai.body import BodyFacts, BodyLimits
+from tuckshop.protocols.openai.contents import Contents
 from tuckshop.protocols.openai.long_texts import LongText
-from tuckshop.protocols.openai.outgoing import Rewriting
+from tuckshop.protocols.openai.outgoing import Profile, Rewriting
 from tuckshop.workers.process import WorkerLimits, WorkerProcess
 
 COMMAND: Final = (sys.executable, "-I", worker.__file__)
@@ -102,6 +103,15 @@ class BodyReader:
         answer = await self._ask("rewrite", endpoint, body, asker, rewriting=how, rules=rules)
         return body if answer.body is None else answer.body
 
+    async def contents(
+        self, endpoint: Endpoint, body: bytes, *, profile: Profile, asker: str
+    ) -> Contents:
+        """`contents_of` a *body* that is about to be sent; raises ServerBusyError."""
+        answer = await self._ask("contents", endpoint, body, asker, profile=profile)
+        if answer.contents is None:
+            raise _busy()
+        return answer.contents
+
     async def close(self) -> None:
         """End the process; whose body is still to be read is told that the server is busy."""
         await self._worker.close()
@@ -121,6 +131,7 @@ class BodyReader:
         pass_unknown: bool = True,
         rewriting: Rewriting | None = None,
         rules: Rules | None = None,
+        profile: Profile = "openai",
     ) -> Answer:
         job = to_bytes(
             Job(
@@ -130,6 +141,7 @@ class BodyReader:
                 pass_unknown=pass_unknown,
                 rewriting=rewriting,
                 rules=rules,
+                profile=profile,
             )
         )
         head = b"%d %d\n" % (len(job), len(body))

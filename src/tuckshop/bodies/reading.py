@@ -14,6 +14,7 @@ from tuckshop.domain.errors import (
 )
 from tuckshop.domain.rules.rule_book import RuleBook
 from tuckshop.domain.rules.rules import Finding
+from tuckshop.protocols.openai.contents import contents_of
 from tuckshop.protocols.openai.facts import read_body, understand
 from tuckshop.protocols.openai.long_texts import long_texts
 from tuckshop.protocols.openai.outgoing import rewrite
@@ -41,6 +42,8 @@ def answer(job: Job, body: bytes) -> Answer:
 
 def _answer(job: Job, body: bytes) -> Answer:
     endpoint = _ENDPOINTS[job.endpoint]
+    if job.task == "contents":
+        return Answer(contents=contents_of(endpoint, body, profile=job.profile))
     tree, facts = read_body(endpoint, body, limits=job.limits, pass_unknown=job.pass_unknown)
     findings: tuple[Finding, ...] = ()
     is_changed = False

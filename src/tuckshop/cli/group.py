@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from tuckshop.cli import group_export, options, rules
+from tuckshop.cli import group_export, moderation, options, rules
 from tuckshop.cli.body_logging import logging_options, take_logging, told
 from tuckshop.cli.client import Client, Json
 from tuckshop.cli.output import (
@@ -25,7 +25,7 @@ _LISTS: Final = ("models", "endpoints")
 _UNSETTABLE: Final = (
     *("title", "time_zone", "models", "endpoints", "each", "shared", "max_output_tokens"),
     *("min_output_tokens", "patience_s", "on_disconnect", "unknown_parameters", "show_shared"),
-    *("self_rotate", "carry_over", "log_days", "strikes", "logging", "rules"),
+    *("self_rotate", "carry_over", "log_days", "strikes", "logging", "rules", "moderation"),
 )
 
 
@@ -40,6 +40,7 @@ def policy_options(command: options.Command) -> options.Command:
     chosen: tuple[options.Decorator, ...] = (
         logging_options,
         rules.rules_options,
+        moderation.moderation_options,
         click.option(
             "--strikes",
             type=(
@@ -131,6 +132,7 @@ def create(name: str, as_json: bool, empty: tuple[str, ...], **fields: Any) -> N
     """
     fields = rules.gathered(fields, dict)
     logging = take_logging(fields) or None
+    fields = moderation.gathered(fields, dict)
     body = options.body_of({"name": name, **fields, "logging": logging}, empty=empty)
     made = Client.connect().make("groups", body=body)
     _show(made, as_json)
@@ -209,15 +211,24 @@ def edit(
     Example:
       tuckshop group edit swa --each '$0.50/month' --unset max_output_tokens
       tuckshop group edit swa --rules-hours 'Mon-Fri 08:00-18:00' --rules-pii email=redact
+      tuckshop group edit swa --moderation block --moderation-threshold violence=0.8
     """
     client = Client.connect()
+    version: str | None = None
+
+    def checks() -> Json:
+        nonlocal version
+        now, version = client.get_with_version("groups", name)
+        return Json(now["moderation"])
+
     fields = rules.gathered(fields, lambda: client.get("groups", name)["rules"] or {})
     logging = take_logging(fields) or None
+    fields = moderation.gathered(fields, checks)
     change = {"name": new_name, **fields, "logging": logging}
     body = options.change_of(change, unset=unset, empty=empty)
     if logging is not None:  # the field is one: what is not named of it stays, too
         body["logging"] = {**client.get("groups", name)["logging"], **logging}
-    _show(client.patch("groups", name, body=body), as_json)
+    _show(client.patch("groups", name, body=body, version=version), as_json)
 
 
 @group.command()
@@ -314,6 +325,7 @@ def _show(one: Json, as_json: bool) -> None:
             ("shows shared", "yes" if one["show_shared"] else "no"),
             ("self rotate", "yes" if one["self_rotate"] else "no"),
             ("strikes", _said_strikes(one["strikes"])),
+            ("moderation", moderation.told(one["moderation"])),
             ("log", f"{one['log_days']} days"),
             ("prompts and answers", told(one["logging"])),
             *rules.told(one["rules"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tuckshop.cli import options
+from tuckshop.cli import moderation, options
 from tuckshop.cli.client import Client, Json
 from tuckshop.cli.output import allowed, listing, print_facts, print_json, print_limits
 
@@ -39,7 +39,8 @@ def show(as_json: bool) -> None:
 @workspace.command()
 @options.limit_options(("limits", "of all groups together"))
 @options.allow_options
-@options.unset_option("limits", "models", "endpoints", "max_output_tokens")
+@moderation.moderation_options
+@options.unset_option("limits", "models", "endpoints", "max_output_tokens", "moderation")
 @options.empty_option("models", "endpoints")
 @options.as_json
 def edit(as_json: bool, unset: tuple[str, ...], empty: tuple[str, ...], **fields: object) -> None:
@@ -52,9 +53,19 @@ def edit(as_json: bool, unset: tuple[str, ...], empty: tuple[str, ...], **fields
     Example:
       tuckshop workspace edit --limits '$500/month' --limits '20 concurrent requests'
       tuckshop workspace edit --unset limits
+      tuckshop workspace edit --moderation log
     """
+    client = Client.connect()
+    version: str | None = None
+
+    def checks() -> Json:
+        nonlocal version
+        now, version = client.get_with_version("workspace")
+        return Json(now["moderation"])
+
+    fields = moderation.gathered(fields, checks)
     body = options.change_of(fields, unset=unset, empty=empty)
-    _show(Client.connect().patch("workspace", body=body), as_json)
+    _show(client.patch("workspace", body=body, version=version), as_json)
 
 
 def _show(one: Json, as_json: bool) -> None:
@@ -69,6 +80,7 @@ def _show(one: Json, as_json: bool) -> None:
             ("models", allowed(one["models"])),
             ("endpoints", allowed(one["endpoints"])),
             ("output cap", None if cap is None else f"{cap:,} tokens"),
+            ("moderation", moderation.told(one["moderation"])),
             ("time zone", one["time_zone"]),
         ],
     )

@@ -325,6 +325,17 @@ class NetworkNotAllowedError(RefusalError):
     code, status = "network_not_allowed", 403
 
 
+class ModerationBlockedError(RefusalError):
+    """A check found something in what is asked, or in the answer. The same again is no use."""
+
+    code, status = "moderation_blocked", 400
+
+    def __init__(self, categories: tuple[str, ...], param: str | None = None) -> None:
+        super().__init__(", ".join(categories))
+        self.categories = categories
+        self.param = param  # where it stands; None: in several places together
+
+
 class InvalidRequestBodyError(RefusalError):
     """Not JSON, ambiguous JSON, wrong types, too deep."""
 

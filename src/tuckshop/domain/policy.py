@@ -2,7 +2,8 @@
 How policies meet: what holds for one key, out of its workspace, group, member and itself.
 
 Allow-lists intersect (None: no restriction from here; empty: nothing), caps take the minimum, all limits hold at
-once. One exception: a member's own limit of the same metric, selector and window replaces the group's `each`.
+once, and so do all checks (`domain.moderation`). One exception: a member's own limit of the same metric, selector and
+window replaces the group's `each`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 
 from tuckshop.domain.globs import can_overlap, matches
 from tuckshop.domain.limits import Limit, Metric
+from tuckshop.domain.moderation import Checks, checks_of
 from tuckshop.domain.records import Holder, OnDisconnect, UnknownParameters
 from tuckshop.domain.reservation import CarryOver, LimitInForce, Scope
 from tuckshop.domain.windows import ZoneHistory
@@ -38,6 +40,8 @@ class Policy:
     unknown_parameters: UnknownParameters
     show_shared: bool
     max_input_tokens: int | None = None
+    # Of workspace and group together:
+    moderation: Checks | None = None  # None: nothing is checked
 
     def may_model(self, model: str) -> bool:
         """Whether *model*, a resolved id, may be used. A listed name does not cover its dated snapshots (K9)."""
@@ -79,6 +83,7 @@ def policy_of(holder: Holder) -> Policy:
         max_output_tokens=min(caps, default=None),
         max_input_tokens=None if group.rules is None else group.rules.max_input_tokens,
         limits=_limits_of(holder),
+        moderation=checks_of(holder.workspace.moderation, group.moderation),
         min_output_tokens=group.min_output_tokens,
         patience_s=group.patience_s,
         on_disconnect=group.on_disconnect,

@@ -9,6 +9,7 @@ from tuckshop.domain.actor import StaffRole
 from tuckshop.domain.body_logging import NO_LOGGING, Logging
 from tuckshop.domain.flags import Strikes
 from tuckshop.domain.limits import Limit
+from tuckshop.domain.moderation import Moderation
 from tuckshop.domain.reservation import CarryOver
 from tuckshop.domain.rules.rules import Rules
 from tuckshop.domain.windows import ZoneHistory
@@ -36,6 +37,7 @@ class Workspace:
     models: tuple[str, ...] | None = None
     endpoints: tuple[str, ...] | None = None
     max_output_tokens: int | None = None
+    moderation: Moderation | None = None  # the least that every group's calls are checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class Group:
     logging: Logging = NO_LOGGING
     log_days: int = 400  # older rows of the request log are folded into sums (P9)
     rules: Rules | None = None  # of its own, for its calls
+    moderation: Moderation | None = None  # how its calls are checked; None: not at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

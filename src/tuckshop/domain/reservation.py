@@ -36,7 +36,13 @@ TRANSITIONS: Final[Mapping[ReservationState, Set[ReservationState]]] = {
     ReservationState.BLOCKED: frozenset(),
 }
 
-Flag = Literal["estimated", "unconfirmed", "clamped", "client_left"]
+Flag = Literal[
+    "estimated",  # charged by what was computed
+    "unconfirmed",  # charged at its bound, because nobody knows what it used
+    "clamped",  # its output cap was lowered
+    "client_left",
+    "unchecked",  # it went out although not all of it could be checked
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +237,7 @@ class Void(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     outcome: Outcome
     flags: frozenset[Flag] = msgspec.field(default_factory=frozenset)
+    state: Literal[ReservationState.VOIDED, ReservationState.BLOCKED] = ReservationState.VOIDED
 
 
 class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,20 @@ Alarm = Literal[
 ]
 
 
+# What became of a call, or of an answer, that was to be checked.
+Moderated = Literal[
+    "passed",
+    "noted",
+    "blocked",
+    "refused",  # it holds what cannot be checked
+    "unavailable",  # refused because there was no verdict
+    "unchecked",  # passed without a verdict
+    "dropped",  # not checked, because too many already were to be
+]
+# What became of a question to a moderation service.
+Asked = Literal["answered", "rate_limited", "failed"]
+
+
 class Ended(NamedTuple):
     """A call that was settled or voided."""
 
@@ -52,6 +66,12 @@ class Watch(Protocol):
     def committed(self, size: int, seconds: float) -> None:
         """A batch of *size* submissions is durable, after so long."""
 
+    def moderated(self, outcome: Moderated) -> None:
+        """A check came to its end."""
+
+    def moderation_asked(self, outcome: Asked) -> None:
+        """A question to a moderation service did."""
+
     def alarm(self, alarm: Alarm, count: int = 1) -> None:
         """Somebody should look."""
 
@@ -69,6 +89,12 @@ class Unwatched:
         """Nothing."""
 
     def committed(self, size: int, seconds: float) -> None:
+        """Nothing."""
+
+    def moderated(self, outcome: Moderated) -> None:
+        """Nothing."""
+
+    def moderation_asked(self, outcome: Asked) -> None:
         """Nothing."""
 
     def alarm(self, alarm: Alarm, count: int = 1) -> None:

@@ -20,10 +20,15 @@ BYTES_PER_TOKEN: Final = 16
 
 
 class TokenCounter(Protocol):
-    """Counts tokens off the loop."""
+    """Counts and decodes tokens off the loop. *asker* is whom it is done for, so that all get their turn."""
 
     async def count(self, encoding: str, texts: Sequence[bytes], *, asker: str) -> list[int] | None:
-        """How many tokens each text is; None where that cannot be told in time. *asker*: who it is done for."""
+        """How many tokens each text is; None where that cannot be told in time."""
+
+    async def decode(
+        self, encoding: str, tokens: Sequence[Sequence[int]], *, asker: str
+    ) -> list[str | None] | None:
+        """The text of each list of tokens, None of one that is none; None of all where it cannot be told in time."""
 
 
 def at_best(facts: BodyFacts, course: Course, input_tokens: int) -> AtBest | None:

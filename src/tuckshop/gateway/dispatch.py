@@ -7,11 +7,17 @@ charged (M9).
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from tuckshop.domain.errors import UpstreamUnavailableError
-from tuckshop.domain.reservation import Flag, Granted, Outcome, Void
+from tuckshop.domain.errors import (
+    ModerationBlockedError,
+    RefusalError,
+    UpstreamUnavailableError,
+)
+from tuckshop.domain.reservation import Flag, Granted, Outcome, ReservationState, Void
 from tuckshop.edge.exchange import Exchange
 from tuckshop.gateway import outcome
 from tuckshop.gateway.call import Call
@@ -83,6 +89,30 @@ class Dispatcher:
             )
         )
 
+    @contextlib.contextmanager
+    def undoing(self, call: Call) -> Iterator[None]:
+        """What happens inside may end a call that holds something and was not sent: then the hold is given back."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.give_back(call, "client_left")
+            raise
+        except ModerationBlockedError as blocked:
+            self._tools.ledger.void(
+                Void(
+                    request_id=call.request_id,
+                    outcome=Outcome(http_status=blocked.status, error=blocked.code),
+                    state=ReservationState.BLOCKED,
+                )
+            )
+            raise
+        except RefusalError as refusal:
+            self.give_back(call, refusal.code)
+            raise
+        except BaseException:
+            self.give_back(call, "server_fault")
+            raise
+
     def dispatch(
         self,
         call: Call,
@@ -91,10 +121,13 @@ class Dispatcher:
         body: bytes,
         exchange: Exchange,
         began_s: float,
+        marks: frozenset[Flag] = frozenset(),
     ) -> None:
         """
         Send *body*; from here on a `Relay` has the call, and nothing awaits it.
 
+        Args:
+            marks: What is to be noted of the call.
         Raises:
             UpstreamUnavailableError: Another call was sent just now to find out whether the upstream still refuses us.
                 The hold is given back.
@@ -117,6 +150,7 @@ class Dispatcher:
             tools=self._tools_for(upstream),
             on_done=self._running.discard,
             tap=tap,
+            marks=marks,
         )
         try:
             sent = upstream.pool.open(

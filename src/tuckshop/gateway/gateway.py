@@ -25,6 +25,7 @@ from tuckshop.edge.app import HeadVerdict
 from tuckshop.edge.exchange import Exchange
 from tuckshop.edge.head import Headers, RequestHead
 from tuckshop.gateway.admission import Admission
+from tuckshop.gateway.body_size import LargeBodies, is_large
 from tuckshop.gateway.callers import Callers
 from tuckshop.gateway.counting import TokenCounter
 from tuckshop.gateway.credential import secret_of
@@ -35,7 +36,9 @@ from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.free_calls import FreeCalls
 from tuckshop.gateway.house_rules import HouseRules, is_long
 from tuckshop.gateway.identify import Arrival, may_call, tag_of
-from tuckshop.gateway.large_body import LargeBodies, is_large, serve_large
+from tuckshop.gateway.large_body import serve_large
+from tuckshop.gateway.moderation.moderator import NO_MARKS, Moderator
+from tuckshop.gateway.moderation.step import moderated
 from tuckshop.gateway.ports import (
     BodyLog,
     Directory,
@@ -77,6 +80,7 @@ class Gateway:
         prices: Prices,
         counter: TokenCounter,
         bodies: LargeBodies,
+        moderator: Moderator,
         upstreams: Upstreams,
         manners: UpstreamManners,
         clock: Clock,
@@ -94,6 +98,7 @@ class Gateway:
         watch = watch or Unwatched()
         body_log = body_log or NoBodyLog()
         self._bodies = bodies
+        self._moderator = moderator
         self._directory = directory
         self._clock = clock
         self._flood = flood
@@ -198,6 +203,7 @@ class Gateway:
                 self._dispatcher,
                 self._bodies,
                 self._house_rules,
+                self._moderator,
                 arrival,
                 exchange,
                 began_s,
@@ -223,7 +229,17 @@ class Gateway:
             dispatcher.give_back(call, "server_fault")
             raise
         sent = exchange.body if body is None else body
-        dispatcher.dispatch(call, granted, upstream, sent, exchange, began_s)
+        if call.policy.moderation is None:
+            dispatcher.dispatch(call, granted, upstream, sent, exchange, began_s, NO_MARKS)
+            return
+        marks = await moderated(
+            self._moderator, admission, dispatcher, arrival, call, upstream, sent
+        )
+        if exchange.client_left:
+            dispatcher.give_back(call, "client_left")
+            return
+        dispatcher.dispatch(call, granted, upstream, sent, exchange, began_s, marks)
+        self._moderator.check_beside(call, upstream, sent)
 
     # ── called from above ─────────────────────────────────────────────────────────────────────────────────────
 

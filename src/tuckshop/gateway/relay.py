@@ -20,7 +20,7 @@ from tuckshop.domain.errors import (
     UpstreamUnavailableError,
 )
 from tuckshop.domain.money import usd_text
-from tuckshop.domain.reservation import Granted
+from tuckshop.domain.reservation import Flag, Granted
 from tuckshop.edge.exchange import Exchange
 from tuckshop.gateway.call import Call
 from tuckshop.gateway.coding import CodingError, Decoder, decoder_for
@@ -65,6 +65,7 @@ class Relay:
         tools: RelayTools,
         on_done: Callable[[Relay], None],
         tap: Tap | None = None,
+        marks: frozenset[Flag] = frozenset(),
     ) -> None:
         """*tap*: where the call's bodies may be kept."""
         self.call = call
@@ -74,6 +75,7 @@ class Relay:
         self._on_done = on_done
         self._tap = tap
         self._resolution = Resolution(call, granted, began_s, tools)
+        self._resolution.flags |= marks
         self._upstream: UpstreamExchange | None = None
         self._head: ReplyHead | None = None
         self._meter: EventMeter | None = None

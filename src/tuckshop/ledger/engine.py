@@ -299,11 +299,11 @@ class Engine:
     def _void(self, operation: Void) -> Resolved | None:
         row = self.books.open.get(operation.request_id)
         if row is None:
-            return self._first_resolution(operation.request_id, ReservationState.VOIDED)
+            return self._first_resolution(operation.request_id, operation.state)
         self._note_end(row, operation, _NOTHING, 0)
         position = self.books.close(
             row,
-            ReservationState.VOIDED,
+            operation.state,
             charged=None,
             cached_tokens=0,
             outcome=operation.outcome,
@@ -311,7 +311,7 @@ class Engine:
         )
         return Resolved(
             request_id=row.id,
-            state=ReservationState.VOIDED,
+            state=operation.state,
             charged=Amounts(),
             position=position,
             is_first=True,

@@ -26,7 +26,7 @@ FROM entries WHERE workspace_id = ? AND scope_kind = 'member'
 _ROWS: Final = """
 SELECT id, resolved_position, state, held_cost, cost, model, model_aliases, endpoint_group FROM requests
 WHERE workspace_id = ? AND member_id = ? AND admitted_at >= ? AND admitted_at < ? AND position < ?
-    AND state IN ('reserved', 'settled', 'voided')
+    AND state <> 'refused'
 """
 _CORRECTED: Final = """
 SELECT coalesce(sum(cost), 0) FROM entries

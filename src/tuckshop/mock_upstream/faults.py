@@ -174,6 +174,19 @@ FAULTS: Final[Mapping[str, Fault]] = {
         "sends the usage in the chunk with the finish reason, asked or not",
         Script(usage_place="finish"),
     ),
+    # verdicts of moderation; other replies are as ever
+    "verdict-too-few": Fault(
+        "judges one entry less than it was asked about", Script(verdict_value="too-few")
+    ),
+    "verdict-incomplete": Fault(
+        "leaves the category violence out of its verdicts", Script(verdict_value="incomplete")
+    ),
+    "verdict-beyond-one": Fault("gives scores of 1.5", Script(verdict_value="beyond-one")),
+    "verdict-not-a-number": Fault("gives scores of NaN", Script(verdict_value="not-a-number")),
+    "verdict-contradiction": Fault(
+        "says that nothing is flagged, and of each category that it is",
+        Script(verdict_value="contradiction"),
+    ),
     # the stream's text
     "error-event": Fault(
         "sends an error event in the middle of the stream and ends it; a plain reply is a 500",

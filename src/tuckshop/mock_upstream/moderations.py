@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from tuckshop.mock_upstream import parameters
 from tuckshop.mock_upstream.catalogue import MockModel, find_model
 from tuckshop.mock_upstream.errors import ApiError, wrong_type
 from tuckshop.mock_upstream.markers import read_markers
+from tuckshop.mock_upstream.script import Script
 from tuckshop.mock_upstream.tokens import seed_of
+
+Results: TypeAlias = list[dict[str, Any]]
 
 # True: the category is also judged in images.
 CATEGORIES: Final = {
@@ -64,6 +68,40 @@ def reply_object(request: ModerationsRequest, model: str, *, number_: str) -> di
         "model": model,
         "results": [_judged(text, pictured=pictured) for text, pictured in request.entries],
     }
+
+
+def _each_score(results: Results, score: float) -> Results:
+    return [one | {"category_scores": dict.fromkeys(CATEGORIES, score)} for one in results]
+
+
+def _without(result: dict[str, Any], category: str) -> dict[str, Any]:
+    """*result* as if nobody had thought of *category*."""
+    kept = {
+        field: {name: value for name, value in result[field].items() if name != category}
+        for field in ("categories", "category_scores")
+    }
+    return result | kept
+
+
+# What the results are instead of the truth; a function of the true ones.
+ODD_VERDICTS: Final[Mapping[str, Callable[[Results], Results]]] = {
+    "too-few": lambda results: results[1:],
+    "incomplete": lambda results: [_without(one, "violence") for one in results],
+    "beyond-one": lambda results: _each_score(results, 1.5),
+    "not-a-number": lambda results: _each_score(results, float("nan")),
+    "contradiction": lambda results: [
+        one | {"flagged": False, "categories": dict.fromkeys(CATEGORIES, True)} for one in results
+    ],
+}
+
+
+def distorted(reply: dict[str, Any], script: Script) -> dict[str, Any]:
+    """*reply* as *script* says."""
+    if script.verdict_value is not None:
+        reply["results"] = ODD_VERDICTS[script.verdict_value](reply["results"])
+    if script.padding_bytes:
+        reply["padding"] = "x" * script.padding_bytes
+    return reply
 
 
 def _entries(value: Any) -> list[tuple[str, bool]]:

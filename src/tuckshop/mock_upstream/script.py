@@ -31,6 +31,7 @@ class Script:
     first_delay_s: float = 0.0
     usage_place: Literal["last", "finish", "every", "absent"] = "last"
     usage_value: str | None = None  # a key of faults.ODD_USAGE
+    verdict_value: str | None = None  # a key of moderations.ODD_VERDICTS
     fails: bool = False  # a response says at its end that it failed
     model: str | None = None
     service_tier: str | None = None

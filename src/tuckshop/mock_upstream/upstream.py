@@ -268,7 +268,9 @@ class MockUpstream:
             return
         served = script.model or request.model.answers_as
         reply = moderations.reply_object(request, served, number_=call.number)
-        self._answer(call, _encode(reply), script, None, 0, 0, request.markers)
+        if script is not self._healthy:
+            reply = moderations.distorted(reply, script)
+        self._answer(call, _dump(reply), script, None, 0, 0, request.markers)
 
     # Billing and sending.
 

@@ -104,6 +104,12 @@ COUNTING: Final[Mapping[str, Counting]] = MappingProxyType(
 )
 
 
+def vocabulary_of(price: ModelPrice) -> Encoding | None:
+    """The vocabulary that this model surely reads with; None where nobody published it."""
+    counting = COUNTING.get(price.model) or COUNTING.get(price.base or "")
+    return None if counting is None or counting.surplus_percent else counting.encoding
+
+
 def counting_of(price: ModelPrice) -> Counting | None:
     """How the text of this model is counted; None where nobody told, or where nothing is billed."""
     if price.free:

@@ -170,6 +170,42 @@ def _parameter(error: errors.ParameterNotAllowedError) -> str:
     return f"{quoted(error.param or '')} may not be used: {error.reason}. Leave it out."
 
 
+# What the provider's categories mean, in words that accuse nobody.
+_CATEGORIES: Final[Mapping[str, str]] = {
+    "harassment": "harassment",
+    "harassment/threatening": "threats",
+    "hate": "hate",
+    "hate/threatening": "hate with threats",
+    "illicit": "help with something illegal",
+    "illicit/violent": "help with violence",
+    "self-harm": "self-harm",
+    "self-harm/instructions": "instructions for self-harm",
+    "self-harm/intent": "the wish to harm oneself",
+    "sexual": "sexual content",
+    "sexual/minors": "sexual content about minors",
+    "violence": "violence",
+    "violence/graphic": "violence in detail",
+}
+_HELP: Final = (
+    " If it is about you: you are not alone, and talking helps; https://findahelpline.com lists people who listen, in"
+    " many countries and languages."
+)
+
+
+def _moderated(error: errors.ModerationBlockedError) -> str:
+    found = ", ".join(
+        f"{_CATEGORIES[name]} ({name})" if name in _CATEGORIES else name
+        for name in error.categories
+    )
+    place = f", in {quoted(error.param)}" if error.param else ""
+    is_sad = any(name.startswith("self-harm") for name in error.categories)
+    return (
+        f"This was not passed on. An automatic check takes it for {found}{place}. The same again ends the same; say it"
+        f" in other words, or leave that part out of the conversation. Such checks err: {_ASK[0].lower()}{_ASK[1:]} if"
+        f" this one does.{_HELP if is_sad else ''}"
+    )
+
+
 def _body(error: errors.InvalidRequestBodyError) -> str:
     return f"The body cannot be taken: {error.reason}. Mend it and send it again."
 
@@ -284,6 +320,7 @@ _WORDINGS: Final[Mapping[type[errors.RefusalError], Callable[[Any], str]]] = {
         "Your group's calls may come from some networks only, and this is none of them. Use the network of "
         f"your institution, or its VPN. {_ASK} if you do."
     ),
+    errors.ModerationBlockedError: _moderated,
     errors.InvalidRequestBodyError: _body,
     errors.RequestTooLargeError: _too_large,
     errors.UnsupportedContentEncodingError: _coding,

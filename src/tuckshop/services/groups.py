@@ -14,12 +14,13 @@ from tuckshop.domain.actor import Actor
 from tuckshop.domain.authority import Authority, beyond_in_shared_reset
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ConflictError
+from tuckshop.domain.moderation import NO_MODERATION
 from tuckshop.domain.money import format_usd
 from tuckshop.domain.records import Group, State
 from tuckshop.domain.reservation import Scope
 from tuckshop.domain.windows import ZoneHistory
 from tuckshop.ledger.ledger import Ledger
-from tuckshop.services import fields
+from tuckshop.services import checking, fields
 from tuckshop.services.authority import check_group, check_more_money, refuse
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
@@ -29,7 +30,6 @@ from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.rules import rules
 from tuckshop.services.shapes.groups import (
     LOG_DAYS,
-    NO_MODERATION,
     GroupChange,
     GroupPage,
     GroupReset,
@@ -53,7 +53,6 @@ NOT_YET: Final[Mapping[str, object]] = {
     "tools": [],
     "provider_storage": "off",
     "objects": "own",
-    "moderation": NO_MODERATION,
 }
 
 
@@ -85,6 +84,7 @@ class Groups:
             ConflictError: The name is taken.
         """
         columns = self.columns_of(new, self._default_zone)
+        checking.check_offered(new.moderation, new.models or None, self._directory.upstreams())
         zone = str(columns.pop("time_zone", self._default_zone))
 
         def make(edit: Edit) -> str:
@@ -171,8 +171,11 @@ class Groups:
             StaleVersionError: It is another version than *expected*.
             NotPermittedError: It would give more than the actor holds.
         """
-        group_id = self._directory.group(name_or_id, actor).id
+        group = self._directory.group(name_or_id, actor)
+        group_id = group.id
         columns = self.columns_of(change, self._default_zone)
+        models = group.models if change.models is UNSET else change.models
+        checking.check_offered(change.moderation, models, self._directory.upstreams())
         zone = columns.pop("time_zone", None)
 
         def work(edit: Edit) -> None:
@@ -283,6 +286,7 @@ class Groups:
         columns.set("logging", change.logging, fields.logging)
         columns.set("log_days", change.log_days, fields.same, unset=LOG_DAYS)
         columns.set("rules", change.rules, partial(rules, compiles=compiles))
+        columns.set("moderation", change.moderation, checking.column_of)
         columns.set("state", change.state, fields.same)
         for name, default in NOT_YET.items():
             sent = getattr(change, name)
@@ -341,6 +345,7 @@ def _shape(group: Group, in_force: list[LimitStanding], worst_case: WorstCaseSha
         self_rotate=group.self_rotate,
         strikes=group.strikes,
         logging=group.logging,
+        moderation=group.moderation or NO_MODERATION,
         log_days=group.log_days,
         rules=group.rules,
         state=group.state,

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import select, update
 
 from tuckshop.domain.actor import Actor
+from tuckshop.domain.moderation import NO_MODERATION
 from tuckshop.domain.records import Workspace
 from tuckshop.ledger.ledger import Ledger
-from tuckshop.services import fields
+from tuckshop.services import checking, fields
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import Columns
@@ -53,7 +54,9 @@ class Workspaces:
         columns.set("models", change.models, fields.models)
         columns.set("endpoints", change.endpoints, fields.endpoints)
         columns.set("max_output_tokens", change.max_output_tokens, fields.same)
+        columns.set("moderation", change.moderation, checking.column_of)
         after = columns.check()
+        checking.check_offered(change.moderation, None, self._directory.upstreams())
 
         def work(edit: Edit) -> None:
             before = _row(edit)
@@ -86,6 +89,7 @@ def _shape(workspace: Workspace, in_force: list[LimitStanding]) -> WorkspaceShap
         models=None if workspace.models is None else list(workspace.models),
         endpoints=None if workspace.endpoints is None else list(workspace.endpoints),
         max_output_tokens=workspace.max_output_tokens,
+        moderation=workspace.moderation or NO_MODERATION,
         time_zone=workspace.zone.current,
         in_force=in_force,
     )

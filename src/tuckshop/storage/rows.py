@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping
 from tuckshop.domain.body_logging import NO_LOGGING, Logging
 from tuckshop.domain.flags import Strikes
 from tuckshop.domain.limits import Limit, parse_limit
+from tuckshop.domain.moderation import Moderation
 from tuckshop.domain.records import Group, Member, StaffToken, UpstreamRecord, VirtualKey, Workspace
 from tuckshop.domain.reservation import CarryOver
 from tuckshop.domain.rules.rules import Rules
@@ -75,6 +76,7 @@ def workspace_of(row: Row) -> Workspace:
         models=_optional_list(row["models"]),
         endpoints=_optional_list(row["endpoints"]),
         max_output_tokens=row["max_output_tokens"],
+        moderation=part_of_text(row["moderation"], Moderation),
     )
 
 
@@ -120,6 +122,7 @@ def group_of(row: Row) -> Group:
         logging=part_of_text(row["logging"], Logging) or NO_LOGGING,
         log_days=row["log_days"],
         rules=part_of_text(row["rules"], Rules),
+        moderation=part_of_text(row["moderation"], Moderation),
     )
 
 

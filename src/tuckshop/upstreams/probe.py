@@ -6,14 +6,12 @@ What comes back is told in words of our own: an upstream's text may quote the cr
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
 
-from tuckshop.upstreams.exchange import Headers
-from tuckshop.upstreams.failure import TimeoutKind, UpstreamFailure
+from tuckshop.upstreams.asking import Answer, Problem, ask
 from tuckshop.upstreams.registry import Upstream
 
 PROBE_TIMEOUT_S: Final = 10.0
@@ -33,15 +31,18 @@ ProbeResult = Literal[
     "timeout",
     "broken",  # the answer broke off, or is not HTTP
 ]
-_BY_FAILURE: Final[dict[str, ProbeResult]] = {
+_BY_PROBLEM: Final[dict[Problem, ProbeResult]] = {
+    "no_credential": "no_credential",
     "dns": "dns",
     "tls": "tls",
     "refused": "refused",
     "forbidden": "forbidden",
     "connect_timeout": "timeout",
     "deadline": "timeout",
+    "timeout": "timeout",
     "reset": "broken",
     "protocol": "broken",
+    "too_long": "wrong_path",
 }
 
 
@@ -60,52 +61,14 @@ class _Listed(msgspec.Struct):
     data: list[msgspec.Raw]
 
 
-class _Gathering:
-    """Receives the answer."""
-
-    def __init__(self, done: asyncio.Future[Probe]) -> None:
-        self._done = done
-        self._status = 0
-        self._body = bytearray()
-
-    def on_head(self, status: int, headers: Headers) -> None:
-        self._status = status
-
-    def on_data(self, data: bytes) -> None:
-        if len(self._body) <= BODY_MAX_BYTES:
-            self._body += data
-
-    def on_end(self) -> None:
-        self._tell(_judged(self._status, bytes(self._body)))
-
-    def on_error(self, failure: UpstreamFailure) -> None:
-        self._tell(Probe(result=_BY_FAILURE[failure.kind]))
-
-    def on_timeout(self, kind: TimeoutKind) -> None:
-        self._tell(Probe(result="timeout"))
-
-    def _tell(self, probe: Probe) -> None:
-        if not self._done.done():
-            self._done.set_result(probe)
-
-
 async def probe(upstream: Upstream) -> Probe:
     """Ask *upstream* for its models with its own credential."""
-    if upstream.credential is None:
-        return Probe(result="no_credential")
-    done: asyncio.Future[Probe] = asyncio.get_running_loop().create_future()
-    headers = [
-        (b"authorization", b"Bearer " + upstream.credential.encode("latin-1")),
-        (b"accept", b"application/json"),
-    ]
-    exchange = upstream.pool.open("GET", "/models", headers, b"", _Gathering(done))
-    try:
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
-            return await done
-    except TimeoutError:
-        return Probe(result="timeout")
-    finally:
-        exchange.abort()
+    answer = await ask(
+        upstream, "GET", "/models", max_bytes=BODY_MAX_BYTES, timeout_s=PROBE_TIMEOUT_S
+    )
+    if not isinstance(answer, Answer):
+        return Probe(result=_BY_PROBLEM[answer])
+    return _judged(answer.status, answer.body)
 
 
 def _judged(status: int, body: bytes) -> Probe:

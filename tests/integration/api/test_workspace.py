@@ -39,7 +39,8 @@ async def two_groups(counter: Counter) -> list[str]:
 async def test_a_fresh_one_restricts_nothing(counter: Counter) -> None:
     shown = (await counter.admin.get(PATH)).json
 
-    assert shown == {**NOTHING, "time_zone": "UTC", "in_force": []}
+    unchecked = {"mode": "off", "fail": "closed", "thresholds": {}}
+    assert shown == {**NOTHING, "moderation": unchecked, "time_zone": "UTC", "in_force": []}
 
 
 async def test_a_limit_holds_over_all_groups_under_a_race(counter: Counter) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.support.fake_clock import FakeClock
 from tuckshop.pricing.bound import TOKENS_PER_TEXT
-from tuckshop.tokenizing.counter import COMMAND, LIMITS, TokenCounter
+from tuckshop.tokenizing.counter import COMMAND, DECODED_MAX, LIMITS, TokenCounter
 from tuckshop.workers.process import WorkerLimits
 
 # As tiktoken counts them (`len(encoding.encode_ordinary(text))`).
@@ -157,7 +157,7 @@ def test_after_failures_in_a_row_it_pauses(tmp_path: Path) -> None:
 def test_whose_texts_kill_it_pauses_alone(tmp_path: Path) -> None:
     """E7: nobody can shut others out."""
     code = "import sys\nwhile head := sys.stdin.buffer.readline():\n"
-    code += " text = sys.stdin.buffer.read(int(head.split()[1]))\n"
+    code += " text = sys.stdin.buffer.read(int(head.split()[2]))\n"
     code += " if text == b'deadly': sys.exit()\n"
     code += " print(1, flush=True)"
 
@@ -301,5 +301,27 @@ def test_the_exact_bound_is_a_bound_however_a_text_is_put_among_others() -> None
             assert around <= left + right + TOKENS_PER_TEXT
 
         await asyncio.to_thread(holds)
+
+    run(use)
+
+
+def test_tokens_are_decoded_to_the_text_that_they_are() -> None:
+    """Section 12: what is none is told, what is cut within a character has a mark there, and counting goes on."""
+
+    async def use(counter: TokenCounter) -> None:
+        cut = [76460]  # the first three bytes of four
+        lists = [[15339, 1917], [100_256], [1 << 40], [], cut, [*cut, 222], [100_257]]
+        decoded = await counter.decode("cl100k_base", lists, asker="a")
+        assert decoded == ["hello world", None, None, "", "\ufffd", "😀", "<|endoftext|>"]
+        assert await counter.count("cl100k_base", [b"hello world"], asker="a") == [2]
+
+    run(use)
+
+
+def test_as_many_tokens_as_any_call_takes_are_decoded_and_no_more() -> None:
+    async def use(counter: TokenCounter) -> None:
+        decoded = await counter.decode("cl100k_base", [[15339] * DECODED_MAX], asker="a")
+        assert decoded == ["hello" * DECODED_MAX]
+        assert await counter.decode("cl100k_base", [[15339] * 400_000], asker="a") is None
 
     run(use)

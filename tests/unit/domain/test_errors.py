@@ -33,6 +33,7 @@ _STATUS_OF_CODE = {
     "network_not_allowed": 403,
     "invalid_request_body": 400,
     "request_too_large": 413,
+    "moderation_blocked": 400,
     "unsupported_content_encoding": 415,
     "invalid_request": 400,
     "request_timeout": 408,

@@ -1,4 +1,4 @@
-"""Groups and their policies. Nothing obeys moderation yet: it is taken only with its defaults."""
+"""Groups and their policies."""
 
 from __future__ import annotations
 
@@ -8,22 +8,13 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from tuckshop.domain.body_logging import NO_LOGGING, Logging
 from tuckshop.domain.flags import Strikes
+from tuckshop.domain.moderation import NO_MODERATION, Moderation
 from tuckshop.domain.records import OnDisconnect, State, UnknownParameters
 from tuckshop.domain.rules.rules import Rules
 from tuckshop.services.shapes.parts import LimitList, OutputCap, Sent, Shown, TextList, Versioned
 from tuckshop.services.shapes.standing import LimitStanding
 from tuckshop.services.shapes.worst_case import WorstCaseShape
 
-
-class Moderation(Sent, frozen=True, kw_only=True):
-    """What is checked before a call goes out."""
-
-    mode: Literal["off", "log", "block"] = "off"
-    fail: Literal["closed", "open"] = "closed"
-    thresholds: dict[str, float] = field(default_factory=dict)
-
-
-NO_MODERATION: Final = Moderation()
 LOG_DAYS: Final = 400
 # A month's counter is kept for 32 days after its end: what is folded lies behind all but `year` and `total`.
 LOG_DAYS_MIN: Final = 70

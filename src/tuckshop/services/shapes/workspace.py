@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
+from tuckshop.domain.moderation import NO_MODERATION, Moderation
 from tuckshop.services.shapes.parts import LimitList, OutputCap, Sent, TextList, Versioned
 from tuckshop.services.shapes.standing import LimitStanding
 
@@ -15,6 +16,7 @@ class WorkspaceChange(Sent, frozen=True, kw_only=True):
     models: TextList | UnsetType | None = UNSET
     endpoints: TextList | UnsetType | None = UNSET
     max_output_tokens: OutputCap | UnsetType | None = UNSET
+    moderation: Moderation | UnsetType | None = UNSET
 
 
 class WorkspaceShape(Versioned, frozen=True, kw_only=True):
@@ -24,5 +26,6 @@ class WorkspaceShape(Versioned, frozen=True, kw_only=True):
     models: list[str] | None
     endpoints: list[str] | None
     max_output_tokens: int | None
+    moderation: Moderation = NO_MODERATION
     time_zone: str
     in_force: list[LimitStanding]

@@ -41,6 +41,7 @@ EVERY: tuple[errors.RefusalError, ...] = (
     errors.SystemMessageNotAllowedError("messages[0]"),
     errors.OutsideHoursError(("Mon-Fri 08:00-18:00",), None, "Europe/Berlin"),
     errors.NetworkNotAllowedError(),
+    errors.ModerationBlockedError(("violence",), "messages[0].content"),
     errors.InvalidRequestBodyError("n has to be an integer", "n"),
     errors.RequestTooLargeError(4_194_304),
     errors.UnsupportedContentEncodingError("gzip"),
