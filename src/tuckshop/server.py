@@ -50,6 +50,7 @@ from tuckshop.gateway.flood import FloodGate
 from tuckshop.gateway.gateway import Gateway
 from tuckshop.gateway.house_rules import HouseRules
 from tuckshop.gateway.moderation.moderator import Moderator
+from tuckshop.gateway.moderation.notes import Notes
 from tuckshop.gateway.moderation.reading import ContentsReader
 from tuckshop.gateway.moderation.service import ModerationService, ServiceLimits
 from tuckshop.gateway.moderation.verdicts import Verdicts
@@ -255,9 +256,8 @@ async def start(settings: Settings) -> Server:
                 ),
             ),
             reader=ContentsReader(bodies, counter),
-            flags=services.flag_notes,
+            notes=Notes(services.flag_notes, derived(master, "contents of flags")),
             watch=metrics,
-            secret=derived(master, "contents of flags"),
         )
         gateway = Gateway(
             directory=directory,

@@ -16,6 +16,7 @@ _FIELDS: Final[Mapping[str, str]] = {
     "moderation_unreadable": "unreadable",
     "moderation_upstream": "upstream",
     "moderation_threshold": "thresholds",
+    "moderation_outputs": "outputs",
 }
 _MODES: Final = click.Choice(["off", "log", "block"])
 
@@ -56,6 +57,11 @@ def moderation_options(command: Command) -> Command:
             "--moderation-fail",
             type=click.Choice(["closed", "open"]),
             help="While the check cannot be had: refuse calls, or let them pass.",
+        ),
+        click.option(
+            "--moderation-outputs",
+            type=_MODES,
+            help="The same of answers. With block, they are held back until they are checked.",
         ),
         click.option(
             "--moderation",

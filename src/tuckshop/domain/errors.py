@@ -330,10 +330,13 @@ class ModerationBlockedError(RefusalError):
 
     code, status = "moderation_blocked", 400
 
-    def __init__(self, categories: tuple[str, ...], param: str | None = None) -> None:
+    def __init__(
+        self, categories: tuple[str, ...], param: str | None = None, *, is_answer: bool = False
+    ) -> None:
         super().__init__(", ".join(categories))
         self.categories = categories
         self.param = param  # where it stands; None: in several places together
+        self.is_answer = is_answer  # found in the answer, which is charged
 
 
 class InvalidRequestBodyError(RefusalError):
@@ -417,11 +420,15 @@ class UpstreamOverloadedError(RefusalError):
 
 
 class ServerBusyError(RefusalError):
-    """Shutting down, too many waiting, or ledger, disk or clock not fit."""
+    """
+    Shutting down, too many waiting, or ledger, disk or clock not fit. `retryable` False: the call was answered and
+    is charged, and so would be the next one.
+    """
 
     code, status = "server_busy", 503
 
-    def __init__(self, reason: str, retry_after_s: float = 5) -> None:
+    def __init__(self, reason: str, retry_after_s: float = 5, *, retryable: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after_s = retry_after_s
+        self.retryable = retryable

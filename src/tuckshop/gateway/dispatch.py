@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Protocol
 
 from tuckshop.domain.errors import (
     ModerationBlockedError,
@@ -27,6 +28,24 @@ from tuckshop.gateway.resolution import RelayTools
 from tuckshop.protocols.openai.headers import upstream_headers
 from tuckshop.protocols.openai.outgoing import Profile, Rewriting
 from tuckshop.upstreams.registry import Upstream
+
+
+class MakeRelay(Protocol):
+    """Makes a `Relay` of what that takes."""
+
+    def __call__(
+        self,
+        *,
+        call: Call,
+        granted: Granted,
+        exchange: Exchange,
+        began_s: float,
+        tools: RelayTools,
+        on_done: Callable[[Relay], None],
+        tap: Tap | None,
+        marks: frozenset[Flag],
+    ) -> Relay:
+        """One that is to be started."""
 
 
 class Dispatcher:
@@ -122,12 +141,14 @@ class Dispatcher:
         exchange: Exchange,
         began_s: float,
         marks: frozenset[Flag] = frozenset(),
+        make_relay: MakeRelay = Relay,
     ) -> None:
         """
         Send *body*; from here on a `Relay` has the call, and nothing awaits it.
 
         Args:
             marks: What is to be noted of the call.
+            make_relay: Makes the relay; of a call whose answer is checked, one that does that.
         Raises:
             UpstreamUnavailableError: Another call was sent just now to find out whether the upstream still refuses us.
                 The hold is given back.
@@ -142,7 +163,7 @@ class Dispatcher:
         tap: Tap | None = None
         if call.holder.group.logging.bodies != "off":
             tap = self._body_log.begin(call.request_id, call.holder, call.endpoint, body)
-        relay = Relay(
+        relay = make_relay(
             call=call,
             granted=granted,
             exchange=exchange,

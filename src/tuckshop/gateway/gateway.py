@@ -238,7 +238,8 @@ class Gateway:
         if exchange.client_left:
             dispatcher.give_back(call, "client_left")
             return
-        dispatcher.dispatch(call, granted, upstream, sent, exchange, began_s, marks)
+        make = partial(self._moderator.relay, upstream)
+        dispatcher.dispatch(call, granted, upstream, sent, exchange, began_s, marks, make)
         self._moderator.check_beside(call, upstream, sent)
 
     # ── called from above ─────────────────────────────────────────────────────────────────────────────────────

@@ -60,6 +60,9 @@ async def serve_large(
     if exchange.client_left:
         dispatcher.give_back(call, "client_left")
         return
-    dispatcher.dispatch(call, granted, upstream, sent, exchange, began_s, marks)
-    if call.policy.moderation is not None:
-        moderator.check_beside(call, upstream, sent)
+    if call.policy.moderation is None:
+        dispatcher.dispatch(call, granted, upstream, sent, exchange, began_s, marks)
+        return
+    make = partial(moderator.relay, upstream)
+    dispatcher.dispatch(call, granted, upstream, sent, exchange, began_s, marks, make)
+    moderator.check_beside(call, upstream, sent)

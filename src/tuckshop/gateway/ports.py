@@ -10,6 +10,7 @@ from tuckshop.domain.records import Holder
 from tuckshop.domain.reservation import Granted, Hold, RefusedRow, Settlement, Void
 from tuckshop.pricing.prices import PriceList
 from tuckshop.protocols.endpoints import Endpoint
+from tuckshop.protocols.openai.headers import Headers
 from tuckshop.upstreams.registry import Upstream
 
 DEFAULT_UPSTREAM: Final = "openai"  # the settings' one; its name stands for it while there is none
@@ -68,6 +69,32 @@ class Tap(Protocol):
 
     def end(self, http_status: int | None, *, is_stream: bool) -> None:
         """The call is over, whoever got the reply."""
+
+
+class Outlet(Protocol):
+    """Where a reply goes: to the client, or to what stands before it. As an `Exchange` says."""
+
+    on_disconnect: Callable[[], None] | None
+    on_pause: Callable[[], None] | None
+    on_resume: Callable[[], None] | None
+
+    def start(self, status: int, headers: Headers, length: int | None = None) -> None:
+        """Send the head of the reply."""
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of the body."""
+
+    def end(self, data: bytes = b"") -> None:
+        """Send the last piece, if there is one; the reply is complete."""
+
+    def reply(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole reply."""
+
+    def abort(self) -> None:
+        """Cut the connection, so that the client sees an incomplete reply."""
+
+    def release_body(self) -> None:
+        """Drop the request's body."""
 
 
 class BodyLog(Protocol):

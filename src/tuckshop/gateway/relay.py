@@ -21,10 +21,9 @@ from tuckshop.domain.errors import (
 )
 from tuckshop.domain.money import usd_text
 from tuckshop.domain.reservation import Flag, Granted
-from tuckshop.edge.exchange import Exchange
 from tuckshop.gateway.call import Call
 from tuckshop.gateway.coding import CodingError, Decoder, decoder_for
-from tuckshop.gateway.ports import Tap
+from tuckshop.gateway.ports import Outlet, Tap
 from tuckshop.gateway.reply_head import JSON, ReplyHead
 from tuckshop.gateway.resolution import RelayTools, Resolution
 from tuckshop.gateway.upstream_errors import note_on, verdict_on
@@ -60,7 +59,7 @@ class Relay:
         *,
         call: Call,
         granted: Granted,
-        exchange: Exchange,
+        exchange: Outlet,
         began_s: float,
         tools: RelayTools,
         on_done: Callable[[Relay], None],

@@ -16,7 +16,7 @@ import msgspec
 
 from tuckshop.mock_upstream.chat_request import ChatRequest
 from tuckshop.mock_upstream.errors import ApiError
-from tuckshop.mock_upstream.markers import number
+from tuckshop.mock_upstream.markers import marked, number
 from tuckshop.mock_upstream.schema_answer import matching
 from tuckshop.mock_upstream.tokens import prose, seed_of, split_text
 
@@ -190,7 +190,7 @@ def _choice(request: ChatRequest, index: int) -> Choice:
         value = {"answer": "".join(prose(seed, 12))} if schema is None else _matching(schema, seed)
         kind, name, pieces = form, None, split_text(json.dumps(value, ensure_ascii=False))
     elif "echo" in markers:
-        kind, name, pieces = "text", None, split_text(markers["echo"])
+        kind, name, pieces = "text", None, split_text(marked(markers["echo"]))
     else:
         length = 16 + seed % 48 if asked is None else max(0, int(asked))
         # One more than the cap lets through is enough to see that it cut the answer.

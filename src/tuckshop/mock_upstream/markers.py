@@ -23,7 +23,7 @@ MARKERS: Final[dict[str, str]] = {
     "cached": "how many of the input tokens count as cached",
     "speed": "tokens per second",
     "first-token-ms": "milliseconds until the answer begins",
-    "echo": "answer exactly this text",
+    "echo": "answer exactly this text; `{{flag:hate}}` in it is answered as a marker, for whoever reads the answer",
     "flag": "the moderation category that flags this input",
     "lockstep": "each event of the stream waits for a POST /_mock/next; the value is a name for it, if given",
 }
@@ -42,6 +42,11 @@ def without_markers(text: str) -> str:
     if "[[" not in text:
         return text
     return _MARKER.sub(lambda match: "" if match[1] in MARKERS else match[0], text).strip()
+
+
+def marked(text: str) -> str:
+    """*text* with its double braces as brackets: what a model says may be asked about in its turn."""
+    return text.replace("{{", "[[").replace("}}", "]]")
 
 
 def number(markers: dict[str, str], name: str) -> float | None:

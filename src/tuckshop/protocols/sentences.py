@@ -198,6 +198,11 @@ def _moderated(error: errors.ModerationBlockedError) -> str:
         for name in error.categories
     )
     place = f", in {quoted(error.param)}" if error.param else ""
+    if error.is_answer:
+        return (
+            f"The answer was not passed on, or not to its end. An automatic check takes it for {found}. What the model"
+            f" has written is charged. Such checks err: {_ASK[0].lower()}{_ASK[1:]} if this one does."
+        )
     is_sad = any(name.startswith("self-harm") for name in error.categories)
     return (
         f"This was not passed on. An automatic check takes it for {found}{place}. The same again ends the same; say it"
@@ -222,6 +227,8 @@ def _coding(error: errors.UnsupportedContentEncodingError) -> str:
 
 
 def _busy(error: errors.ServerBusyError) -> str:
+    if not error.retryable:
+        return f"The answer cannot be passed on: {error.reason}."
     return (
         f"This server cannot take the call now: {error.reason}. Try again in "
         f"{span(error.retry_after_s)}."

@@ -20,8 +20,6 @@ def column_of(sent: Moderation) -> str | None:
     if unknown:
         known = ", ".join(CATEGORIES)
         raise InvalidValueError(f"{unknown[0]!r} is no category; there are {known}", ".thresholds")
-    if sent.checks_outputs != "off":
-        raise InvalidValueError("is not available yet: leave it out", ".outputs")
     normal = Moderation(
         mode=sent.mode,
         fail=sent.fail,

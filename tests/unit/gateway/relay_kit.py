@@ -121,9 +121,13 @@ class FakeUpstream:
         self.request_bytes_written = True
         self.is_over = False
         self.was_aborted = False
+        self.pauses = self.resumes = 0
 
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
+    def pause(self) -> None:
+        self.pauses += 1
+
+    def resume(self) -> None:
+        self.resumes += 1
 
     def abort(self) -> None:
         if not self.is_over:
@@ -242,7 +246,7 @@ class Counter:
         self.upstream = FakeUpstream()
         self.circuit = Circuit()
         self.done = 0
-        self.relay = Relay(
+        self.relay = self._relay(
             call=call,
             granted=self.granted,
             exchange=cast("Any", self.exchange),
@@ -260,6 +264,9 @@ class Counter:
             tap=tap,
         )
         self.relay.start(cast("Any", self.upstream))
+
+    def _relay(self, **parts: Any) -> Relay:
+        return Relay(**parts)
 
     def _on_done(self, relay: Relay) -> None:
         self.done += 1

@@ -9,11 +9,10 @@ at most: of the content that says most of its holder, by a keyed digest and neve
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import logging
-import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from tuckshop.domain.errors import (
@@ -21,13 +20,20 @@ from tuckshop.domain.errors import (
     ParameterNotAllowedError,
     ServerBusyError,
 )
-from tuckshop.domain.flags import Flags, NewFlag
 from tuckshop.domain.moderation import Checks, Finding, Judged
-from tuckshop.domain.reservation import Flag
+from tuckshop.domain.reservation import Flag, Granted
 from tuckshop.domain.watch import Watch
+from tuckshop.edge.exchange import Exchange
 from tuckshop.gateway.call import Call
+from tuckshop.gateway.moderation.answer_check import AnswerCheck
+from tuckshop.gateway.moderation.answer_tap import AnswerTap
+from tuckshop.gateway.moderation.held_relay import HeldRelay
+from tuckshop.gateway.moderation.notes import Notes
 from tuckshop.gateway.moderation.reading import ContentsReader
-from tuckshop.gateway.moderation.service import ModerationService, NoVerdictError
+from tuckshop.gateway.moderation.service import ModerationService, NoVerdictError, service_for
+from tuckshop.gateway.ports import Tap
+from tuckshop.gateway.relay import Relay
+from tuckshop.gateway.resolution import RelayTools
 from tuckshop.protocols.openai.contents import Contents, Leaf, Picture
 from tuckshop.tasks import spawn
 from tuckshop.upstreams.registry import Upstream
@@ -64,31 +70,25 @@ class _Found(NamedTuple):
 
 
 class Moderator:
-    """
-    Checks calls. One per server; belongs to one event loop.
-
-    Args:
-        secret: Of the digests in flags alone.
-    """
+    """Checks calls. One per server; belongs to one event loop."""
 
     def __init__(
         self,
         *,
         service: ModerationService,
         reader: ContentsReader,
-        flags: Flags,
+        notes: Notes,
         watch: Watch,
-        secret: bytes,
         beside: BesideLimits | None = None,
     ) -> None:
         self._service = service
         self._reader = reader
-        self._flags = flags
+        self._notes = notes
         self._watch = watch
-        self._secret = secret
         self._limits = beside or BesideLimits()
         self._beside: set[asyncio.Task[Any]] = set()
         self._beside_bytes = 0
+        self._holding: set[asyncio.Task[Any]] = set()
 
     async def check(self, call: Call, upstream: Upstream, body: bytes) -> frozenset[Flag]:
         """
@@ -138,10 +138,11 @@ class Moderator:
         )
 
     async def close(self) -> None:
-        """End what runs beside."""
-        for task in list(self._beside):
+        """End what is under way."""
+        tasks = [*self._beside, *self._holding]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._beside, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._service.close()
 
     async def _look_beside(
@@ -168,9 +169,7 @@ class Moderator:
         self, call: Call, upstream: Upstream, contents: Contents, checks: Checks
     ) -> tuple[list[_Found], list[str]]:
         """What is flagged, and the paths of what the service cannot read."""
-        service = checks.upstream or upstream.name
-        if checks.upstream is None and upstream.profile == "compatible":
-            raise NoVerdictError(f"the upstream {upstream.name} offers no moderation")
+        service = service_for(checks, upstream)
         texts: list[Leaf] = [*contents.leaves, *([contents.joined] if contents.joined else [])]
         pictures = contents.pictures
         asker = call.holder.member.id
@@ -212,27 +211,88 @@ class Moderator:
 
     def _note(self, call: Call, found: list[_Found]) -> None:
         one = _told(found)
-        holder = call.holder
-        self._flags.note(
-            NewFlag(
-                workspace_id=holder.workspace.id,
-                group_id=holder.group.id,
-                member_id=holder.member.id,
-                key_id=holder.key.id,
-                request_id=call.request_id,
-                source="moderation",
-                action=one.finding.action,
-                reasons=one.finding.reasons,
-                scores={name: one.judged.scores.get(name, 1.0) for name in one.finding.reasons},
-                content=self._digest_of(one.text),
-                is_own=one.is_own,
-            )
+        self._notes.note(
+            call, "moderation", one.finding, one.judged, text=one.text, is_own=one.is_own
         )
 
-    def _digest_of(self, text: str) -> bytes:
-        """What a content is known by, however it is spaced and whichever its case."""
-        plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-        return hmac.digest(self._secret, plain.encode(), hashlib.sha256)
+    # ── of answers ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def relay(
+        self,
+        upstream: Upstream,
+        *,
+        call: Call,
+        granted: Granted,
+        exchange: Exchange,
+        began_s: float,
+        tools: RelayTools,
+        on_done: Callable[[Relay], None],
+        tap: Tap | None,
+        marks: frozenset[Flag],
+    ) -> Relay:
+        """A relay of *call*, whose answer comes from *upstream* and is checked as the call's policy says."""
+        checks = call.policy.moderation
+        mode = "off" if checks is None or not call.endpoint.generates else checks.answered
+        if checks is None or mode == "off":
+            check = None
+        else:
+            check = AnswerCheck(
+                call,
+                upstream,
+                checks,
+                service=self._service,
+                notes=self._notes,
+                watch=self._watch,
+            )
+        if check is not None and mode == "block":
+            return HeldRelay(
+                call=call,
+                granted=granted,
+                exchange=exchange,
+                began_s=began_s,
+                tools=tools,
+                on_done=on_done,
+                tap=tap,
+                marks=marks,
+                check=check,
+                tasks=self._holding,
+            )
+        if check is not None:
+            tap = AnswerTap(tap, take=self._take, look=partial(self._look_at_answer, check))
+        return Relay(
+            call=call,
+            granted=granted,
+            exchange=exchange,
+            began_s=began_s,
+            tools=tools,
+            on_done=on_done,
+            tap=tap,
+            marks=marks,
+        )
+
+    def _take(self, size: int) -> bool:
+        """Memory of what is looked at beside calls; given back where *size* is negative."""
+        if self._beside_bytes + size > self._limits.body_bytes:
+            self._watch.moderated("dropped")
+            return False
+        self._beside_bytes += size
+        return True
+
+    def _look_at_answer(self, check: AnswerCheck, reply: bytes, is_stream: bool, size: int) -> None:
+        if len(self._beside) >= self._limits.calls:
+            self._take(-size)
+            self._watch.moderated("dropped")
+            return
+        spawn(self._read_answer(check, reply, is_stream, size), name="answer", tasks=self._beside)
+
+    async def _read_answer(
+        self, check: AnswerCheck, reply: bytes, is_stream: bool, size: int
+    ) -> None:
+        try:
+            async with asyncio.timeout(BESIDE_TIMEOUT_S):
+                await check.look(reply, is_stream=is_stream)
+        finally:
+            self._take(-size)
 
 
 def _told(found: list[_Found]) -> _Found:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from tuckshop.domain.clock import Clock
-from tuckshop.domain.moderation import Judged
+from tuckshop.domain.moderation import Checks, Judged
 from tuckshop.domain.watch import Watch
 from tuckshop.gateway.moderation.turns import Turns
 from tuckshop.gateway.moderation.verdicts import Digest, Verdicts
@@ -48,6 +48,18 @@ class _Question(NamedTuple):
     digests: tuple[Digest, ...]
     body: bytes
     is_picture: bool
+
+
+def service_for(checks: Checks, upstream: Upstream) -> str:
+    """
+    The name of the upstream whose moderation judges what goes to *upstream*, or comes from it.
+
+    Raises:
+        NoVerdictError: It has none, and the policy names no other.
+    """
+    if checks.upstream is None and upstream.profile == "compatible":
+        raise NoVerdictError(f"the upstream {upstream.name} offers no moderation")
+    return checks.upstream or upstream.name
 
 
 class ModerationService:

@@ -107,7 +107,7 @@ def _advice(error: RefusalError) -> Headers:
     if isinstance(error, RateLimitExceededError):
         return _wait(_HELD_WAIT_S if error.held_by else error.retry_after_s)
     if isinstance(error, ServerBusyError):
-        return _wait(error.retry_after_s)
+        return _wait(error.retry_after_s) if error.retryable else [_NO_RETRY]
     if isinstance(error, UpstreamUnavailableError):
         return [] if error.retryable else [_NO_RETRY]
     if isinstance(error, UpstreamOverloadedError):

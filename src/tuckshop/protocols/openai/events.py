@@ -65,6 +65,11 @@ class EventMeter(ABC):
         self.has_output = False  # text of the model went by
 
     @property
+    def is_blind(self) -> bool:
+        """Was an event too long to be read? From there on pieces are passed on as they come, whole events or not."""
+        return self._is_blind
+
+    @property
     @abstractmethod
     def final_usage(self) -> Usage | None:
         """The usage of the whole call; None: charge by rule (M9)."""

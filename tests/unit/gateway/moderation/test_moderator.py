@@ -17,6 +17,7 @@ from tuckshop.domain.moderation import CATEGORIES, Judged, Moderation
 from tuckshop.gateway.body_size import OFF_LOOP_BYTES
 from tuckshop.gateway.call import Call
 from tuckshop.gateway.moderation.moderator import BesideLimits, Moderator
+from tuckshop.gateway.moderation.notes import Notes
 from tuckshop.gateway.moderation.reading import ContentsReader
 from tuckshop.gateway.moderation.service import NoVerdictError, ServiceLimits
 from tuckshop.protocols.openai.contents import Contents, contents_of
@@ -76,9 +77,8 @@ class Desk:
         self.moderator = Moderator(
             service=cast("Any", self.service),
             reader=ContentsReader(cast("Any", BodiesElsewhere()), cast("Any", self)),
-            flags=cast("Any", self),
+            notes=Notes(cast("Any", self), b"secret"),
             watch=cast("Any", self.watch),
-            secret=b"secret",
             beside=beside,
         )
 
