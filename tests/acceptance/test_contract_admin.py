@@ -15,11 +15,11 @@ GROUP = {
     "id", "name", "title", "time_zone", "models", "endpoints", "tools", "each", "shared", "carry_over",
     "max_output_tokens", "min_output_tokens", "patience_s", "on_disconnect", "unknown_parameters", "provider_storage",
     "objects", "show_shared", "self_rotate", "moderation", "logging", "log_days", "state", "in_force",
-    "worst_case", "rules", "strikes",  # beyond the contract
+    "worst_case", "rules", "strikes", "pseudonyms",  # beyond the contract
 }  # fmt: skip
 MEMBER = {
     "id", "group", "external_id", "name", "email", "limits", "models", "endpoints", "max_output_tokens", "state",
-    "in_force",
+    "in_force", "pseudonymous",
 }  # fmt: skip
 KEY = {
     "id", "member", "name", "last4", "limits", "models", "endpoints", "max_output_tokens", "tags", "expires_at",

@@ -186,6 +186,14 @@ def _put_members(client: Client, group_id: str, steps: Sequence[MemberStep]) -> 
             for error in answer["errors"]
         ]
         raise RefusedError("\n".join([*lines, "The other rows of this batch went in."]))
+    if "count" in answer:
+        # The answer of a group that shows pseudonyms tells no ids.
+        for step in steps:
+            if step.sets_state is not None:
+                raise RefusedError(
+                    f"{step.source}: state: the group shows pseudonyms: set it by id."
+                )
+        return
     for step, made in zip(steps, answer["data"], strict=True):
         if step.sets_state is not None:
             client.post("members", made["id"], "pause" if step.sets_state == "paused" else "resume")

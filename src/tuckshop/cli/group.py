@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from tuckshop.cli import group_export, moderation, options, rules
+from tuckshop.cli import group_export, identity, moderation, options, rules
 from tuckshop.cli.body_logging import logging_options, take_logging, told
 from tuckshop.cli.client import Client, Json
 from tuckshop.cli.output import (
@@ -26,6 +26,7 @@ _UNSETTABLE: Final = (
     *("title", "time_zone", "models", "endpoints", "each", "shared", "max_output_tokens"),
     *("min_output_tokens", "patience_s", "on_disconnect", "unknown_parameters", "show_shared"),
     *("self_rotate", "carry_over", "log_days", "strikes", "logging", "rules", "moderation"),
+    "pseudonyms",
 )
 
 
@@ -57,6 +58,12 @@ def policy_options(command: options.Command) -> options.Command:
             "--self-rotate/--no-self-rotate",
             default=None,
             help="May holders give their own keys a new secret?",
+        ),
+        click.option(
+            "--pseudonyms",
+            is_flag=True,
+            default=None,
+            help="Show staff pseudonyms in place of ids, names and addresses. Off again: group unmask.",
         ),
         click.option(
             "--log-days",
@@ -284,6 +291,23 @@ def reset(name: str, what: str, total: bool, as_json: bool) -> None:
 
 @group.command()
 @click.argument("name")
+@identity.reason_option
+@options.as_json
+def unmask(name: str, reason: str, as_json: bool) -> None:
+    """
+    Show staff again who the members of the group NAME are, in place of pseudonyms.
+
+    An owner of the group may, and the operator. The audit trail keeps who did, when, and why.
+
+    \b
+    Example:
+      tuckshop group unmask swa --reason 'marks are given, and the examination office asks by name'
+    """
+    _show(Client.connect().post("groups", name, "unmask", body={"reason": reason}), as_json)
+
+
+@group.command()
+@click.argument("name")
 @options.as_json
 def archive(name: str, as_json: bool) -> None:
     """
@@ -329,6 +353,7 @@ def _show(one: Json, as_json: bool) -> None:
             ("log", f"{one['log_days']} days"),
             ("prompts and answers", told(one["logging"])),
             *rules.told(one["rules"]),
+            ("pseudonyms", "yes" if one["pseudonyms"] else "no"),
         ],
     )
     if one.get("in_force"):

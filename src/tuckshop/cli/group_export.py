@@ -58,11 +58,18 @@ def export(name: tuple[str, ...], out: Path | None, roster: Path | None, as_json
     client = Client.connect()
     names = [str(client.get("groups", one)["name"]) for one in dict.fromkeys(name)]
     found = groups_now(client, names)
+    hiding = [one for one in names if found[one].hides_names]
+    if hiding and roster is not None:
+        raise RefusedError(
+            f"{hiding[0]} shows pseudonyms in place of its members: leave --roster out."
+        )
     at = _EPOCH + timedelta(microseconds=SystemClock().now_us())
     comments = [
         f"{', '.join(names)}: as {client.url} had it on {at:%Y-%m-%d %H:%M} UTC.",
         "Keys, use and archived members are not in it. It is taken by: tuckshop apply FILE",
     ]
+    if hiding:
+        comments.append(f"Pseudonyms stand for the members of {', '.join(hiding)}: none is in it.")
     named = None if roster is None else _beside(roster, out)
     text = course_text([found[one] for one in names], comments=comments, roster=named)
     if as_json:

@@ -43,6 +43,11 @@ _FILE: Final = click.Path(path_type=Path, dir_okay=False)
     metavar="TIME",
     help="With --reissue: how long old secrets still open, such as 24h.",
 )
+@click.option(
+    "--reason",
+    metavar="WHY",
+    help="Where the group hides names: why these are to be told. Audited.",
+)
 @click.option("--out", type=_FILE, help="Where they go as CSV: a new file, readable by you alone.")
 @click.option(
     "--slips", type=_FILE, help="Where they go as a page to print and cut: likewise a new file."
@@ -55,6 +60,7 @@ def hand_out(
     to_all: bool,
     reissue: bool,
     overlap: str | None,
+    reason: str | None,
     out: Path | None,
     slips: Path | None,
     as_json: bool,
@@ -62,7 +68,8 @@ def hand_out(
     """
     Give each active member of a group a key who has none, as a file, as slips, or as personal links.
 
-    Keys and links are shown only now. Limits, and what was spent, stay as they are.
+    Keys and links are shown only now. Limits, and what was spent, stay as they are. Where the group hides who its
+    members are, the rows hold pseudonyms; --reason opens them, for an owner of the group or the operator.
 
     \b
     Example:
@@ -80,6 +87,8 @@ def hand_out(
         raise click.UsageError("--out and --slips are two files.")
     client = Client.connect()
     body: Json = {}
+    if reason is not None:
+        body["reason"] = reason
     if members:
         body["members"] = [_member(client, group, one) for one in members]
 

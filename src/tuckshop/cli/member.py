@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from tuckshop.cli import bulk, grant, options, roster
+from tuckshop.cli import bulk, grant, identity, options, roster
 from tuckshop.cli.bulk import Chosen
 from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.naming import member_id
@@ -82,15 +82,19 @@ def create(
     query = {"issue_keys": True} if issue_keys else {}
     made: list[Json] = []
     errors: list[Json] = []
+    unnamed = 0  # who went into a group that hides who its members are
     for start in range(0, len(rows), _ROWS_PER_CALL):
         sent = rows[start : start + _ROWS_PER_CALL]
         answer = client.make("groups", group, "members", body=sent, **query)
         made += answer["data"]
+        unnamed += answer.get("count", 0)
         errors += [{**error, "line": error["line"] + start} for error in answer["errors"]]
     if as_json:
         print_json({"data": made, "errors": errors})
     elif made:
         _print_made(made, issue_keys)
+    elif unnamed:
+        click.echo(f"{unnamed} members are in. The group shows pseudonyms: nobody is named here.")
     if errors:
         raise RefusedError("\n".join(_failed_row(external_id, error) for error in errors))
 
@@ -98,6 +102,7 @@ def create(
 member.add_command(roster.import_)
 member.add_command(grant.grant)
 member.add_command(grant.grants)
+member.add_command(identity.identity)
 
 
 @member.command("list")

@@ -180,7 +180,7 @@ def _print_preview(preview: Json) -> None:
     told = [f"{counts[action]} {words}" for action, words in _WORDS.items() if counts[action]]
     told += [f"{len(preview['errors'])} with problems"] if preview["errors"] else []
     click.secho(", ".join(told) or "No rows", bold=True)
-    _print_missing(preview["missing"])
+    _print_missing(preview["missing"], preview["missing_count"])
     note("Nothing was changed.")
 
 
@@ -190,21 +190,22 @@ def _print_taken(taken: Json, *, issue_keys: bool, out: Path | None) -> None:
     if issue_keys and out is None and members:
         print_keys(members)
     else:
-        click.echo(f"{len(members)} members are in.")
+        click.echo(f"{taken.get('count', len(members))} members are in.")
     if out is not None:
         click.echo(clean(f"{len(issued)} keys are in {out}, which only you can read."))
-    _print_missing(taken["missing"])
+    _print_missing(taken["missing"], taken.get("missing_count"))
 
 
-def _print_missing(missing: list[Json]) -> None:
-    if not missing:
+def _print_missing(missing: list[Json], count: int | None) -> None:
+    """Who they are; of a group that hides it, only how many."""
+    if not (missing or count):
         return
-    click.echo(f"In the group, not in the file: {len(missing)}")
+    click.echo(f"In the group, not in the file: {count or len(missing)}")
     for one in missing[:_SHOWN_MISSING]:
         click.echo(clean(f"- {one['external_id']}  {one['name'] or ''} ({one['state']})"))
     if len(missing) > _SHOWN_MISSING:
         click.echo(f"  and {len(missing) - _SHOWN_MISSING} more; all of them: --json")
-    if any(one["state"] == "active" for one in missing):
+    if not missing or any(one["state"] == "active" for one in missing):
         note("They can go on. --pause-missing pauses them.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tuckshop.cli import moderation, options
+from tuckshop.cli import identity, moderation, options
 from tuckshop.cli.client import Client, Json
 from tuckshop.cli.output import allowed, listing, print_facts, print_json, print_limits
 
@@ -39,6 +39,12 @@ def show(as_json: bool) -> None:
 @workspace.command()
 @options.limit_options(("limits", "of all groups together"))
 @options.allow_options
+@click.option(
+    "--pseudonyms",
+    is_flag=True,
+    default=None,
+    help="Show staff pseudonyms in place of ids, names and addresses, in all groups. Off: workspace unmask.",
+)
 @moderation.moderation_options
 @options.unset_option("limits", "models", "endpoints", "max_output_tokens", "moderation")
 @options.empty_option("models", "endpoints")
@@ -68,6 +74,20 @@ def edit(as_json: bool, unset: tuple[str, ...], empty: tuple[str, ...], **fields
     _show(client.patch("workspace", body=body, version=version), as_json)
 
 
+@workspace.command()
+@identity.reason_option
+@options.as_json
+def unmask(reason: str, as_json: bool) -> None:
+    """
+    End the pseudonyms of all groups together. Groups that have set them themselves keep theirs.
+
+    \b
+    Example:
+      tuckshop workspace unmask --reason 'the trial is over'
+    """
+    _show(Client.connect().post("workspace", "unmask", body={"reason": reason}), as_json)
+
+
 def _show(one: Json, as_json: bool) -> None:
     if as_json:
         print_json(one)
@@ -82,6 +102,7 @@ def _show(one: Json, as_json: bool) -> None:
             ("output cap", None if cap is None else f"{cap:,} tokens"),
             ("moderation", moderation.told(one["moderation"])),
             ("time zone", one["time_zone"]),
+            ("pseudonyms", "yes" if one["pseudonyms"] else "no"),
         ],
     )
     print_limits(one["in_force"])

@@ -249,6 +249,7 @@ _OWNERS_RULES: Final[Mapping[str, Rule]] = {
     "strikes": _free,
     "logging": _logging,
     "rules": _free,
+    "pseudonyms": _free,  # on; off is a call of its own, with a reason
     "state": _state,
 }
 _ASSISTANTS_OF_MEMBERS: Final = frozenset({"external_id", "name", "email", "state"})

@@ -38,6 +38,7 @@ class Workspace:
     endpoints: tuple[str, ...] | None = None
     max_output_tokens: int | None = None
     moderation: Moderation | None = None  # the least that every group's calls are checked
+    pseudonyms: bool = False  # as of a group: of all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,7 @@ class Group:
     log_days: int = 400  # older rows of the request log are folded into sums (P9)
     rules: Rules | None = None  # of its own, for its calls
     moderation: Moderation | None = None  # how its calls are checked; None: not at all
+    pseudonyms: bool = False  # staff see pseudonyms in place of external ids, names and addresses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

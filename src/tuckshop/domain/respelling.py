@@ -12,13 +12,16 @@ _NEW_MANY: Final = 5
 _EXAMPLES: Final = 3
 
 
-def questions(people: Sequence[tuple[str, str]], known: Iterable[str]) -> Iterator[str]:
+def questions(
+    people: Sequence[tuple[str, str]], known: Iterable[str], *, tells_ids: bool = True
+) -> Iterator[str]:
     """
     What has to be asked before *people* are added.
 
     Args:
         people: (where it stands, external id), each person once.
         known: External ids of the group, archived members' included.
+        tells_ids: Whether the questions may say how they are spelled.
     """
     known_ids = {folded(external_id): external_id for external_id in known}
     new = [(where, one) for where, one in people if folded(one) not in known_ids]
@@ -34,7 +37,8 @@ def questions(people: Sequence[tuple[str, str]], known: Iterable[str]) -> Iterat
     for where, external_id in new:
         twin = alike.setdefault(_bare(external_id), external_id)
         if twin != external_id:
-            respelled.append(f"{where} has {external_id!r} where {twin!r} is known")
+            is_told = f"{twin!r} is" if tells_ids else "another spelling is"
+            respelled.append(f"{where} has {external_id!r} where {is_told} known")
     if respelled:
         more = len(respelled) - _EXAMPLES
         yield (

@@ -35,6 +35,7 @@ from tuckshop.services.grants import Grants
 from tuckshop.services.groups import Groups
 from tuckshop.services.handing_out import HandingOut
 from tuckshop.services.holds import Holds
+from tuckshop.services.identities import Identities
 from tuckshop.services.kept_bodies import KeptBodies
 from tuckshop.services.key_finding import KeyFinding
 from tuckshop.services.keys import Keys
@@ -84,6 +85,7 @@ class Services:
     keys: Keys
     claims: Claims
     handing_out: HandingOut
+    identities: Identities
     key_finding: KeyFinding
     bulk: Bulk
     tokens: Tokens
@@ -212,6 +214,8 @@ def assemble(
         mails=mails,
         alarms=alarms,
     )
+    workspaces = Workspaces(changes, directory, ledger)
+    identities = Identities(changes, directory, person_keys, groups, workspaces)
     return Services(
         directory=directory,
         changes=changes,
@@ -220,12 +224,15 @@ def assemble(
         grants=Grants(changes, directory, ledger, person_keys),
         rosters=Rosters(members, directory, database),
         claims=claims,
-        handing_out=HandingOut(changes, directory, claims, database, clock, public_url=public_url),
+        handing_out=HandingOut(
+            changes, directory, claims, identities, database, clock, public_url=public_url
+        ),
+        identities=identities,
         keys=keys,
         key_finding=KeyFinding(directory, keys, usage, clock),
         bulk=Bulk(changes, directory, ledger, database, clock),
         tokens=Tokens(changes, directory, clock),
-        workspaces=Workspaces(changes, directory, ledger),
+        workspaces=workspaces,
         takeovers=Takeovers(changes, directory, groups, database),
         upstreams=Upstreams(
             changes, directory, registry=registry, sealer=sealer, is_own=is_own, clock=clock

@@ -7,6 +7,9 @@ older than the database's (D6). So a stale copy costs a second look and never le
 
 Whatever a caller names is looked up here, and for whom: what is not of the caller's groups is not found, in the same
 words as what there is not (K5).
+
+Members of a group that hides who they are leave here under their pseudonyms, whoever asks, so that no list, table or
+error can name them by oversight. Who they are is told by `person` alone, and a test keeps the list of its callers.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import NotFoundError
+from tuckshop.domain.pseudonyms import Person, under_pseudonym
 from tuckshop.domain.records import (
     Group,
     Holder,
@@ -45,6 +49,7 @@ class Directory:
         self._keys_by_digest: dict[bytes, str] = {}
         self._foreign: set[str] = set()  # the keys that a secret of another format opens
         self._holders: dict[str, Holder] = {}  # built on first use, thrown away by every change
+        self._hidden: dict[str, Member] = {}  # members under their pseudonyms, likewise
         self._tokens: dict[str, StaffToken] = {}
         self._tokens_by_digest: dict[bytes, str] = {}
         self._listeners: list[CutListener] = []
@@ -93,7 +98,7 @@ class Directory:
             key = self._keys[key_id]
             holder = self._holders[key_id] = Holder(
                 key=key,
-                member=self._members[key.member_id],
+                member=self._shown(self._members[key.member_id]),
                 group=self._groups[key.group_id],
                 workspace=self._workspace,
                 directory_version=self._version,
@@ -128,7 +133,16 @@ class Directory:
         member = self._members.get(member_id)
         if member is None or not actor.sees(member.group_id):
             raise NotFoundError(f"There is no member {member_id!r}.")
-        return member
+        return self._shown(member)
+
+    def hides_names(self, group_id: str) -> bool:
+        """Whether staff see the members of this group under pseudonyms."""
+        return self._workspace.pseudonyms or self._groups[group_id].pseudonyms
+
+    def person(self, member_id: str) -> Person:
+        """Who a member that is here is, whatever their group hides. Only for what never tells it to staff unasked."""
+        member = self._members[member_id]
+        return Person(external_id=member.external_id, name=member.name, email=member.email)
 
     def key(self, key_id: str, actor: Actor) -> VirtualKey:
         """
@@ -197,12 +211,14 @@ class Directory:
         found: dict[str, list[Member]] = {group_id: [] for group_id in group_ids}
         for member in self._members.values():
             if member.group_id in found:
-                found[member.group_id].append(member)
+                found[member.group_id].append(self._shown(member))
         return found
 
     def members(self, actor: Actor) -> list[Member]:
         """All members that the actor sees, oldest first."""
-        seen = (member for member in self._members.values() if actor.sees(member.group_id))
+        seen = (
+            self._shown(member) for member in self._members.values() if actor.sees(member.group_id)
+        )
         return sorted(seen, key=lambda member: member.id)
 
     def keys(self, actor: Actor) -> list[VirtualKey]:
@@ -212,7 +228,8 @@ class Directory:
 
     def known_members(self, ids: Iterable[str]) -> list[Member]:
         """Those of *ids* that are here, in the order given."""
-        return [member for id_ in ids if (member := self._members.get(id_)) is not None]
+        found = (member for id_ in ids if (member := self._members.get(id_)) is not None)
+        return [self._shown(member) for member in found]
 
     def known_keys(self, ids: Iterable[str]) -> list[VirtualKey]:
         """Those of *ids* that are here, in the order given."""
@@ -253,6 +270,7 @@ class Directory:
             self._tokens[token.id] = token
             self._tokens_by_digest[token.digest] = token.id
         self._holders.clear()
+        self._hidden.clear()
         if rows.upstreams is not None:
             self._upstreams = rows.upstreams
             for tell in self._upstream_listeners:
@@ -260,6 +278,14 @@ class Directory:
         if cut:
             for listener in self._listeners:
                 listener(cut)
+
+    def _shown(self, member: Member) -> Member:
+        if not self.hides_names(member.group_id):
+            return member
+        found = self._hidden.get(member.id)
+        if found is None:
+            found = self._hidden[member.id] = under_pseudonym(member)
+        return found
 
     def _replace_key(self, key: VirtualKey) -> None:
         before = self._keys.get(key.id)

@@ -48,6 +48,11 @@ SCOPES_PER_TRANSACTION: Final = 200  # so that calls never wait long for the res
 
 Listed = Literal["active", "paused", "archived", "all"]
 
+UNMASK: Final = (
+    "pseudonyms: staff are shown again who people are only for a reason: "
+    "tuckshop group unmask, or workspace unmask."
+)
+
 # Fields of the policy that nothing obeys yet, and the one value that each may have.
 NOT_YET: Final[Mapping[str, object]] = {
     "tools": [],
@@ -100,6 +105,7 @@ class Groups:
                 "show_shared": False,
                 "self_rotate": False,
                 "log_days": LOG_DAYS,
+                "pseudonyms": False,
                 "state": "active",
                 **columns,
                 "carry_since": None if columns.get("carry_over") is None else edit.now_us,
@@ -167,7 +173,7 @@ class Groups:
         Raises:
             NotFoundError: No such group.
             InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
-            ConflictError: The new name is taken.
+            ConflictError: The new name is taken, or it would end pseudonyms, for which there has to be a reason.
             StaleVersionError: It is another version than *expected*.
             NotPermittedError: It would give more than the actor holds.
         """
@@ -182,6 +188,8 @@ class Groups:
             before = _row(edit, group_id)
             self._check_version(edit, before, expected)
             after = dict(columns)
+            if before["pseudonyms"] and not after.get("pseudonyms", True):
+                raise ConflictError(UNMASK)
             if zone is not None:
                 history = zone_of_text(before["zone_changes"])
                 if history.current != zone:
@@ -287,6 +295,7 @@ class Groups:
         columns.set("log_days", change.log_days, fields.same, unset=LOG_DAYS)
         columns.set("rules", change.rules, partial(rules, compiles=compiles))
         columns.set("moderation", change.moderation, checking.column_of)
+        columns.set("pseudonyms", change.pseudonyms, fields.same, unset=False)
         columns.set("state", change.state, fields.same)
         for name, default in NOT_YET.items():
             sent = getattr(change, name)
@@ -348,6 +357,7 @@ def _shape(group: Group, in_force: list[LimitStanding], worst_case: WorstCaseSha
         moderation=group.moderation or NO_MODERATION,
         log_days=group.log_days,
         rules=group.rules,
+        pseudonyms=group.pseudonyms,
         state=group.state,
         in_force=in_force,
         worst_case=worst_case,

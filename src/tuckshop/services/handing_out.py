@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -17,6 +18,7 @@ from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.claims import ClaimLink, Claims
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import rfc3339
+from tuckshop.services.identities import Identities
 from tuckshop.services.limit_words import sentences
 from tuckshop.services.once import Once, once
 from tuckshop.services.reissuing import (
@@ -43,6 +45,7 @@ class HandingOut:
         changes: Changes,
         directory: Directory,
         claims: Claims,
+        identities: Identities,
         database: Database,
         clock: Clock,
         *,
@@ -51,6 +54,7 @@ class HandingOut:
         self._changes = changes
         self._directory = directory
         self._claims = claims
+        self._identities = identities
         self._database = database
         self._clock = clock
         self._public_url = public_url
@@ -66,13 +70,15 @@ class HandingOut:
         Raises:
             NotFoundError: No such group, or no such member in it.
             ConflictError: The group is archived.
-            InvalidFieldError: The overlap.
+            InvalidFieldError: The overlap, or the reason.
+            NotPermittedError: Names are to be opened, which is an owner's.
         """
         if asked.overlap is not None and not asked.reissue:
             raise InvalidFieldError("overlap", "is how long secrets open on that reissue replaces")
         reissue = Reissue.of(asked.overlap) if asked.reissue else None
         found = self._group(group, actor)
         chosen, paused = self._members(found, asked.members)
+        chosen = await self._named(actor, found, chosen, asked.reason)
         handed: dict[str, Handed] = {}
 
         def work(edit: Edit, batch: Sequence[tuple[int, str]]) -> dict[str, Handed]:
@@ -91,7 +97,13 @@ class HandingOut:
         return await self._handed_out(found, chosen, handed, paused)
 
     async def links(
-        self, actor: Actor, group: str, *, to_all: bool, member_ids: Sequence[str] | None = None
+        self,
+        actor: Actor,
+        group: str,
+        *,
+        to_all: bool,
+        member_ids: Sequence[str] | None = None,
+        reason: str | None = None,
     ) -> HandedOut:
         """
         A claim link for each active member without a key that opens, or for all of them.
@@ -99,6 +111,7 @@ class HandingOut:
         Raises:
             NotFoundError: No such group, or no such member in it.
             ConflictError: The group is archived, or no address is set to build links from.
+            NotPermittedError: Names are to be opened, which is an owner's.
         """
         self._claims.check_links_can_be_made()
         found = self._group(group, actor)
@@ -107,6 +120,7 @@ class HandingOut:
             served = await asyncio.to_thread(self._served, found.id)
             left_out += sum(one.id in served for one in chosen)
             chosen = [one for one in chosen if one.id not in served]
+        chosen = await self._named(actor, found, chosen, reason)
         links: dict[str, ClaimLink] = {}
         ids = [one.id for one in chosen]
         async for some in by_batches(self._changes, actor, ids, self._claims.links_in):
@@ -130,6 +144,24 @@ class HandingOut:
         members = self._directory.known_members(dict.fromkeys(of_group if ids is None else ids))
         active = [one for one in members if one.state == "active"]
         return active, len(members) - len(active)
+
+    async def _named(
+        self, actor: Actor, group: Group, chosen: list[Member], reason: str | None
+    ) -> list[Member]:
+        """The same by their names, where a reason opens those that the group hides: who hands out has to know."""
+        if reason is None or not self._directory.hides_names(group.id):
+            return chosen
+        await self._identities.open_all(actor, chosen, reason)
+        people = {one.id: self._directory.person(one.id) for one in chosen}
+        return [
+            replace(
+                one,
+                external_id=people[one.id].external_id,
+                name=people[one.id].name,
+                email=people[one.id].email,
+            )
+            for one in chosen
+        ]
 
     def _served(self, group_id: str) -> set[str]:
         """The members of a group who have a key that opens."""

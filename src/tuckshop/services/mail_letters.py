@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from tuckshop.domain.actor import SYSTEM, Actor
 from tuckshop.domain.clock import US_PER_SECOND
 from tuckshop.domain.errors import NotFoundError, ServerBusyError, TuckshopError
+from tuckshop.domain.pseudonyms import Person
 from tuckshop.domain.records import Member
 from tuckshop.mailing.address import Mailbox, may_be_written_to, one_line, parse_address
 from tuckshop.mailing.message import Letter
@@ -22,6 +23,7 @@ from tuckshop.services.notices.wording import lines_of, shown_facts, subject_of
 from tuckshop.services.standing import limits_of_member
 
 LINK_DAYS: Final = 14
+HIDDEN_DOMAIN: Final = "hidden.invalid"  # of addresses shown in place of hidden ones
 _NONE: Final = "-"
 
 
@@ -85,7 +87,8 @@ class Letters:
         member = next(iter(self._directory.known_members([taken.member_id])), None)
         if member is None or member.state == "archived":
             raise UnwrittenLetterError("the member was archived")
-        values = self.values_of(member, at_us=taken.queued_at_us)
+        person = self._directory.person(member.id)
+        values = self.values_of(member, person, at_us=taken.queued_at_us)
         if kind == "budget":
             values |= _budget_of((await self._notices_of(taken))[-1])
         url = None
@@ -98,22 +101,29 @@ class Letters:
                 raise UnwrittenLetterError(str(error)) from None
             url = link.url
             values |= {"link": url, "expires": self._told_time(member, link.expires_at_us)}
-        recipient = Mailbox(address, one_line(member.name or ""))
+        recipient = Mailbox(address, one_line(person.name or ""))
         return self._letter(recipient, template.filled(values), link=url)
 
     def preview(self, member: Member, template: Template, *, now_us: int) -> Letter:
         """
         The same as it would be sent to *member* now, with a link that opens nothing.
 
+        Where the group hides who its members are, it is written as if the pseudonym were all there is.
+
         Raises:
             UnwritableAddressError: They have no address that may be written to.
         """
+        person = self._directory.person(member.id)
+        address = self.checked(person.email)
+        if self._directory.hides_names(member.group_id):
+            person = Person(external_id=member.external_id, name=None, email=None)
+            address = f"{member.external_id}@{HIDDEN_DOMAIN}"
         expires_us = now_us + LINK_DAYS * 86_400 * US_PER_SECOND
-        values = self.values_of(member, at_us=now_us) | {
+        values = self.values_of(member, person, at_us=now_us) | {
             "link": f"{(self._policy.public_url or '').rstrip('/')}/claim/#EXAMPLE",
             "expires": self._told_time(member, expires_us),
         }
-        recipient = Mailbox(self.checked(member.email), one_line(member.name or ""))
+        recipient = Mailbox(address, one_line(person.name or ""))
         return self._letter(recipient, template.filled(values))
 
     def checked(self, address: str | None) -> str:
@@ -134,7 +144,7 @@ class Letters:
             raise UnwritableAddressError(f"{domain} is not one of TUCKSHOP_MAIL_DOMAINS")
         return parsed
 
-    def values_of(self, member: Member, *, at_us: int) -> dict[str, str]:
+    def values_of(self, member: Member, person: Person, *, at_us: int) -> dict[str, str]:
         """What stands for the placeholders, but for those of the link. One line each, plain text."""
         group = self._directory.group_of(member)
         limits = [
@@ -144,8 +154,8 @@ class Letters:
         ]
         models = member.models if member.models is not None else group.models
         found = {
-            "name": member.name or member.external_id,
-            "external_id": member.external_id,
+            "name": person.name or person.external_id,
+            "external_id": person.external_id,
             "course": group.title or group.name,
             "limits": "; ".join(limits) or _NONE,
             "models": _NONE if models is None else ", ".join(models),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, func, select, update
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import ConflictError, InvalidFieldError, NotFoundError
+from tuckshop.domain.pseudonyms import pseudonym_of
 from tuckshop.domain.records import Group, Member
 from tuckshop.mailing.policy import Language, MailPolicy
 from tuckshop.mailing.sender import Sender
@@ -48,6 +51,9 @@ _NOT_SET_UP: Final = (
     "Mail is not set up: set TUCKSHOP_SMTP_URL (smtp://USER:PASSWORD@HOST:587) and TUCKSHOP_MAIL_FROM,"
     " and start the server again."
 )
+_ADDRESS_HIDDEN: Final = "has an address that cannot be written to"
+_TOLD_HIDDEN: Final = "not shown: the group hides who its members are"
+_CODE: Final = re.compile(r"\b[2-5][0-9]{2}\b")
 _FOR_THE_OPERATOR: Final = "The server cannot send at present; its operator is told why."
 _NO_LINKS: Final = (
     "Links are built from TUCKSHOP_PUBLIC_URL, which is not set: set it to how people reach this server"
@@ -228,7 +234,7 @@ class Mails:
 
         def read(connection: Connection) -> tuple[list[MailShape], dict[MailState, int], int]:
             return (
-                [_shape(dict(row)) for row in connection.execute(query).mappings()],
+                [self._shape(dict(row)) for row in connection.execute(query).mappings()],
                 {row[0]: row[1] for row in connection.execute(counts)},
                 self._queue.sent_of_day(connection),
             )
@@ -278,9 +284,9 @@ class Mails:
                 )
             member = self._directory.member(row["member_id"], actor)
             try:
-                address = outbox.letters.checked(member.email)
+                address = outbox.letters.checked(self._email_of(member))
             except UnwritableAddressError as error:
-                raise ConflictError(f"{member.external_id} {error}.") from None
+                raise ConflictError(f"{member.external_id} {self._told(member, error)}.") from None
             if self._queue.with_mail(edit.connection, [member.id], row["kind"], ("queued",)):
                 raise ConflictError("Another mail of this kind waits for this member already.")
             self._set(
@@ -334,7 +340,7 @@ class Mails:
         if outbox is None or member is None:
             return
         try:
-            address = outbox.letters.checked(member.email)
+            address = outbox.letters.checked(self._email_of(member))
         except UnwritableAddressError:
             return
         recipient = (member.group_id, member.id, address)
@@ -398,10 +404,14 @@ class Mails:
             elif member.id in invited:
                 reason = "invited", "was sent an invitation; `again` sends another"
             else:
+                email = self._email_of(member)
                 try:
-                    address = outbox.letters.checked(member.email)
+                    address = outbox.letters.checked(email)
                 except UnwritableAddressError as error:
-                    reason = ("not_allowed" if member.email else "no_address"), str(error)
+                    reason = (
+                        "not_allowed" if email else "no_address",
+                        self._told(member, error) if email else str(error),
+                    )
             if reason is None:
                 recipients.append((member.id, address))
             else:
@@ -414,6 +424,14 @@ class Mails:
                     )
                 )
         return recipients, skipped
+
+    def _email_of(self, member: Member) -> str | None:
+        """Where they are written to, whether staff see it or not."""
+        return self._directory.person(member.id).email
+
+    def _told(self, member: Member, error: UnwritableAddressError) -> str:
+        """Why they cannot be written to; the address itself only where it is shown."""
+        return _ADDRESS_HIDDEN if self._directory.hides_names(member.group_id) else str(error)
 
     def _members(self, actor: Actor, group: Group, ids: Iterable[str] | None) -> list[Member]:
         if ids is None:
@@ -483,8 +501,17 @@ class Mails:
 
     async def _shape_of(self, actor: Actor, mail_id: str) -> MailShape:
         return await self._queue.read(
-            lambda connection: _shape(self._row(connection, actor, mail_id))
+            lambda connection: self._shape(self._row(connection, actor, mail_id))
         )
+
+    def _shape(self, row: Mapping[str, Any]) -> MailShape:
+        shape = _shape(row)
+        if shape.member is None or not self._directory.hides_names(str(shape.group)):
+            return shape
+        # A mail server tells the address it would not have, so of its words only the code is shown.
+        code = None if shape.told is None else _CODE.search(shape.told)
+        told = None if shape.told is None else (code[0] if code else _TOLD_HIDDEN)
+        return replace(shape, to=pseudonym_of(shape.member), told=told)
 
     def _now_us(self) -> int:
         return self._clock.now_us()

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import UNSET
-from sqlalchemy import func, select
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.authority import Authority
 from tuckshop.domain.errors import ConflictError
 from tuckshop.domain.external_id import folded
+from tuckshop.domain.pseudonyms import looks_like_one, pseudonym_of, under_pseudonym
 from tuckshop.domain.records import Member, State
 from tuckshop.domain.reservation import Scope
 from tuckshop.ledger.ledger import Ledger
@@ -29,6 +31,7 @@ from tuckshop.services.once import Once, once
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.reissuing import Reissue
 from tuckshop.services.roster import (
+    PERSONAL,
     PutRow,
     ReadyRow,
     RosterLine,
@@ -51,6 +54,14 @@ from tuckshop.storage.schema import members
 
 ROSTER_MAX_ROWS: Final = 10_000
 SHAPES_PER_STEP: Final = 200  # so that a long list never keeps the event loop
+_KEYS_APART: Final = (
+    "Nobody was added: the group hides who its members are, and a list of names with keys would tell. Import without "
+    "keys; then mail links, or hand keys out with a reason."
+)
+_WHO_APART: Final = (
+    "The group hides who its members are: a name or an address is corrected by importing a row of the roster, and an "
+    "external id once the group has been unmasked."
+)
 
 
 class Members:
@@ -91,10 +102,10 @@ class Members:
             ConflictError: The group is archived.
         """
         ready, errors = await asyncio.to_thread(read_roster, lines)
-        shapes = await self.put(
+        taken = await self.put(
             actor, group, ready, issue_keys=issue_keys, reissue=reissue, claim=claim
         )
-        return Roster(data=shapes, errors=sorted(errors, key=lambda error: error.line))
+        return replace(taken, errors=sorted(errors, key=lambda error: error.line))
 
     async def put(
         self,
@@ -105,18 +116,25 @@ class Members:
         issue_keys: bool,
         reissue: Reissue | None = None,
         claim: Once | None = None,
-    ) -> list[MemberShape]:
+    ) -> Roster:
         """
         The same for rows that have been read. Repeating a call goes on where it broke off.
 
+        In a group that hides names the answer says how many went in, and not who is who.
+
         Raises:
             NotFoundError: No such group.
-            ConflictError: The group is archived.
+            ConflictError: The group is archived; it hides names, and keys were asked for; or a row names somebody by
+                the pseudonym of a member, who would become another person.
             NotPermittedError: A row would give more than the actor holds; then none goes in.
         """
         found = self._directory.group(group, actor)
         if found.state == "archived":
             raise ConflictError("The group is archived: resume it first.")
+        hides = self._directory.hides_names(found.id)
+        if hides and issue_keys:
+            raise ConflictError(_KEYS_APART)
+        self._check_real(found.id, ready)
         await self._authority.check_all(actor, found, ready)
         ids: dict[str, None] = {}
         secrets: dict[str, str | None] = {}
@@ -138,7 +156,23 @@ class Members:
                 ids[row.member_id] = None
                 if row.issued is not None:
                     secrets[row.member_id] = row.issued[1]
-        return await self._shapes(actor, self._directory.known_members(ids), secrets)
+        if hides:
+            return Roster(data=[], errors=[], count=len(ids))
+        shapes = await self._shapes(actor, self._directory.known_members(ids), secrets)
+        return Roster(data=shapes, errors=[])
+
+    def _check_real(self, group_id: str, ready: Sequence[ReadyRow]) -> None:
+        """That no row is one of a list of members as staff see it where names are hidden."""
+        odd = [row for row in ready if looks_like_one(str(row.columns["external_id_folded"]))]
+        if not odd:
+            return
+        taken = {pseudonym_of(id_) for id_ in self._directory.member_ids(group_id)}
+        for row in odd:
+            if row.columns["external_id_folded"] in taken:
+                raise ConflictError(
+                    f"Nothing was changed: row {row.line} has a pseudonym for an external id. "
+                    "Send the roster itself, or change that member by id."
+                )
 
     async def pause_all(self, actor: Actor, ids: Sequence[str]) -> None:
         """Pause all of these members who are active."""
@@ -195,13 +229,14 @@ class Members:
         )
         if group is not None:
             query = query.where(members.c.group_id == self._directory.group(group, actor).id)
-        if external_id is not None:
-            query = query.where(members.c.external_id_folded == folded(external_id))
-        if email is not None:
-            query = query.where(func.lower(members.c.email) == email.strip().lower())
-        if q:
+        hidden = self._hidden_ones(actor, external_id=external_id, email=email, q=q)
+        hidden = [one for one in hidden if one.id > (mark_of(cursor) or "") and _is_in(one, state)]
+        terms = _terms(external_id=external_id, email=email, q=q)
+        if terms:
+            hiding = self._hiding(actor)
+            called = sorted(one.id for one in hidden)[: limit + 1]
             query = query.where(
-                contains((members.c.external_id, members.c.name, members.c.email), q)
+                or_(and_(members.c.group_id.not_in(hiding), *terms), members.c.id.in_(called))
             )
         if state is None:
             query = query.where(members.c.state != "archived")
@@ -233,16 +268,18 @@ class Members:
         Raises:
             NotFoundError: No such member.
             InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
-            ConflictError: The external id is another member's.
+            ConflictError: The external id is another member's, or the group hides who its members are.
             StaleVersionError: It is another version than *expected*.
             NotPermittedError: It would give more than the actor holds.
         """
-        self._directory.member(member_id, actor)
+        hides = self._hides(member_id, actor)
         columns = member_columns(change)
+        if hides and PERSONAL.intersection(columns):
+            raise ConflictError(_WHO_APART)
 
         def work(edit: Edit) -> None:
             before = _row(edit, member_id)
-            _check_version(edit, before, expected)
+            _check_version(edit, before, expected, hides=hides)
             if "external_id_folded" in columns:
                 _check_free(edit, before, str(columns["external_id_folded"]))
             self._write(edit, "member.change", before, columns)
@@ -266,12 +303,12 @@ class Members:
             ConflictError: An archived member cannot be paused.
             StaleVersionError: It is another version than *expected*.
         """
-        self._directory.member(member_id, actor)
+        hides = self._hides(member_id, actor)
         action = {"active": "resume", "paused": "pause", "archived": "archive"}[state]
 
         def work(edit: Edit) -> None:
             before = _row(edit, member_id)
-            _check_version(edit, before, expected)
+            _check_version(edit, before, expected, hides=hides)
             if state == "paused" and before["state"] == "archived":
                 raise ConflictError("The member is archived: resume them first.")
             self._write(edit, f"member.{action}", before, {"state": state})
@@ -298,6 +335,33 @@ class Members:
 
         await self._changes.make(actor, work)
         return await self.get(actor, member_id)
+
+    def _hides(self, member_id: str, actor: Actor) -> bool:
+        return self._directory.hides_names(self._directory.member(member_id, actor).group_id)
+
+    def _hiding(self, actor: Actor) -> list[str]:
+        """The groups that hide who their members are."""
+        groups = (one.id for one in self._directory.groups(actor))
+        return [id_ for id_ in groups if self._directory.hides_names(id_)]
+
+    def _hidden_ones(
+        self, actor: Actor, *, external_id: str | None, email: str | None, q: str | None
+    ) -> list[Member]:
+        """
+        Whom these name where names are hidden: only pseudonyms do.
+
+        A search that found people by what is hidden would tell it.
+        """
+        if email is not None or (external_id is None and not q):
+            return []
+        name = None if external_id is None else folded(external_id)
+        part = (q or "").casefold()
+        return [
+            one
+            for some in self._directory.members_by_group(self._hiding(actor)).values()
+            for one in some
+            if name in (None, one.external_id) and part in one.external_id
+        ]
 
     def _write(
         self, edit: Edit, action: str, before: Mapping[str, Any], after: Mapping[str, object]
@@ -331,6 +395,26 @@ class Members:
         return shapes
 
 
+def _terms(
+    *, external_id: str | None, email: str | None, q: str | None
+) -> list[ColumnElement[bool]]:
+    """Those that leave whom these name, by what stands in the table."""
+    terms: list[ColumnElement[bool]] = []
+    if external_id is not None:
+        terms.append(members.c.external_id_folded == folded(external_id))
+    if email is not None:
+        terms.append(func.lower(members.c.email) == email.strip().lower())
+    if q:
+        terms.append(contains((members.c.external_id, members.c.name, members.c.email), q))
+    return terms
+
+
+def _is_in(member: Member, state: Listed | None) -> bool:
+    if state is None:
+        return member.state != "archived"
+    return state in ("all", member.state)
+
+
 def _shape(
     member: Member, in_force: list[LimitStanding], secrets: Mapping[str, str | None]
 ) -> MemberShape:
@@ -347,15 +431,19 @@ def _shape(
         endpoints=None if member.endpoints is None else list(member.endpoints),
         max_output_tokens=member.max_output_tokens,
         state=member.state,
+        pseudonymous=member.external_id == pseudonym_of(member.id),
         in_force=in_force,
         key=UNSET if secret is None else secret,
         note=NOT_AGAIN if secret is None else UNSET,
     )
 
 
-def _check_version(edit: Edit, row: Mapping[str, Any], expected: Expected | None) -> None:
+def _check_version(
+    edit: Edit, row: Mapping[str, Any], expected: Expected | None, *, hides: bool
+) -> None:
     if expected is not None:
-        expected.check(edit, _shape(member_of(row), [], {}), row["id"])
+        member = under_pseudonym(member_of(row)) if hides else member_of(row)
+        expected.check(edit, _shape(member, [], {}), row["id"])
 
 
 def _row(edit: Edit, member_id: str) -> Mapping[str, Any]:

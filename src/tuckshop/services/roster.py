@@ -33,7 +33,7 @@ NOTHING_SET: Final[Mapping[str, object]] = {
 }
 
 # Fields that tell who a person is: the audit trail says that they changed, not to what (P8).
-_PERSONAL: Final = frozenset({"external_id", "external_id_folded", "name", "email"})
+PERSONAL: Final = frozenset({"external_id", "external_id_folded", "name", "email"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ def audited_member(columns: Mapping[str, object]) -> dict[str, object]:
     shown = {
         name: value
         for name, value in columns.items()
-        if name not in _PERSONAL and name not in ("workspace_id", "created_at")
+        if name not in PERSONAL and name not in ("workspace_id", "created_at")
     }
-    personal = sorted(_PERSONAL.intersection(columns) - {"external_id_folded"})
+    personal = sorted(PERSONAL.intersection(columns) - {"external_id_folded"})
     return {**shown, "personal": personal} if personal else shown

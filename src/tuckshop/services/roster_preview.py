@@ -24,9 +24,19 @@ class Outlook:
 
 
 def look_ahead(
-    connection: Connection, workspace_id: str, group_id: str, ready: Sequence[ReadyRow]
+    connection: Connection,
+    workspace_id: str,
+    group_id: str,
+    ready: Sequence[ReadyRow],
+    *,
+    tells_ids: bool,
 ) -> Outlook:
-    """Compare *ready* with the members of the group as *connection* sees them, archived ones included."""
+    """
+    Compare *ready* with the members of the group as *connection* sees them, archived ones included.
+
+    Args:
+        tells_ids: Whether rows and questions may say what only the server knows of the members.
+    """
     query = select(members).where(
         members.c.workspace_id == workspace_id, members.c.group_id == group_id
     )
@@ -34,7 +44,10 @@ def look_ahead(
         str(row["external_id_folded"]): dict(row)
         for row in connection.execute(query.order_by(members.c.id)).mappings()
     }
-    rows = [_row(one, known.get(str(one.columns["external_id_folded"]))) for one in ready]
+    rows = [
+        _row(one, known.get(str(one.columns["external_id_folded"])), tells=tells_ids)
+        for one in ready
+    ]
     named = {str(one.columns["external_id_folded"]) for one in ready}
     missing = [
         MissingMember(
@@ -44,11 +57,12 @@ def look_ahead(
         if row["state"] != "archived" and folded_id not in named
     ]
     people = [(f"line {one.line}", str(one.columns["external_id"])) for one in ready]
-    asked = questions(people, [row["external_id"] for row in known.values()])
+    ids = [row["external_id"] for row in known.values()]
+    asked = questions(people, ids, tells_ids=tells_ids)
     return Outlook(rows=rows, missing=missing, questions=list(asked))
 
 
-def _row(ready: ReadyRow, before: Mapping[str, Any] | None) -> RosterRow:
+def _row(ready: ReadyRow, before: Mapping[str, Any] | None, *, tells: bool) -> RosterRow:
     changes = [
         name
         for name, value in ready.columns.items()
@@ -61,7 +75,8 @@ def _row(ready: ReadyRow, before: Mapping[str, Any] | None) -> RosterRow:
         action = "revived"
     else:
         action = "changed" if changes else "unchanged"
-    name = ready.columns.get("name", None if before is None else before["name"])
+    known = before["name"] if before is not None and tells else None
+    name = ready.columns.get("name", known)
     return RosterRow(
         line=ready.line,
         external_id=str(ready.columns["external_id"]),

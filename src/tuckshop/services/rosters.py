@@ -50,7 +50,8 @@ class Rosters:
         return RosterPreview(
             rows=outlook.rows,
             errors=errors,
-            missing=outlook.missing,
+            missing=[] if self._directory.hides_names(group_id) else outlook.missing,
+            missing_count=len(outlook.missing),
             questions=outlook.questions,
             columns=roster.columns.read,
             ignored=list(roster.columns.ignored),
@@ -97,7 +98,7 @@ class Rosters:
                 f"Nothing was imported: who is missing cannot be told while line {errors[0].line} "
                 f"cannot be read ({errors[0].field or 'the row'} {errors[0].message})."
             )
-        data = await self._members.put(
+        taken = await self._members.put(
             actor, group_id, ready, issue_keys=issue_keys, reissue=reissue, claim=claim
         )
         if pause_missing:
@@ -107,7 +108,9 @@ class Rosters:
             replace(one, state=self._directory.member(one.id, actor).state)
             for one in outlook.missing
         ]
-        return Roster(data=data, errors=errors, missing=missing)
+        if self._directory.hides_names(group_id):
+            return replace(taken, errors=errors, missing=[], missing_count=len(missing))
+        return replace(taken, errors=errors, missing=missing)
 
     async def _was_begun(self, actor: Actor, ready: Sequence[ReadyRow], claim: Once | None) -> bool:
         if claim is None or not ready:
@@ -122,10 +125,11 @@ class Rosters:
 
     async def _look_ahead(self, group_id: str, ready: Sequence[ReadyRow]) -> Outlook:
         workspace_id = self._directory.workspace.id
+        hides = self._directory.hides_names(group_id)
 
         def look() -> Outlook:
             with self._database.reader() as connection:
-                return look_ahead(connection, workspace_id, group_id, ready)
+                return look_ahead(connection, workspace_id, group_id, ready, tells_ids=not hides)
 
         return await asyncio.to_thread(look)
 

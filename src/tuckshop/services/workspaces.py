@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from tuckshop.domain.actor import Actor
+from tuckshop.domain.errors import ConflictError
 from tuckshop.domain.moderation import NO_MODERATION
 from tuckshop.domain.records import Workspace
 from tuckshop.ledger.ledger import Ledger
@@ -15,6 +16,7 @@ from tuckshop.services import checking, fields
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import Columns
+from tuckshop.services.groups import UNMASK
 from tuckshop.services.shapes.standing import LimitStanding
 from tuckshop.services.shapes.workspace import WorkspaceChange, WorkspaceShape
 from tuckshop.services.standing import limits_of_workspace, standings_of
@@ -47,6 +49,7 @@ class Workspaces:
 
         Raises:
             InvalidFieldsError: Fields that cannot be taken; then nothing is changed.
+            ConflictError: It would end pseudonyms, for which there has to be a reason.
             StaleVersionError: It is another version than *expected*.
         """
         columns = Columns()
@@ -55,6 +58,7 @@ class Workspaces:
         columns.set("endpoints", change.endpoints, fields.endpoints)
         columns.set("max_output_tokens", change.max_output_tokens, fields.same)
         columns.set("moderation", change.moderation, checking.column_of)
+        columns.set("pseudonyms", change.pseudonyms, fields.same, unset=False)
         after = columns.check()
         checking.check_offered(change.moderation, None, self._directory.upstreams())
 
@@ -62,6 +66,8 @@ class Workspaces:
             before = _row(edit)
             if expected is not None:
                 expected.check(edit, _shape(workspace_of(before), []), edit.workspace_id)
+            if before["pseudonyms"] and not after.get("pseudonyms", True):
+                raise ConflictError(UNMASK)
             changed = {name: value for name, value in after.items() if before[name] != value}
             if not changed:
                 return
@@ -90,6 +96,7 @@ def _shape(workspace: Workspace, in_force: list[LimitStanding]) -> WorkspaceShap
         endpoints=None if workspace.endpoints is None else list(workspace.endpoints),
         max_output_tokens=workspace.max_output_tokens,
         moderation=workspace.moderation or NO_MODERATION,
+        pseudonyms=workspace.pseudonyms,
         time_zone=workspace.zone.current,
         in_force=in_force,
     )

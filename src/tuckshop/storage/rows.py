@@ -77,6 +77,7 @@ def workspace_of(row: Row) -> Workspace:
         endpoints=_optional_list(row["endpoints"]),
         max_output_tokens=row["max_output_tokens"],
         moderation=part_of_text(row["moderation"], Moderation),
+        pseudonyms=row["pseudonyms"],
     )
 
 
@@ -123,6 +124,7 @@ def group_of(row: Row) -> Group:
         log_days=row["log_days"],
         rules=part_of_text(row["rules"], Rules),
         moderation=part_of_text(row["moderation"], Moderation),
+        pseudonyms=row["pseudonyms"],
     )
 
 

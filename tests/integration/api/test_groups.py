@@ -47,6 +47,7 @@ async def test_a_group_is_read_as_the_contract_shows_it(counter: Counter) -> Non
         "logging": {"bodies": "off", "days": 30, "purpose": "", "readers": ["owner"]},
         "strikes": None,
         "log_days": 400,
+        "pseudonyms": False,
         "state": "active",
         "in_force": [
             {

@@ -40,6 +40,7 @@ async def test_a_member_is_added_and_read_with_every_limit_in_force(counter: Cou
         "endpoints": None,
         "max_output_tokens": None,
         "state": "active",
+        "pseudonymous": False,
     }
     assert [(limit["limit"], limit["scope"]) for limit in in_force] == [
         ("$0.20/month", "member"),

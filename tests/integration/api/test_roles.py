@@ -97,6 +97,8 @@ BODIES: dict[str, Any] = {
     "/api/v1/groups/{group}/members": {"external_id": "4712"},
     "/api/v1/groups/{group}/grants": {"amount_usd": 1},
     "/api/v1/members/{member}/grants": {"amount_usd": 1},
+    "/api/v1/members/{member}/identity": {"reason": "asked for more budget"},
+    "/api/v1/groups/{group}/unmask": {"reason": "marks are given"},
     "/api/v1/groups/{group}/mail": {"kind": "invite"},
     "/api/v1/groups/{group}/mail/preview": {"kind": "invite"},
     "/api/v1/requests/{request}/body": {"reason": "a look"},

@@ -23,6 +23,7 @@ NOTHING: dict[str, Any] = {
     "models": None,
     "endpoints": None,
     "max_output_tokens": None,
+    "pseudonyms": False,
 }
 
 

@@ -117,6 +117,7 @@ GROUP: dict[str, Any] = {
     "strikes": None,
     "rules": None,
     "log_days": 400,
+    "pseudonyms": False,
     "state": "active",
     "in_force": [],
     "worst_case": {
@@ -146,6 +147,7 @@ MEMBER: dict[str, Any] = {
     "endpoints": None,
     "max_output_tokens": None,
     "state": "active",
+    "pseudonymous": False,
     "in_force": [STANDING],
 }
 KEY: dict[str, Any] = {

@@ -244,6 +244,7 @@ def test_narrowing_is_always_an_owners(before: Group, after: Group) -> None:
         ("min_output_tokens", 16, True),
         ("on_disconnect", "cancel", True),
         ("show_shared", True, True),
+        ("pseudonyms", True, True),
         ("unknown_parameters", "pass", False),
         ("state", "paused", True),
         ("state", "archived", False),
@@ -320,5 +321,5 @@ def test_a_field_without_a_rule_is_the_operators() -> None:
     beyond = AUTHORITY.beyond_in_group(staff("owner"), before, replace(before, **changed))
 
     free = {"title", "zone", "patience_s", "min_output_tokens", "on_disconnect"}
-    free |= {"show_shared", "self_rotate", "strikes", "rules"}
+    free |= {"show_shared", "self_rotate", "strikes", "rules", "pseudonyms"}
     assert {one.field for one in beyond} == changed.keys() - free - {"state"}

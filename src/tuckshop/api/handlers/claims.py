@@ -33,6 +33,7 @@ async def make_group_links(call: Call) -> object:
         call.path["group"],
         to_all=call.query_as(LinkQuery).all,
         member_ids=call.body_as(LinksFor).members,
+        reason=call.body_as(LinksFor).reason,
     )
     if call.table_type is not None:
         columns = HandedOutRow.__struct_fields__

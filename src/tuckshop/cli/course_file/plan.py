@@ -8,7 +8,7 @@ lifts no limit. People of a group who are not in the file go on, unless they are
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from tuckshop.cli.course_file import fields
@@ -28,6 +28,11 @@ class GroupNow:
     shape: Json
     members: Sequence[Json]
     version: str | None = None  # what a change of the group is bound to
+
+    @property
+    def hides_names(self) -> bool:
+        """Its members are shown under pseudonyms, so that none of them can be found in a file."""
+        return any(member["pseudonymous"] for member in self.members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class GroupStep:
     missing: tuple[Json, ...]
     questions: tuple[str, ...]
     is_archived: bool
+    hides_names: bool  # so members of the file were not compared
 
     @property
     def changed_members(self) -> tuple[MemberStep, ...]:
@@ -99,6 +105,9 @@ def plan_of(course: Course, now: Mapping[str, GroupNow]) -> tuple[GroupStep, ...
 
 def _group(wanted: WantedGroup, now: GroupNow | None) -> GroupStep:
     shape = {} if now is None else now.shape
+    hides_names = now is not None and now.hides_names and wanted.members is not None
+    if hides_names:
+        wanted = replace(wanted, members=None)
     changes = tuple(_changes(fields.GROUP, wanted.fields, None if now is None else shape))
     known = {} if now is None else {folded(one["external_id"]): one for one in now.members}
     members = tuple(_member(one, known.get(one.folded_id)) for one in wanted.members or ())
@@ -123,6 +132,7 @@ def _group(wanted: WantedGroup, now: GroupNow | None) -> GroupStep:
         members=members,
         missing=missing,
         questions=tuple(questions(people, [one["external_id"] for one in known.values()])),
+        hides_names=hides_names,
         is_archived=shape.get("state") == "archived" and "state" not in wanted.fields,
     )
 

@@ -55,6 +55,7 @@ def plan_json(steps: Sequence[GroupStep], *, pause_missing: bool) -> list[dict[s
                 for one in step.missing
             ],
             "questions": list(step.questions),
+            "members_compared": not step.hides_names,
         }
         for step in steps
     ]
@@ -81,6 +82,8 @@ def _lines(step: GroupStep, *, pause_missing: bool) -> Iterator[str]:
     told = [f"{counts[action]} {_WORDS[action]}" for action in _SIGNS if counts[action]]
     if told:
         yield f"  members: {', '.join(told)}"
+    if step.hides_names:
+        yield "  members: shown under pseudonyms, so they are not compared (tuckshop member import takes a roster)"
     for question in step.questions:
         yield f"? {question}"
 

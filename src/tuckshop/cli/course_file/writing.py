@@ -48,6 +48,9 @@ def _group(group: GroupNow, roster: str | None) -> Iterator[str]:
     }
     if group.shape["state"] == "paused":
         said["state"] = "paused"
+    if group.hides_names:
+        # Nothing about members: an empty list would say that there are none, and pseudonyms would become people.
+        return toml_text.table("[[group]]", said)
     rows = [_member(member) for member in _people(group)]
     if roster is not None:
         said["roster"] = roster

@@ -118,7 +118,7 @@ class PassingOn:
         address = None
         if kind == "member_budget" and self._subscriptions.tells_members(group_id, at_us):
             members = self._directory.known_members([row["member_id"]])
-            address = members[0].email if members else None
+            address = self._directory.person(members[0].id).email if members else None
         return _Plan(
             self._subscriptions.told_of(kind, group_id, at_us),
             self._subscriptions.mailed_of(kind, group_id, at_us),

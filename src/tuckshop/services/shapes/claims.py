@@ -6,7 +6,11 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from tuckshop.services.shapes.kept_bodies import Reason
 from tuckshop.services.shapes.parts import Sent, Shown
+
+# Where a group hides who its members are: why the rows are to say it. Without, they say pseudonyms.
+HandOutReason = Reason | None
 
 
 class ClaimLinkShape(Shown, frozen=True, kw_only=True):
@@ -22,12 +26,14 @@ class HandOut(Sent, frozen=True, kw_only=True):
     members: Annotated[list[str], Meta(max_length=10_000)] | None = None
     reissue: bool = False  # a new secret for those who have an active key
     overlap: str | None = None  # how long the secrets that it replaces open on, such as 24h
+    reason: HandOutReason = None
 
 
 class LinksFor(Sent, frozen=True, kw_only=True):
     """Whom links are made for: all active members of the group, or those of `members` (ids)."""
 
     members: Annotated[list[str], Meta(max_length=10_000)] | None = None
+    reason: HandOutReason = None
 
 
 class HandedOutRow(Shown, frozen=True, kw_only=True):

@@ -46,6 +46,7 @@ class GroupChange(Sent, frozen=True, kw_only=True):
     logging: Logging | UnsetType | None = UNSET
     log_days: Annotated[int, Meta(ge=LOG_DAYS_MIN, le=3660)] | UnsetType | None = UNSET
     rules: Rules | UnsetType | None = UNSET
+    pseudonyms: bool | UnsetType | None = UNSET  # put off again only with a reason, by `unmask`
     state: State | UnsetType = UNSET
 
 
@@ -84,6 +85,7 @@ class GroupShape(Versioned, frozen=True, kw_only=True):
     logging: Logging = NO_LOGGING
     log_days: int
     rules: Rules | None = None
+    pseudonyms: bool
     state: State
     in_force: list[LimitStanding]
     worst_case: WorstCaseShape

@@ -48,6 +48,7 @@ class MemberShape(Versioned, frozen=True, kw_only=True):
     endpoints: list[str] | None
     max_output_tokens: int | None
     state: State
+    pseudonymous: bool  # the group hides who they are: `external_id` is a pseudonym
     in_force: list[LimitStanding]
     key: str | UnsetType = UNSET
     note: str | UnsetType = UNSET

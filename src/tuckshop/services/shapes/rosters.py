@@ -42,11 +42,17 @@ class MissingMember(Shown, frozen=True, kw_only=True):
 
 
 class Roster(Shown, frozen=True, kw_only=True):
-    """What became of the rows sent, and, of a file, who is in the group and not in it."""
+    """
+    What became of the rows sent, and, of a file, who is in the group and not in it.
+
+    Of a group that hides who its members are, only how many: `count` and `missing_count`.
+    """
 
     data: list[MemberShape]
     errors: list[RowError]
     missing: list[MissingMember] | UnsetType = UNSET
+    count: int | UnsetType = UNSET
+    missing_count: int | UnsetType = UNSET
 
 
 class RosterPreview(Shown, frozen=True, kw_only=True):
@@ -58,7 +64,8 @@ class RosterPreview(Shown, frozen=True, kw_only=True):
 
     rows: list[RosterRow]
     errors: list[RowError]
-    missing: list[MissingMember]
+    missing: list[MissingMember]  # empty in a group that hides who its members are …
+    missing_count: int  # … and how many they are
     questions: list[str]
     columns: dict[str, str]
     ignored: list[str]

@@ -17,6 +17,7 @@ class WorkspaceChange(Sent, frozen=True, kw_only=True):
     endpoints: TextList | UnsetType | None = UNSET
     max_output_tokens: OutputCap | UnsetType | None = UNSET
     moderation: Moderation | UnsetType | None = UNSET
+    pseudonyms: bool | UnsetType | None = UNSET  # put off again only with a reason, by `unmask`
 
 
 class WorkspaceShape(Versioned, frozen=True, kw_only=True):
@@ -26,6 +27,7 @@ class WorkspaceShape(Versioned, frozen=True, kw_only=True):
     models: list[str] | None
     endpoints: list[str] | None
     max_output_tokens: int | None
+    pseudonyms: bool
     moderation: Moderation = NO_MODERATION
     time_zone: str
     in_force: list[LimitStanding]

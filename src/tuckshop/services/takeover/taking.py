@@ -120,7 +120,7 @@ class Takeovers:
         """Who a dry run would add, by their group's name and folded id."""
         ready: dict[str, list[ReadyRow]] = {}
         people: set[tuple[str, str]] = set()
-        known = {(one.group_id, folded(one.external_id)) for one in self._directory.members(actor)}
+        known = self._by_person(actor).keys()
         for line, new in enumerate(asked, 1):
             name = f"{new.group}/{new.external_id}"
             try:
@@ -155,9 +155,7 @@ class Takeovers:
         people: set[tuple[str, str]],
         dry_run: bool,
     ) -> None:
-        members = {
-            (one.group_id, folded(one.external_id)): one for one in self._directory.members(actor)
-        }
+        members = self._by_person(actor)
         there = await asyncio.to_thread(self._known, [key.digest for key in asked.keys])
         ready: list[tuple[TakenKey, Member]] = []
         for new in asked.keys:
@@ -187,6 +185,14 @@ class Takeovers:
 
         async for _ in by_batches(self._changes, actor, [] if dry_run else ready, work):
             pass
+
+    def _by_person(self, actor: Actor) -> dict[tuple[str, str], Member]:
+        """The members, by group and by what another gateway calls them; no answer tells who they are."""
+        person = self._directory.person
+        return {
+            (one.group_id, folded(person(one.id).external_id)): one
+            for one in self._directory.members(actor)
+        }
 
     def _known(self, digests: Sequence[str]) -> set[bytes]:
         with self._database.reader() as connection:
