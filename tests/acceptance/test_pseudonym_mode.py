@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.commands_and_members import CHANGING, READING
+from tests.support.flagged import flag
 from tests.support.processes import ADMIN_TOKEN, Server, call, start_mock, start_server
 from tuckshop.cli.main import cli
 from tuckshop.domain.pseudonyms import pseudonym_of
@@ -35,7 +37,7 @@ class Office:
             "TUCKSHOP_ADMIN_TOKEN": ADMIN_TOKEN,
         }
         named = [argument.format_map(self.made) for argument in arguments]
-        return CliRunner().invoke(cli, named, env=environment)
+        return CliRunner().invoke(cli, named, env=environment, input=self.made.get("secret"))
 
     def printed(self, *arguments: str) -> str:
         """What it prints, wherever, however it ends."""
@@ -51,7 +53,9 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     server = start_server(folder, mock.url, TUCKSHOP_PUBLIC_URL="https://tuckshop.example.org")
     try:
         office = Office(server, folder)
-        server.made("POST", "/groups", {"name": "quiet", "shared": ["$50/month"]})
+        kept = {"bodies": "all", "purpose": "a test", "readers": ["viewer"]}
+        course_of = {"name": "quiet", "shared": ["$50/month"], "logging": kept}
+        server.made("POST", "/groups", course_of)
         who = dict(zip(("external_id", "name", "email"), WHO, strict=True))
         member = server.made("POST", "/groups/quiet/members", who)["data"][0]
         key = server.made("POST", f"/members/{member['id']}/keys", {"name": "laptop"})
@@ -64,6 +68,14 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
         course = folder / "course.toml"
         course.write_text('[[group]]\nname = "quiet"\nroster = "roster.csv"\n')
         office.made["course"] = str(course)
+        office.made["secret"] = key["key"]
+        office.made["request"] = server.made("GET", "/requests")["data"][0]["id"]
+        office.made["hash"] = mock.requests()[-1]["body"]["safety_identifier"]
+        server.made("POST", "/holds", {"member": member["id"], "reason": "a complaint"})
+        webhook = server.made("POST", "/webhooks", {"url": "https://localhost:1/", "reach": "any"})
+        office.made["webhook"] = webhook["id"]
+        office.made["flag"] = flag(server, member["id"])
+        _wait_for(server, f"/webhooks/{webhook['id']}/deliveries")
         assert office.run("group", "edit", "quiet", "--pseudonyms").exit_code == 0
         yield office
     finally:
@@ -136,6 +148,14 @@ def test_members_go_in_and_the_answer_says_how_many(office: Office, tmp_path: Pa
     assert "1 members are in" in taken
     assert "In the group, not in the file" in taken
     assert "1 members are in" in created
+
+
+def _wait_for(server: Server, path: str) -> None:
+    """Until it lists something."""
+    ends = time.monotonic() + 20
+    while not server.made("GET", path)["data"]:
+        assert time.monotonic() < ends, path
+        time.sleep(0.1)
 
 
 def _command(path: str) -> click.Command:

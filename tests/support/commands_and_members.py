@@ -28,6 +28,14 @@ READING: dict[str, tuple[str, ...]] = {
     "hold list": (),
     "notify show": ("--group", "quiet"),
     "webhook list": (),
+    "webhook show": ("{webhook}",),
+    "webhook deliveries": ("{webhook}",),
+    "flags show": ("{flag}",),
+    "who": ("{hash}", "--reason", "a warning"),
+    "log body": ("{request}", "--reason", "a warning"),
+    "log search": ("hello", "--group", "quiet", "--reason", "a warning"),
+    "key find": ("-",),
+    "mail preview": ("--group", "quiet", "--again"),
     "verify": (),
     "doctor": (),
     "config": (),
@@ -50,20 +58,24 @@ CHANGING: dict[str, tuple[str, ...]] = {
     "key link": ("--member", "{member}"),
     "hold set": ("--member", "{member}", "--reason", "a complaint"),
     "flags link": ("{member}",),
+    "flags appeal": ("{flag}", "--reason", "a quotation"),
+    "flags resolve": ("{flag}", "--state", "upheld", "--reason", "seen"),
+    "key edit": ("{key}", "--name", "desktop"),
+    "key pause": ("{key}",),
+    "key resume": ("{key}",),
+    "key reset": ("{key}",),
     "apply": ("{course}", "--dry-run"),
 }
 # These tell who somebody is, and are meant to.
 OPENING = {"member identity", "group unmask", "workspace unmask"}
-# These name no member: they start something, or are about upstreams, tokens, prices, one's own files; or they say of
-# one flag, hook or call what the lists above say of all; or they show what somebody wrote, for a reason.
+# These name no member: they start something, or are about upstreams, tokens, prices, one's own files; or they end for
+# good what the commands above need.
 APART = {
     *("serve", "demo", "mock-upstream", "completion", "backup", "restore", "import", "correct"),
     *("clock accept", "audit verify", "group create", "group archive", "member archive"),
     *("token create", "token revoke", "workspace edit", "upstream add", "upstream edit"),
     *("upstream remove", "upstream test", "prices set", "prices unset", "mail cancel"),
-    *("mail retry", "mail invite", "mail rotated", "mail preview", "mail test", "key edit"),
-    *("key archive", "key find", "key issue", "key pause", "key reset", "key resume"),
+    *("mail retry", "mail invite", "mail rotated", "mail test", "key archive", "key issue"),
     *("key revoke", "key rotate", "prices refresh", "hold release", "notify set", "webhook add"),
-    *("webhook deliveries", "webhook edit", "webhook remove", "webhook show", "webhook test"),
-    *("flags appeal", "flags resolve", "flags show", "log body", "log search", "who"),
+    *("webhook edit", "webhook remove", "webhook test"),
 }

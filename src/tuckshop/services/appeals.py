@@ -141,7 +141,7 @@ class Appeals:
         group = self._directory.group(link["group_id"], _as(link))
         return OwnFlags(
             course=group.title or group.name,
-            name=link["name"],
+            name=self._directory.greeted(link["member_id"]),
             paused=link["member_state"] == "paused",
             expires_at=rfc3339(link["expires_at"]),
             data=own,
@@ -220,7 +220,7 @@ class Appeals:
 
     def _found(self, connection: Connection, digest: bytes) -> Mapping[str, Any]:
         query = (
-            select(appeals, members.c.name, members.c.state.label("member_state"))
+            select(appeals, members.c.state.label("member_state"))
             .join(
                 members,
                 (members.c.workspace_id == appeals.c.workspace_id)

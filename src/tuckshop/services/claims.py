@@ -187,7 +187,7 @@ class Claims:
         priced = (*prices.rows(), *prices.overrides.values())
         return ClaimedKey(
             key=opened.secret,
-            name=self._directory.person(holder.member.id).name,  # to whom it is, and nobody else
+            name=self._directory.greeted(holder.member.id),
             course=holder.group.title or holder.group.name,
             base_url=base_url,
             models=None if models == ("*",) else list(models),

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.errors import NotFoundError
-from tuckshop.domain.pseudonyms import Person, under_pseudonym
+from tuckshop.domain.pseudonyms import Person, pseudonym_of, under_pseudonym
 from tuckshop.domain.records import (
     Group,
     Holder,
@@ -143,6 +143,11 @@ class Directory:
         """Who a member that is here is, whatever their group hides. Only for what never tells it to staff unasked."""
         member = self._members[member_id]
         return Person(external_id=member.external_id, name=member.name, email=member.email)
+
+    def greeted(self, member_id: str) -> str | None:
+        """What a page calls a member that is here, where staff may hold the link to it too: name or pseudonym."""
+        member = self._members[member_id]
+        return pseudonym_of(member_id) if self.hides_names(member.group_id) else member.name
 
     def key(self, key_id: str, actor: Actor) -> VirtualKey:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,15 +10,16 @@ from typing import Any
 import pytest
 
 from tests.integration.api.conftest import Counter
+from tests.integration.api.conftest import pseudonym_of as told_upstream
 from tests.integration.api.test_log_and_usage import bucket, put, row
-from tests.integration.api.test_roles import BODIES
+from tests.integration.api.test_roles import BODIES, flag_row
 from tests.support.asgi_client import Answer, AsgiClient
 from tuckshop.api.app import all_routes
 from tuckshop.api.routing import CSV_TYPE, JSON_TYPE, Route
 from tuckshop.domain.actor import STAFF_ROLES
 from tuckshop.domain.ids import DEFAULT_WORKSPACE
 from tuckshop.domain.pseudonyms import pseudonym_of
-from tuckshop.storage.schema import mails, requests, usage_buckets
+from tuckshop.storage.schema import deliveries, flags, mails, requests, usage_buckets
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +69,15 @@ async def hidden(counter: Counter, name: str, number: int = 1, **fields: Any) ->
     mail |= {"template": "en", "state": "failed", "queued_at": 1, "due_at": 1, "attempts": 1}
     mail |= {"told": f"550 5.1.1 <{who['email']}>: no such user"}
     await put(counter, mails, [mail])
+    await put(counter, flags, [flag_row(number, "words", **whose)])
+    url = "https://localhost:1/hook"  # which is not dialled: it is not public
+    webhook = await counter.admin.post("/api/v1/webhooks", {"url": url, "groups": [name]})
+    sent = {"id": f"dlv_{number}", "webhook_id": webhook.json["id"], "notice_id": f"ntc_{number}"}
+    about = {"group": group["id"], "member": member["id"], "flag": f"flg_{number}"}
+    sent |= {"workspace_id": DEFAULT_WORKSPACE, "kind": "flag", "state": "dead", "attempts": 1}
+    sent |= {"body": json.dumps({"type": "flag", "data": about}), "told": "404"}
+    await put(counter, deliveries, [{**sent, "queued_at": 1, "due_at": 1}])
+    held = await counter.admin.post("/api/v1/holds", {"member": member["id"], "reason": "a suit"})
     changed = await counter.admin.patch(f"/api/v1/groups/{name}", {"pseudonyms": True})
     assert changed.status == 200, changed.body
     return {
@@ -77,6 +88,9 @@ async def hidden(counter: Counter, name: str, number: int = 1, **fields: Any) ->
         "token": token["id"],
         "request": f"req_{number}",
         "mail": f"mai_{number}",
+        "flag": f"flg_{number}",
+        "webhook": webhook.json["id"],
+        "hold": held.json["id"],
     }
 
 
@@ -355,10 +369,10 @@ async def test_who_somebody_is_is_not_guessed_by_changing_them(counter: Counter)
     assert capped.status == 200, capped.body
 
 
-async def test_a_holder_is_greeted_by_name_and_staff_find_the_key_by_pseudonym(
+async def test_a_page_that_a_link_opens_greets_by_pseudonym_as_staff_hold_links_too(
     counter: Counter,
 ) -> None:
-    """K21, P11."""
+    """K21, P11: who makes a link for a member and opens it themselves does not learn who it is."""
     names, who = await hidden(counter, "quiet"), canaries("canary1")
     link = (await counter.admin.post(f"/api/v1/members/{names['member']}/claim-links")).json["url"]
 
@@ -371,10 +385,49 @@ async def test_a_holder_is_greeted_by_name_and_staff_find_the_key_by_pseudonym(
     )
     found = await counter.admin.post("/api/v1/keys/find", {"text": names["secret"]})
 
-    assert claimed.json["name"] == who["name"]
+    assert claimed.json["name"] == pseudonym_of(names["member"])
+    assert not tells(claimed, who)
     owner = found.json["data"][0]["owner"]
     assert owner["external_id"] == pseudonym_of(names["member"])
     assert (owner["name"], owner["email"]) == (None, None)
+
+
+async def test_the_page_of_an_appeal_greets_by_pseudonym_until_the_mode_has_ended(
+    counter: Counter,
+) -> None:
+    """P11: links for appeals are made by staff, who can open them."""
+    names, who = await hidden(counter, "quiet"), canaries("canary1")
+
+    async def look() -> Answer:
+        made = await counter.admin.post(f"/api/v1/members/{names['member']}/appeal-links")
+        return await counter.admin.send(
+            "POST",
+            "/api/v1/appeal/flags",
+            body={"secret": made.json["url"].partition("#")[2]},
+            headers={"sec-fetch-site": "same-origin"},
+            token="",
+        )
+
+    hiding = await look()
+    await counter.admin.post("/api/v1/groups/quiet/unmask", {"reason": REASON})
+    open_again = await look()
+
+    assert hiding.json["name"] == pseudonym_of(names["member"])
+    assert not tells(hiding, who)
+    assert open_again.json["name"] == who["name"]
+
+
+async def test_what_the_provider_calls_them_leads_to_a_pseudonym(counter: Counter) -> None:
+    """P3, P11: to find the account of a warning is not yet to open who it is."""
+    names, who = await hidden(counter, "quiet"), canaries("canary1")
+    asked = {"pseudonym": told_upstream(names["member"]), "reason": REASON}
+
+    found = await counter.admin.post("/api/v1/who", asked)
+
+    assert found.status == 200, found.body
+    assert found.json["member"] == names["member"]
+    assert found.json["external_id"] == pseudonym_of(names["member"])
+    assert not tells(found, who)
 
 
 async def test_a_mail_is_listed_by_pseudonym_with_the_code_of_what_was_said(

@@ -20,7 +20,6 @@ PERSONAL: Final = frozenset({"external_id", "external_id_folded", "name", "email
 
 # Asks `Directory.person`.
 ASKERS: Final = {
-    "services/claims.py": "greets the holder by name, on their own page",
     "services/handing_out.py": "names the rows of keys for a reason, which is noted before",
     "services/identities.py": "opens a pseudonym for a reason",
     "services/mail_letters.py": "writes to the member; a preview is written to the pseudonym",
@@ -30,7 +29,6 @@ ASKERS: Final = {
 }
 # Reads whole rows of members, or these columns, from the database.
 READERS: Final = {
-    "services/appeals.py": "greets the holder of a link by name, on their own page",
     "services/bulk.py": "before and after of a change, for the audit trail, which holds no names",
     "services/member_authority.py": "finds members by the rows of a roster; answers with refusals",
     "services/members.py": "before and after of a change; searches where names are shown",
