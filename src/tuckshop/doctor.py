@@ -160,7 +160,7 @@ def _ledger(ledger: Path, clock: Clock) -> Iterator[Finding]:
             mark_us = int(setting_of(connection, "clock_high_water") or 0)
             differences = verify(connection).differences
     except (StoreError, sqlite3.Error, OSError) as error:
-        yield Finding("bad", "ledger", str(error), "docs/how-to/upgrade.md, Restore")
+        yield Finding("bad", "ledger", str(error), "docs/how-to/back-up-and-restore.md")
         return
     if differences:
         yield Finding(

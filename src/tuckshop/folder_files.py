@@ -43,6 +43,23 @@ def kept_secret(folder: Path) -> bytes | None:
     return secret
 
 
+def put_secret(folder: Path, secret: bytes) -> None:
+    """
+    Put a restored secret there; nothing happens where it is there already.
+
+    Raises:
+        StoreError: There is another one, with which something may be sealed.
+    """
+    kept = kept_secret(folder)
+    if kept is None:
+        _write_private(folder / SECRET_NAME, secret.hex(), exclusive=True)
+    elif kept != secret:
+        raise StoreError(
+            f"{folder / SECRET_NAME} is another than the backup's, and something may be sealed with it:"
+            " restore into an empty folder (TUCKSHOP_DATA), or leave the credentials out"
+        )
+
+
 def derived(master: bytes, purpose: str) -> bytes:
     """A key for one *purpose*: HMAC-SHA-256 of its name, so that no two purposes share one (K14)."""
     return hmac.digest(master, purpose.encode(), "sha256")

@@ -205,6 +205,7 @@ ELSEWHERE: Final = {
     "how-to/leaked-provider-key.md": "test_upstreams: the whole drill",
     "how-to/mail.md": "test_mail, which has a mail server: the CLI's commands over it",
     "how-to/provider-warning.md": "test_provider_warning: the whole drill",
+    "how-to/back-up-and-restore.md": "test_restore_drill: its own lines",
     "how-to/upgrade.md": "test_operations: backup and restore",
 }
 

@@ -11,10 +11,13 @@ from tuckshop.cli import options
 from tuckshop.cli.client import Json
 from tuckshop.cli.ledger_file import ledger_file
 from tuckshop.cli.output import note, print_facts, print_json, usd, when
+from tuckshop.cli.passphrase import passphrase_file, passphrase_from
 from tuckshop.settings import load_for_commands
 
 if TYPE_CHECKING:
-    from tuckshop.ledger.restore import Gap, Restored
+    from tuckshop.backups.restoring import Whole
+    from tuckshop.ledger.restore import Gap
+    from tuckshop.settings import Settings
 
 
 @click.command()
@@ -24,14 +27,29 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Let a server start though the ledger knows nothing of the time since the backup.",
 )
+@click.option(
+    "--despite-differences",
+    is_flag=True,
+    help="Take FILE though its counters are not the sums of its rows.",
+)
+@passphrase_file
 @options.as_json
-def restore(file: Path | None, acknowledge_gap: bool, as_json: bool) -> None:
+def restore(
+    file: Path | None,
+    acknowledge_gap: bool,
+    despite_differences: bool,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
     """
     Put the backup FILE in the place of the ledger of the data folder, while no server runs over it.
 
-    The ledger that was there is kept beside it. What was spent since the backup is not in it, so a server starts on it
-    only after --acknowledge-gap, with FILE or later without; the gap is listed, to be compared with the provider's
-    usage report.
+    All of it is checked before anything is changed, and nothing is written over: the ledger that was there is kept
+    beside it, that of another instance is left alone. FILE.bodies and FILE.person-keys are added to what the folder
+    has, and what is in FILE.credentials once its passphrase is given.
+
+    What was spent since the backup is not in it, so a server starts on it only after --acknowledge-gap, with FILE or
+    later without; the gap is listed, to be compared with the provider's usage report.
 
     \b
     Example:
@@ -44,35 +62,53 @@ def restore(file: Path | None, acknowledge_gap: bool, as_json: bool) -> None:
 
     if file is None and not acknowledge_gap:
         raise click.UsageError("Name the backup, or --acknowledge-gap after it was restored.")
+    if file is None and (despite_differences or passphrase_file is not None):
+        raise click.UsageError("Name the backup that these options are about.")
     settings = load_for_commands().settings
     ledger = ledger_file(settings)
-    clock = SystemClock()
-    restored = None if file is None else restoring.restore(file, ledger, clock)
-    gap = restored.gap if restored is not None else None
+    whole = (
+        None
+        if file is None
+        else _restored(file, settings, passphrase_file, despite_differences=despite_differences)
+    )
+    gap = whole.ledger.gap if whole is not None else None
     if acknowledge_gap or gap is None:
-        gap = restoring.acknowledge_gap(ledger, clock)
-    answer = _answer(ledger, restored, gap, acknowledged=acknowledge_gap)
+        gap = restoring.acknowledge_gap(ledger, SystemClock())
+    answer = _answer(ledger, whole, gap, acknowledged=acknowledge_gap)
     if as_json:
         print_json(answer)
     else:
         _print(answer)
-    if not (settings.data / "secret-key").exists():
-        note(
-            f"There is no secret-key in {settings.data}: put the one of the old server there before the start, or"
-            " members get new pseudonyms at the provider."
-        )
-    for name in answer["upstreams"]:
-        note(
-            f"A backup holds no credential: once the server runs, tuckshop upstream edit {name} --credential"
-        )
-    if not acknowledge_gap:
-        note("To let a server start on it: tuckshop restore --acknowledge-gap")
+    _tell(answer, settings.data, whole)
 
 
-def _answer(ledger: Path, restored: Restored | None, gap: Gap, *, acknowledged: bool) -> Json:
+def _restored(
+    file: Path, settings: Settings, passphrase_file: Path | None, *, despite_differences: bool
+) -> Whole:
+    from tuckshop.backups import restoring
+    from tuckshop.system_clock import SystemClock
+
+    passphrase = None
+    if passphrase_file is not None or restoring.has_credentials(file):
+        passphrase = passphrase_from(passphrase_file, is_new=False)
+    return restoring.restore(
+        file,
+        restoring.Where(
+            data=settings.data,
+            ledger=ledger_file(settings),
+            bodies_max_bytes=settings.bodies_max_bytes,
+        ),
+        SystemClock(),
+        passphrase=passphrase,
+        despite_differences=despite_differences,
+    )
+
+
+def _answer(ledger: Path, whole: Whole | None, gap: Gap, *, acknowledged: bool) -> Json:
     from tuckshop.domain.money import usd as exact_usd
     from tuckshop.services.fields import rfc3339
 
+    restored = whole.ledger if whole is not None else None
     aside = restored.kept_aside if restored is not None else None
     known = restored.known_since if restored is not None else None
     return {
@@ -87,7 +123,13 @@ def _answer(ledger: Path, restored: Restored | None, gap: Gap, *, acknowledged: 
         if known is None
         else {"requests": known.requests, "cost_usd": exact_usd(known.cost_nano)},
         "acknowledged": acknowledged,
+        "verified": restored is not None and restored.is_verified and not restored.differences,
+        "bodies": None if whole is None else whole.bodies,
+        "bodies_unreadable": 0 if whole is None else whole.bodies_dark,
+        "person_keys": None if whole is None else whole.person_keys,
+        "credentials": whole is not None and whole.credentials,
         "upstreams": [] if restored is None else restored.upstreams,
+        "webhooks": [] if restored is None else restored.webhooks,
     }
 
 
@@ -96,6 +138,12 @@ def _print(answer: Json) -> None:
     facts: list[tuple[str, object]] = [
         ("ledger", answer["ledger"]),
         ("kept aside", answer["kept_aside"]),
+        ("bodies", None if answer["bodies"] is None else f"{answer['bodies']:,} added"),
+        (
+            "person keys",
+            None if answer["person_keys"] is None else f"{answer['person_keys']:,} added",
+        ),
+        ("credentials", "put back" if answer["credentials"] else None),
         ("gap", f"{when(gap['since'])} to {when(gap['until'])}: nothing is known of this time"),
         ("were running", f"{gap['open_calls']:,} calls, charged their bounds at the start"),
     ]
@@ -113,3 +161,51 @@ def _print(answer: Json) -> None:
         )
     )
     print_facts("Acknowledged" if answer["acknowledged"] else "Restored", facts)
+
+
+def _tell(answer: Json, data: Path, whole: Whole | None) -> None:
+    """What somebody has to do, also where JSON is printed."""
+    if not (data / "secret-key").exists():
+        note(
+            f"There is no secret-key in {data}: put the one of the old server there before the start, or"
+            " members get new pseudonyms at the provider, and nothing that is sealed opens."
+        )
+    if whole is not None:
+        _tell_of_parts(whole)
+    for name in answer["upstreams"]:
+        note(
+            f"A backup holds no credential: once the server runs, tuckshop upstream edit {name} --credential"
+        )
+    for webhook in answer["webhooks"]:
+        note(
+            f"A backup holds no secret: once the server runs, tuckshop webhook edit {webhook} --new-secret"
+        )
+    if not answer["acknowledged"]:
+        note("To let a server start on it: tuckshop restore --acknowledge-gap")
+
+
+def _tell_of_parts(whole: Whole) -> None:
+    restored = whole.ledger
+    if restored.differences:
+        note(
+            f"WARNING: its counters are not the sums of its rows in {len(restored.differences)} places, first:"
+            f" {restored.differences[0]}"
+        )
+    if not restored.is_verified:
+        note(
+            "It is of an older version, so nobody has added it up: tuckshop verify, after the first start."
+        )
+    if whole.bodies_dark:
+        note(
+            f"{whole.bodies_dark:,} of {whole.bodies_here:,} kept prompts cannot be read: the keys of their"
+            " persons are not here. Put person-keys.db there before the start, if you have it."
+        )
+    if whole.person_keys_too_old:
+        note(
+            "WARNING: this copy of the keys of persons is older than 30 days: delete it. Who was erased since then is"
+            " erased again at the start, as far as the list of erasures in the data folder tells."
+        )
+    if whole.has_credentials and not whole.credentials:
+        note(
+            "The credentials were left out: again with --passphrase-file, or give them by command."
+        )

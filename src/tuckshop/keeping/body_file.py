@@ -82,10 +82,10 @@ class BodyFile:
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Keep *rows*, all or none; one that is there stays as it is."""
+    def add(self, rows: Sequence[Row]) -> int:
+        """Keep *rows*, all or none; one that is there stays as it is. How many were not there."""
         with self._transaction():
-            self._connection.executemany(
+            return self._connection.executemany(
                 _INSERT,
                 [
                     (
@@ -94,7 +94,7 @@ class BodyFile:
                     )
                     for body, sealed in rows
                 ],
-            )
+            ).rowcount
 
     def flag(self, request_ids: Collection[str]) -> None:
         """In these something was flagged."""
@@ -255,6 +255,42 @@ class BodyReading:
         ).fetchone()
         return int(count)
 
+    def by_member(self) -> dict[str, int]:
+        """Member → how many bodies there are of them."""
+        query = "SELECT member_id, count(*) FROM bodies GROUP BY member_id"
+        return {str(id_): int(count) for id_, count in self._connection.execute(query)}
+
+    def all_rows(self, at_once: int) -> Iterator[list[Row]]:
+        """Every body, *at_once* at a time."""
+        cursor = self._connection.execute(f"SELECT {_COLUMNS}, sealed FROM bodies")  # noqa: S608 - ours
+        while rows := cursor.fetchmany(at_once):
+            yield [_row(row) for row in rows]
+
+    def hold_still(self) -> None:
+        """See from now on what is there now."""
+        self._connection.execute("BEGIN")
+        self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+    def copy_to(self, target: sqlite3.Connection, *, pages: int, pause_s: float) -> None:
+        """Copy the file, that many *pages* at once and a pause between."""
+        self._connection.backup(target, pages=pages, sleep=pause_s)
+
+    def check(self, path: Path) -> None:
+        """
+        Read the whole file once.
+
+        Raises:
+            StoreError: It is not whole, or none that this program reads.
+        """
+        header = [
+            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("application_id", "user_version")
+        ]
+        if header != [APPLICATION_ID, VERSION]:
+            raise ForeignFileError(f"{path} is not a file of bodies that this program reads")
+        if self._connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
+            raise StoreError(f"{path} is damaged")
+
 
 @contextmanager
 def reading(path: Path) -> Iterator[BodyReading | None]:
@@ -278,24 +314,6 @@ def reading(path: Path) -> Iterator[BodyReading | None]:
             yield BodyReading(connection)
     except sqlite3.Error as error:
         raise StoreError(f"{path.name} cannot be read: {error}") from error
-
-
-def copy_bodies(path: Path, target: Path) -> bool:
-    """
-    A copy of the bodies at *path*, also while a server writes them; False: there are none.
-
-    They open with the keys of their members only, which are not in it (P10).
-
-    Raises:
-        StoreError: They cannot be copied.
-    """
-    with reading(path) as found:
-        if found is None:
-            return False
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(sqlite3.connect(target)) as copy:
-            found._connection.backup(copy, pages=1_000, sleep=0.01)
-    return True
 
 
 def is_damage(error: BaseException) -> bool:

@@ -1,8 +1,9 @@
 """
-A copy of the ledger: made while a server writes it, and proven before it gets its name.
+A copy of the ledger, made while a server writes it.
 
 It is one SQLite file with everything that the ledger holds and nothing that opens a door: keys stand in it as digests,
-the operator's token and `secret-key` are in no database, and the sealed credentials of upstreams are taken out (P10).
+the operator's token and `secret-key` are in no database, and what is sealed (credentials of upstreams, secrets of
+webhooks) is taken out (P10).
 It carries the time at which it was made, so that however it comes back, by `tuckshop restore` or by hand, no server
 starts on it before somebody has acknowledged what it does not know (D8).
 """
@@ -14,21 +15,30 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import StoreError
-from tuckshop.ledger.verify import Report, verify
 from tuckshop.storage import schema_version
-from tuckshop.storage.data_folder import sync_file
 from tuckshop.storage.database import (
     BACKUP_MADE_AT,
     check_header,
     check_identity,
     check_pages,
-    open_for_reading,
     setting_of,
 )
 from tuckshop.storage.sqlite import open_reader, unusable
+
+# What stands in the ledger sealed with a key derived from `secret-key`: how it is taken out, and put back.
+_SEALED: Final = {
+    "upstreams": (
+        "UPDATE upstreams SET sealed = NULL, credential_source = NULL WHERE sealed IS NOT NULL",
+        "UPDATE upstreams SET sealed = ?, credential_source = 'sealed' WHERE workspace_id = ? AND id = ?",
+    ),
+    "webhooks": (
+        "UPDATE webhooks SET sealed = x''",
+        "UPDATE webhooks SET sealed = ? WHERE workspace_id = ? AND id = ?",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,41 +52,14 @@ class Backup:
     size_bytes: int
 
 
-def back_up(ledger: Path, target: Path, clock: Clock) -> tuple[Backup, Report]:
-    """
-    Copy *ledger* to the new file *target*, also while a server writes it.
+@dataclass(frozen=True, slots=True)
+class SealedValue:
+    """What was taken out of a copy: closed with a key derived from `secret-key`, which is in no ledger."""
 
-    Returns:
-        The backup, and what a full verification of it says: a copy of a ledger that contradicts itself is kept.
-    Raises:
-        StoreError: There is something at *target*, it cannot be written, or the ledger cannot be read.
-    """
-    if os.path.lexists(target):
-        raise StoreError(f"{target} is there already, and a backup replaces nothing: name another")
-    draft = target.with_name(f".{target.name}.{os.getpid()}.new")
-    made_at_us = clock.now_us()  # before the copy, so that the gap is never told too short
-    try:
-        with closing(open_for_reading(ledger)) as source:
-            copy_ledger(source, draft, made_at_us=made_at_us)
-        backup = examine(draft)
-        with closing(open_reader(draft)) as copy:
-            report = verify(copy, full=True)
-        sync_file(draft)
-        _publish(draft, target)
-    except OSError as error:
-        raise StoreError(f"{target} cannot be written: {error.strerror or error}") from error
-    finally:
-        draft.unlink(missing_ok=True)
-    return (
-        Backup(
-            path=target,
-            epoch=backup.epoch,
-            made_at_us=backup.made_at_us,
-            revision=backup.revision,
-            size_bytes=backup.size_bytes,
-        ),
-        report,
-    )
+    table: str  # one of those of `_SEALED`
+    workspace_id: str
+    id: str
+    sealed: bytes
 
 
 def examine(path: Path) -> Backup:
@@ -119,10 +102,12 @@ def _made_at_us(connection: sqlite3.Connection) -> int:
     return max(int(setting_of(connection, "clock_high_water") or 0), last_us or 0)
 
 
-def copy_ledger(source: sqlite3.Connection, draft: Path, *, made_at_us: int) -> None:
+def copy_ledger(source: sqlite3.Connection, draft: Path, *, made_at_us: int) -> list[SealedValue]:
     """
     Write what *source* sees at one instant to *draft*, one file for its owner only, marked as a backup.
 
+    Returns:
+        The sealed values that are not in it.
     Raises:
         OSError: *draft* cannot be made.
         StoreError: It cannot be written whole.
@@ -133,25 +118,51 @@ def copy_ledger(source: sqlite3.Connection, draft: Path, *, made_at_us: int) -> 
         with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
             source.backup(copy)  # in one step: one snapshot
             copy.execute("PRAGMA journal_mode = DELETE").fetchall()  # no log beside it
-            _take_credentials_out(copy)
+            taken_out = _take_sealed_out(copy)
             copy.execute(
                 "INSERT INTO settings (name, value) VALUES (?, ?)"
                 " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 (BACKUP_MADE_AT, str(made_at_us)),
             )
+            return taken_out
     except sqlite3.Error as error:
         draft.unlink(missing_ok=True)
         raise StoreError(f"{draft.parent} does not take the copy: {error}") from error
 
 
-def _take_credentials_out(copy: sqlite3.Connection) -> None:
+def put_sealed_back(ledger: Path, values: list[SealedValue]) -> None:
+    """
+    Give a restored ledger, which nobody uses yet, the values that its backup was made without.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    try:
+        with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for value in values:
+                _, put_back = _SEALED[value.table]
+                connection.execute(put_back, (value.sealed, value.workspace_id, value.id))
+            connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise unusable(ledger, error) from error
+
+
+def _take_sealed_out(copy: sqlite3.Connection) -> list[SealedValue]:
     """Sealed or not, a copy that travels holds none of them; what is overwritten leaves nothing in free pages."""
-    if not has_upstreams(copy):
-        return
+    taken_out: list[SealedValue] = []
     copy.execute("PRAGMA secure_delete = ON").fetchall()
-    copy.execute(
-        "UPDATE upstreams SET sealed = NULL, credential_source = NULL WHERE sealed IS NOT NULL"
-    )
+    for table, (take_out, _) in _SEALED.items():
+        if not has_table(copy, table):
+            continue  # of a schema that had none yet
+        taken_out += [
+            SealedValue(table, workspace_id, id_, sealed)
+            for workspace_id, id_, sealed in copy.execute(
+                f"SELECT workspace_id, id, sealed FROM {table} WHERE length(sealed) > 0"  # noqa: S608 - ours
+            ).fetchall()
+        ]
+        copy.execute(take_out)
+    return taken_out
 
 
 def upstreams_without_credential(path: Path) -> list[str]:
@@ -165,22 +176,21 @@ def upstreams_without_credential(path: Path) -> list[str]:
         return [str(name) for (name,) in rows]
 
 
+def webhooks_without_secret(path: Path) -> list[str]:
+    """The ids of a copy's webhooks that have to be given new secrets."""
+    with closing(open_reader(path)) as connection:
+        if not has_table(connection, "webhooks"):
+            return []
+        rows = connection.execute("SELECT id FROM webhooks WHERE length(sealed) = 0 ORDER BY id")
+        return [str(id_) for (id_,) in rows]
+
+
 def has_upstreams(connection: sqlite3.Connection) -> bool:
     """Is the schema one that has upstreams?"""
-    query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'upstreams'"
-    return connection.execute(query).fetchone() is not None
+    return has_table(connection, "upstreams")
 
 
-def _publish(draft: Path, target: Path) -> None:
-    """Give *draft* its name, unless somebody took it meanwhile."""
-    try:
-        target.hardlink_to(draft)
-    except FileExistsError:
-        raise StoreError(f"{target} appeared meanwhile, and a backup replaces nothing") from None
-    except OSError:  # a file system without hard links
-        if os.path.lexists(target):
-            raise StoreError(
-                f"{target} appeared meanwhile, and a backup replaces nothing"
-            ) from None
-        draft.rename(target)
-    sync_file(target.parent)
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Is the schema one that has a table of this name?"""
+    query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+    return connection.execute(query, (name,)).fetchone() is not None

@@ -8,6 +8,7 @@ marker stands before the file it belongs to, and a log of the old ledger never s
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,14 @@ from typing import Final
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import StoreError
-from tuckshop.ledger.backup import Backup, copy_ledger, examine, upstreams_without_credential
+from tuckshop.ledger.backup import (
+    Backup,
+    copy_ledger,
+    examine,
+    upstreams_without_credential,
+    webhooks_without_secret,
+)
+from tuckshop.ledger.verify import Difference, verify
 from tuckshop.storage import schema_version
 from tuckshop.storage.data_folder import (
     FolderLock,
@@ -66,27 +74,51 @@ class Restored:
     kept_aside: Path | None  # the ledger that was there before
     known_since: KnownSince | None  # None: there was none, or it could not be read
     gap: Gap
+    differences: list[Difference]  # where the backup contradicts itself
+    is_verified: bool  # False: its schema is older, so only a start can tell
     upstreams: list[str]  # names of those whose credentials have to be given again
+    webhooks: list[str]  # ids of those that need new secrets
 
 
-def restore(file: Path, ledger: Path, clock: Clock) -> Restored:
+def restore(
+    file: Path,
+    ledger: Path,
+    clock: Clock,
+    *,
+    despite_differences: bool = False,
+    take_in: Callable[[Path], None] | None = None,
+) -> Restored:
     """
     Put the backup *file* in the place of *ledger*; what was there is kept beside it.
 
+    Args:
+        despite_differences: Also where the backup contradicts itself.
+        take_in: Called with the new ledger when all is checked and nothing is changed yet: puts what else is restored
+            where it belongs. It may be called again after a crash.
     Raises:
-        StoreError: A server runs over that folder, it cannot be written, or *file* is no whole ledger.
+        StoreError: A server runs over that folder, or another ledger in use lies there; it cannot be written, or *file*
+            is no whole ledger, or one that contradicts itself.
     """
     backup = examine(file)
     make_folder(ledger.parent)
     refuse_network_file_system(ledger.parent)
     lock = FolderLock.take(ledger)
+    draft = ledger.with_name(f"{ledger.name}.restored")
     try:
         if ledger.exists() and ledger.samefile(file):
             raise StoreError(f"{file} is the ledger itself")
-        draft = ledger.with_name(f"{ledger.name}.restored")
         with closing(open_reader(file)) as source:
             copy_ledger(source, draft, made_at_us=backup.made_at_us)
         examine(draft)
+        _refuse_another(ledger, backup)
+        differences = _differences(draft, backup)
+        if differences and not despite_differences:
+            raise StoreError(
+                f"{file} contradicts itself in {len(differences)} places, first {differences[0]}: take another backup,"
+                " or restore this one with --despite-differences"
+            )
+        if take_in is not None:
+            take_in(draft)
         sync_file(draft)
         known_since = _known_since(ledger, backup)
         kept_aside = _put_aside(ledger, clock.now_us())
@@ -99,11 +131,15 @@ def restore(file: Path, ledger: Path, clock: Clock) -> Restored:
             kept_aside=kept_aside,
             known_since=known_since,
             gap=_gap(ledger, backup.made_at_us, clock.now_us()),
+            differences=differences or [],
+            is_verified=differences is not None,
             upstreams=upstreams_without_credential(ledger),
+            webhooks=webhooks_without_secret(ledger),
         )
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{file} cannot be restored to {ledger}: {error}") from error
     finally:
+        draft.unlink(missing_ok=True)
         lock.release()
 
 
@@ -162,6 +198,36 @@ def _gap(ledger: Path, made_at_us: int, now_us: int) -> Gap:
             "SELECT count(*) FROM requests WHERE state = 'reserved'"
         ).fetchone()[0]
     return Gap(since_us=made_at_us, until_us=max(made_at_us, now_us), open_calls=open_calls)
+
+
+def _differences(draft: Path, backup: Backup) -> list[Difference] | None:
+    """Where the ledger at *draft* contradicts itself; None: its schema is older than what this program reads."""
+    if backup.revision != schema_version.HEAD:
+        return None
+    with closing(open_reader(draft)) as connection:
+        return verify(connection, full=True).differences
+
+
+def _refuse_another(ledger: Path, backup: Backup) -> None:
+    """
+    An empty ledger, or one that cannot be read, may make way for any other.
+
+    Raises:
+        StoreError: There is one with another's groups, which would no longer be served.
+    """
+    if not ledger.exists():
+        return
+    try:
+        with closing(open_reader(ledger)) as connection:
+            epoch = setting_of(connection, "epoch")
+            (groups,) = connection.execute("SELECT count(*) FROM groups").fetchone()
+    except (sqlite3.Error, StoreError):
+        return
+    if epoch != backup.epoch and groups:
+        raise StoreError(
+            f"{ledger} is another ledger, with groups of its own, not the one that was backed up:"
+            " restore into an empty folder (TUCKSHOP_DATA)"
+        )
 
 
 def _known_since(ledger: Path, backup: Backup) -> KnownSince | None:

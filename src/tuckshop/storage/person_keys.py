@@ -26,7 +26,7 @@ from typing import Final
 
 from tuckshop.domain.errors import StoreError
 from tuckshop.storage.data_folder import sync_file
-from tuckshop.storage.sealing import KEY_BYTES, Sealer
+from tuckshop.storage.sealing import KEY_BYTES, Sealer, SealError
 from tuckshop.storage.sqlite import BUSY_TIMEOUT_MS, set_pragmas, unusable
 
 PERSON_KEYS_NAME: Final = "person-keys.db"
@@ -140,12 +140,7 @@ class PersonKeys:
     def alive(self, member_ids: Collection[str]) -> set[str]:
         """Those of *member_ids* that have a key."""
         with self._lock:
-            rows = self._connection.execute(
-                "SELECT member_id FROM person_keys WHERE wrapped IS NOT NULL"
-                " AND member_id IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(member_ids)),),
-            )
-            return {id_ for (id_,) in rows}
+            return alive_in(self._connection, member_ids)
 
     def close(self) -> None:
         """Nothing is closed or opened any more."""
@@ -238,6 +233,31 @@ def open_person_keys(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def is_file_of_keys(connection: sqlite3.Connection) -> bool:
+    """Is it one of ours?"""
+    (found,) = connection.execute("PRAGMA application_id").fetchone()
+    return bool(found == _APPLICATION_ID)
+
+
+def opens_wrapped(wrapping_key: bytes, member_id: str, wrapped: bytes) -> bool:
+    """Was the key of *member_id* wrapped with this one?"""
+    try:
+        Sealer(wrapping_key).open_bytes(wrapped, place=_place(member_id))
+    except SealError:
+        return False
+    return True
+
+
+def alive_in(connection: sqlite3.Connection, member_ids: Collection[str]) -> set[str]:
+    """Those of *member_ids* that have a key."""
+    rows = connection.execute(
+        "SELECT member_id FROM person_keys WHERE wrapped IS NOT NULL"
+        " AND member_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(member_ids)),),
+    )
+    return {id_ for (id_,) in rows}
 
 
 def _make(path: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.backup_kit import back_up
 from tests.support.fake_clock import FakeClock
 from tests.support.ledger_kit import Desk, hold
 from tests.support.processes import CREDENTIAL, start_mock
@@ -16,7 +17,6 @@ from tuckshop import doctor
 from tuckshop.doctor import examine
 from tuckshop.doctor_upstreams import ask_upstreams
 from tuckshop.finding import Finding
-from tuckshop.ledger.backup import back_up
 from tuckshop.ledger.restore import restore
 from tuckshop.settings import Settings
 

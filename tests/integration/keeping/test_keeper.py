@@ -13,7 +13,8 @@ import pytest
 
 from tests.support.keeping_kit import CHAT, DAY_US, Kept, SealsInMemory, everywhere, holder
 from tuckshop.domain.errors import StoreError
-from tuckshop.keeping.body_file import APPLICATION_ID, copy_bodies, reading
+from tuckshop.keeping.body_copies import copy_bodies
+from tuckshop.keeping.body_file import APPLICATION_ID, reading
 from tuckshop.keeping.keeper import LINGER_S
 from tuckshop.keeping.orders import Retain, Retention, Span, Stop
 from tuckshop.keeping.writer_thread import ASIDE_S

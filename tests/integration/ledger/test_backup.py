@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.backup_kit import back_up
 from tests.support.fake_clock import FakeClock
 from tests.support.ledger_kit import Desk, hold, serving, settlement
 from tuckshop.domain.errors import StoreError
 from tuckshop.domain.reservation import Amounts
-from tuckshop.ledger.backup import back_up, examine
+from tuckshop.ledger.backup import examine
 from tuckshop.ledger.restore import acknowledge_gap, restore
 from tuckshop.ledger.verify import verify_folder
 from tuckshop.storage.database import prepare

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.backup_kit import back_up
 from tests.support.fake_clock import FakeClock
 from tests.support.ledger_kit import Desk, hold, in_force
 from tuckshop.domain.reservation import Granted
-from tuckshop.ledger.backup import back_up
 from tuckshop.ledger.restore import acknowledge_gap, restore
 from tuckshop.ledger.verify import verify_folder
 from tuckshop.storage.database import prepare
