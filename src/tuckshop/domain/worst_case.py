@@ -4,8 +4,8 @@ The worst case in money: the most that the members of a group can spend in each 
 A bound is only told where it is proven. A limit bounds a member where it holds for all their calls, or where limits
 on models hold together for every model that the member may use. What each member can spend is added up; what they
 share bounds the sum. A limit of a longer window bounds the shorter ones that lie wholly in it: in no month can be
-spent more than in all. A reset, which begins a running window again, and a
-grant are not foreseen.
+spent more than in all. A reset, which begins a running window again, and grants
+to come are not foreseen.
 """
 
 from __future__ import annotations

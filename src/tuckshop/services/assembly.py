@@ -168,7 +168,7 @@ def assemble(
     shown_prices = Prices(prices, upstream)
     set_prices = PriceOverrides(changes, directory, prices, shown_prices)
     members = Members(changes, directory, ledger, database, authority)
-    groups = Groups(changes, directory, ledger, default_zone, clock, authority)
+    groups = Groups(changes, directory, ledger, default_zone, clock, authority, database)
     keys = Keys(changes, directory, ledger, database, clock)
     usage = Usage(directory, ledger, database, clock, default_zone)
     claims = Claims(changes, directory, database, clock, prices=prices, public_url=public_url)

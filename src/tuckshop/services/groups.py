@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Literal
@@ -26,6 +27,7 @@ from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import Columns
 from tuckshop.services.once import Once, once, same
+from tuckshop.services.open_grants import OpenGrants, open_grants
 from tuckshop.services.paging import PAGE_DEFAULT, cursor_after, mark_of
 from tuckshop.services.rules import rules
 from tuckshop.services.shapes.groups import (
@@ -41,6 +43,7 @@ from tuckshop.services.shapes.worst_case import WorstCaseShape
 from tuckshop.services.standing import limits_of_group, standings_of
 from tuckshop.services.versions import Expected
 from tuckshop.services.worst_case import worst_case_of
+from tuckshop.storage.database import Database
 from tuckshop.storage.rows import group_of, text_of_part, text_of_zone, zone_of_text
 from tuckshop.storage.schema import groups
 
@@ -72,6 +75,7 @@ class Groups:
         default_zone: str,
         clock: Clock,
         authority: Authority,
+        database: Database,
     ) -> None:
         self._changes = changes
         self._directory = directory
@@ -79,6 +83,7 @@ class Groups:
         self._default_zone = default_zone
         self._clock = clock
         self._authority = authority
+        self._database = database
 
     async def create(self, actor: Actor, new: NewGroup, *, claim: Once | None = None) -> GroupShape:
         """
@@ -321,10 +326,17 @@ class Groups:
         )
         people = self._directory.members_by_group({group.id for group in chosen})
         now_us = self._clock.now_us()
+        grants = await asyncio.to_thread(self._open_grants, now_us)
         return [
-            _shape(group, in_force, worst_case_of(group, people[group.id], workspace, now_us))
+            _shape(
+                group, in_force, worst_case_of(group, people[group.id], workspace, now_us, grants)
+            )
             for group, in_force in zip(chosen, standings, strict=True)
         ]
+
+    def _open_grants(self, now_us: int) -> OpenGrants:
+        with self._database.reader() as connection:
+            return open_grants(connection, self._directory.workspace.id, now_us)
 
     def _check_version(self, edit: Edit, row: Mapping[str, Any], expected: Expected | None) -> None:
         if expected is not None:

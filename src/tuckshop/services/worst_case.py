@@ -19,13 +19,18 @@ from tuckshop.domain.worst_case import (
     worst_case,
 )
 from tuckshop.services.fields import rfc3339
+from tuckshop.services.open_grants import OpenGrants
 from tuckshop.services.shapes.worst_case import SpendingBound, WorstCaseShape
 
 
 def worst_case_of(
-    group: Group, members: Iterable[Member], workspace: Workspace, now_us: int
+    group: Group,
+    members: Iterable[Member],
+    workspace: Workspace,
+    now_us: int,
+    grants: OpenGrants = OpenGrants(),  # noqa: B008 - frozen
 ) -> WorstCaseShape:
-    """What *members* of *group* can spend at worst; archived ones spend nothing any more."""
+    """What *members* of *group* can spend at worst, *grants* included; archived ones spend nothing any more."""
     is_same_zone = workspace.zone.current == group.zone.current
     terms = GroupTerms(
         each=_with_carried(group.each, group),
@@ -33,12 +38,19 @@ def worst_case_of(
         above=tuple(limit for limit in workspace.limits if is_same_zone or limit.window == "total"),
         model_lists=tuple(names for names in (workspace.models, group.models) if names is not None),
     )
-    people = Counter(
-        OwnTerms(_with_carried(member.limits, group), member.models)
-        for member in members
-        if member.state != "archived"
-    )
+    people: Counter[OwnTerms] = Counter()
+    is_lifted = False
+    for member in members:
+        if member.state == "archived":
+            continue
+        own = OwnTerms(_with_carried(member.limits, group), member.models)
+        if member.id in grants.amounts:
+            granted = _with_grants(own, terms.each, member.id, grants)
+            is_lifted = is_lifted or granted is not own
+            own = granted
+        people[own] += 1
     case = worst_case(terms, people)
+    told = sentence(case, group.zone, now_us)
     return WorstCaseShape(
         members=case.members,
         bounds=[
@@ -50,7 +62,7 @@ def worst_case_of(
             for bound in case.bounds
             for end_us in (renews_at_us(bound.window, group.zone, now_us),)
         ],
-        sentence=sentence(case, group.zone, now_us),
+        sentence=f"{told}; open grants are counted in" if is_lifted and case.bounds else told,
     )
 
 
@@ -63,3 +75,13 @@ def _with_carried(limits: tuple[Limit, ...], group: Group) -> tuple[Limit, ...]:
         replace(limit, amount=limit.amount + most) if may_carry(limit) else limit
         for limit in limits
     )
+
+
+def _with_grants(
+    own: OwnTerms, each: tuple[Limit, ...], member_id: str, grants: OpenGrants
+) -> OwnTerms:
+    """*own* with the group's limits that hold for this member, all as far as grants let them go."""
+    own_kinds = {limit.kind for limit in own.limits}
+    limits = (*own.limits, *(limit for limit in each if limit.kind not in own_kinds))
+    lifted = tuple(grants.lifted(member_id, limit) for limit in limits)
+    return own if lifted == limits else replace(own, limits=lifted)

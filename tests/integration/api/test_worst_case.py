@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.api.conftest import Counter
+from tests.integration.api.test_grants import spend
 
 pytestmark = pytest.mark.anyio
 
@@ -50,3 +51,40 @@ async def test_it_follows_members_and_limits(counter: Counter) -> None:
     changed = await counter.admin.patch("/api/v1/groups/swa", {"each": None, "shared": None})
     assert changed.json["worst_case"]["bounds"] == []
     assert "without end" in changed.json["worst_case"]["sentence"]
+
+
+async def test_open_grants_are_counted_in(counter: Counter) -> None:
+    """M1: whatever is said at most is not passed by what was granted."""
+    await counter.group(each=["$0.20/month", "$1/5 hours"], time_zone="Europe/Berlin")
+    rows = [{"external_id": "4711"}, {"external_id": "ta", "limits": ["$2/month"]}]
+    both = (await counter.admin.post("/api/v1/groups/swa/members", rows)).json["data"]
+    ada, _ = both
+    assert (await _worst_case(counter))["bounds"][-1]["amount_usd"] == Decimal("2.2")
+
+    granted = {"amount_usd": 0.5, "until": "2026-12-31"}
+    await counter.admin.post("/api/v1/groups/swa/grants", granted)
+
+    one = await _worst_case(counter)
+    month = one["bounds"][-1]
+    assert (month["window"], month["amount_usd"]) == ("month", Decimal("3.2"))
+    assert one["sentence"].endswith("open grants are counted in")
+    listed = await counter.admin.get("/api/v1/groups")
+    assert listed.json["data"][0]["worst_case"] == one
+
+    await spend(counter, ada, 60)  # 40 cents of her grant
+    counter.clock.advance(10 * 86_400)  # it is December
+    await spend(counter, ada, 1)  # so it is fixed what November took
+    assert (await _worst_case(counter))["bounds"][-1]["amount_usd"] == Decimal("2.8")
+
+    counter.clock.advance(40 * 86_400)  # the grants are past
+    after = await _worst_case(counter)
+    assert after["bounds"][-1]["amount_usd"] == Decimal("2.2")
+    assert "grants" not in after["sentence"]
+
+
+async def test_what_members_share_holds_up_grants_too(counter: Counter) -> None:
+    await counter.group(each=["$0.20/month"], shared=["$0.50/month"])
+    await counter.member()
+    await counter.admin.post("/api/v1/groups/swa/grants", {"amount_usd": 9})
+
+    assert (await _worst_case(counter))["bounds"][0]["amount_usd"] == Decimal("0.5")
