@@ -133,7 +133,7 @@ def test_every_verb_of_a_key(shell: Shell) -> None:
     assert shell.json("key", "archive", key)["state"] == "archived"
 
     assert listed["last4"] == secret[-4:]
-    assert (edited["tags"], edited["expires_at"]) == (["ci"], "2099-12-31T00:00:00Z")
+    assert (edited["tags"], edited["expires_at"]) == (["ci"], "2100-01-01T00:00:00Z")
     assert shell.json("key", "list", "--group", "keys")["data"] == []
     assert shell.json("key", "show", key)["last_used_at"] is not None
 

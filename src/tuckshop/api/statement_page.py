@@ -12,6 +12,7 @@ from typing import Final
 from starlette.responses import Response
 
 from tuckshop.api.problems import HEADERS
+from tuckshop.domain.wording import counted
 from tuckshop.services.shapes.statements import Statement
 
 _STYLE: Final = """
@@ -68,7 +69,7 @@ def rendered(statement: Statement) -> str:
             for line in statement.data
         ),
         [
-            f"{len(statement.data)} members",
+            counted(len(statement.data), "member"),
             "",
             *_counts(total),
             *([_usd(total.guessed_usd)] if has_guesses else []),
@@ -84,7 +85,7 @@ def rendered(statement: Statement) -> str:
         parts.append('<p class="warning">Not final: the month, or a call of it, still runs.</p>')
     if has_guesses:
         parts.append(
-            f'<p class="warning">{total.guessed_requests:,} calls were charged without a usage to rely on'
+            f'<p class="warning">{counted(total.guessed_requests, "call")} charged without a usage to rely on'
             f" (estimated, or their bound): {_usd(total.guessed_usd)} of the sum.</p>"
         )
     parts += [

@@ -18,6 +18,7 @@ import click
 from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.output import clean, note, print_json
+from tuckshop.domain.wording import counted
 
 if TYPE_CHECKING:
     from tuckshop.cli.course_file.plan import GroupNow, GroupStep, MemberStep
@@ -149,7 +150,7 @@ def _do(client: Client, step: GroupStep, *, pause_missing: bool) -> Iterator[str
         some = rows[start : start + _ROWS_PER_CALL]
         _put_members(client, group_id, some)
         done += len(some)
-        yield f"{done} of {len(rows)} members"
+        yield f"{done} of {counted(len(rows), 'member')}"
     if pause_missing:
         for one in step.to_pause:
             client.post("members", one["id"], "pause")

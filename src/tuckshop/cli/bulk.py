@@ -13,6 +13,7 @@ from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.naming import names_of
 from tuckshop.cli.output import clean, note, print_json, print_table
+from tuckshop.domain.wording import counted
 
 Kind = Literal["keys", "members"]
 
@@ -130,17 +131,18 @@ def carry_out(
     """
     body: Json = {"action": action, **{k: v for k, v in extra.items() if v not in (None, False)}}
     asked = {chosen.kind: list(ids)} if ids else chosen.filter
-    counted = client.post(
+    found = client.post(
         chosen.kind,
         "bulk",
         body={**body, "filter": asked, "all": chosen.everything, "dry_run": True},
     )
-    todo = [row["id"] for row in counted["data"] if row["result"] == "done"]
-    yield from (row for row in counted["data"] if chosen.dry_run or row["result"] != "done")
+    todo = [row["id"] for row in found["data"] if row["result"] == "done"]
+    yield from (row for row in found["data"] if chosen.dry_run or row["result"] != "done")
     if chosen.dry_run or not todo:
         return
     if is_final and not chosen.is_sure:
-        ask(f"{len(todo)} {chosen.kind} will be {DONE[action]}, which cannot be undone. Go on?")
+        many = counted(len(todo), chosen.kind.removesuffix("s"))
+        ask(f"{many} will be {DONE[action]}, which cannot be undone. Go on?")
     with click.progressbar(
         length=len(todo), label=DONE[action].capitalize(), file=sys.stderr, hidden=not _is_shown()
     ) as bar:
@@ -179,7 +181,11 @@ def tell(
         )
     would = "would be " if chosen.dry_run else ""
     told = [f"{counts['done']} {would}{DONE[action]}"]
-    told += [f"{counts['unchanged']} are so already"] if counts["unchanged"] else []
+    told += (
+        [f"{counts['unchanged']} {'is' if counts['unchanged'] == 1 else 'are'} so already"]
+        if counts["unchanged"]
+        else []
+    )
     told += [
         f"{number} skipped ({reason})"
         for reason, number in Counter(

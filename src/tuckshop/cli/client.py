@@ -45,6 +45,10 @@ class RefusedError(click.ClickException):
     exit_code = 1
 
 
+class ChangedError(RefusedError):
+    """Somebody changed it since it was read; nothing was changed from here."""
+
+
 class LostError(RefusedError):
     """The connection broke: whether the server did what was asked, nobody can tell from here."""
 
@@ -120,6 +124,15 @@ class Client:
         """Change some fields, with a *version* only if it is still that one."""
         data = _ENCODER.encode(body)
         return self._send("PATCH", path, {}, data, "application/json", version=version)
+
+    def change(self, *path: str, body: object, version: str | None) -> Any:
+        """
+        `patch` of what was read as *version*: nothing that somebody else changed meanwhile is undone.
+
+        Raises:
+            ChangedError: Somebody did; nothing was changed from here.
+        """
+        return self.patch(*path, body=body, version=version)
 
     def delete(self, *path: str) -> Any:
         """Archive."""
@@ -237,6 +250,11 @@ class Client:
         except msgspec.DecodeError:
             answer = None
             media_type = ""
+        if reply.status == 412:
+            who, _, _ = _reason(reply.status, answer, self.url).partition(" Read it again")
+            raise ChangedError(
+                f"{who} Nothing was changed from here: look at it, and run this again."
+            )
         if reply.status >= 400:
             raise RefusedError(_reason(reply.status, answer, self.url))
         if raw and "json" not in media_type:

@@ -10,6 +10,8 @@ from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json
 from tuckshop.cli.naming import member_id
 from tuckshop.cli.output import as_list, note, print_json, print_table, usd, when
+from tuckshop.cli.times import when_in
+from tuckshop.domain.wording import counted
 
 
 @click.command()
@@ -37,7 +39,8 @@ def grant(
     """
     Add money to every money limit of a MEMBER's own, once.
 
-    What a window spends above its amount is taken from the grant, until it is used up or past.
+    What a window spends above its amount is taken from the grant, until it is used up or past. Limits that members
+    share still hold.
 
     \b
     Example:
@@ -59,10 +62,16 @@ def grant(
     if as_json:
         print_json(made[0] if group is None else {"data": made})
         return
-    end = made[0]["until"] if made else None
-    ending = f" until {when(end)}" if end else ""
-    whom = f"{len(made)} member{'' if len(made) == 1 else 's'}"
-    click.echo(f"Granted {usd(amount_usd)} to {whom}{ending}.")
+    if not made:
+        click.echo("There is nobody in the group to grant it to.")
+        return
+    if group is None:
+        group = str(client.get("members", made[0]["member"])["group"])
+    found = client.get("groups", group)
+    end = made[0]["until"]
+    ending = f" until {when_in(end, found['time_zone'])}" if end else ""
+    click.echo(f"Granted {usd(amount_usd)} to {counted(len(made), 'member')}{ending}.")
+    _tell_what_holds_still(found, amount_usd * len(made))
 
 
 @click.command()
@@ -95,6 +104,25 @@ def grants(member: str, as_json: bool) -> None:
             right=frozenset({"amount"}),
             expendable=["reason", "granted"],
         )
+
+
+def _tell_what_holds_still(group: Json, granted: Decimal) -> None:
+    """Say which limits over more than one member are too small for all that was *granted*: no grant lifts them."""
+    for standing in group["in_force"]:
+        if not str(standing["limit"]).startswith("$"):
+            continue
+        whose = "that all groups share"
+        mend = f"tuckshop workspace edit --limits … in place of '{standing['limit']}'"
+        if standing["scope"] == "group":
+            whose = "that the group shares"
+            mend = f"tuckshop group edit {group['name']} --shared …"
+        if "remaining" not in standing:  # over more than this token may see
+            note(f"The limit {standing['limit']} {whose} still holds.")
+        elif standing["remaining"] < granted:
+            note(
+                f"The limit {standing['limit']} {whose} still holds: {usd(standing['remaining'])} of it"
+                f" is left, and {usd(granted)} was granted. Raise it: {mend}"
+            )
 
 
 def _left(one: Json) -> str:

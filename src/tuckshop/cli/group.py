@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 import click
@@ -19,6 +20,7 @@ from tuckshop.cli.output import (
     print_limits,
     print_table,
 )
+from tuckshop.domain.wording import counted
 
 _STRIKES: Final = ("count", "days", "pause")
 _LISTS: Final = ("models", "endpoints")
@@ -221,21 +223,15 @@ def edit(
       tuckshop group edit swa --moderation block --moderation-threshold violence=0.8
     """
     client = Client.connect()
-    version: str | None = None
-
-    def checks() -> Json:
-        nonlocal version
-        now, version = client.get_with_version("groups", name)
-        return Json(now["moderation"])
-
-    fields = rules.gathered(fields, lambda: client.get("groups", name)["rules"] or {})
+    read = cache(lambda: client.get_with_version("groups", name))  # not before all is said well
+    fields = rules.gathered(fields, lambda: read()[0]["rules"] or {})
     logging = take_logging(fields) or None
-    fields = moderation.gathered(fields, checks)
+    fields = moderation.gathered(fields, lambda: Json(read()[0]["moderation"]))
     change = {"name": new_name, **fields, "logging": logging}
     body = options.change_of(change, unset=unset, empty=empty)
     if logging is not None:  # the field is one: what is not named of it stays, too
-        body["logging"] = {**client.get("groups", name)["logging"], **logging}
-    _show(client.patch("groups", name, body=body, version=version), as_json)
+        body["logging"] = {**read()[0]["logging"], **logging}
+    _show(client.change("groups", name, body=body, version=read()[1]), as_json)
 
 
 @group.command()
@@ -361,7 +357,7 @@ def _show(one: Json, as_json: bool) -> None:
 
 
 def _tokens(count: int | None) -> str | None:
-    return None if count is None else f"{count:,} tokens"
+    return None if count is None else counted(count, "token")
 
 
 def _said_strikes(strikes: Json | None) -> str | None:

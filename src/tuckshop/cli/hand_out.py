@@ -15,6 +15,7 @@ from tuckshop.cli.naming import member_id
 from tuckshop.cli.output import clean, note, print_json, print_table
 from tuckshop.cli.private_file import create_private, write_rows, write_text
 from tuckshop.cli.terminal import waiting
+from tuckshop.domain.wording import counted, said_to_be
 
 _THIS_MACHINE: Final = ("127.0.0.1", "localhost", "::1")
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
@@ -207,7 +208,7 @@ def _tell(
     made: Json, out: Path | None, slips: Path | None, *, links: bool, overlap: str | None
 ) -> None:
     data = made["data"]
-    noun = "links" if links else "keys"
+    noun = "link" if links else "key"
     if not data:
         how = (
             "--links --all makes links for them too"
@@ -225,14 +226,13 @@ def _tell(
         )
     for path in (out, slips):
         if path is not None:
-            click.echo(clean(f"{len(data)} {noun} are in {path}, which only you can read."))
+            click.echo(clean(f"{said_to_be(len(data), noun)} in {path}, which only you can read."))
     rotated = sum(one["action"] == "rotated" for one in data)
     if rotated:
         when = f"for {overlap} more" if overlap else "no more"
-        note(
-            f"{rotated} of them are new secrets of keys that were there: the old ones open {when}."
-        )
+        are = "is a new secret of a key" if rotated == 1 else "are new secrets of keys"
+        was = "was there: the old one opens" if rotated == 1 else "were there: the old ones open"
+        note(f"{rotated} of them {are} that {was} {when}.")
     if made["left_out"]:
-        note(
-            f"{made['left_out']} members were left out: they have a key, or are paused or archived."
-        )
+        left_out = counted(made["left_out"], "member")
+        note(f"Left out: {left_out} with a key, or paused or archived.")

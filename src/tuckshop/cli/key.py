@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from tuckshop.cli import hand_out as handing_out
-from tuckshop.cli import options
+from tuckshop.cli import options, times
 from tuckshop.cli.client import Client, Json
 from tuckshop.cli.key_find import find
 from tuckshop.cli.key_output import hand_out, key_id, show_key
@@ -33,7 +33,8 @@ def key_options(command: options.Command) -> options.Command:
         click.option(
             "--expires-at",
             metavar="TIME",
-            help="When it stops to open: 2026-12-31T23:00:00Z, or a day.",
+            help="When it stops to open: a day, to its end in the group's time zone, or"
+            " 2026-12-31T23:00:00Z.",
         ),
         click.option("--tags", multiple=True, metavar="WORD", help="To find it by. Repeat."),
         options.allow_options,
@@ -73,9 +74,10 @@ def create(member: str, as_json: bool, empty: tuple[str, ...], **fields: object)
     Example:
       tuckshop key create --member swa/4711 --name laptop --limits '$0.05/day' > key.txt
     """
-    body = _with_time(options.body_of(fields, empty=empty))
+    body = options.body_of(fields, empty=empty)
     client = Client.connect()
-    made = client.make("members", member_id(client, member), "keys", body=body)
+    id_ = member_id(client, member)
+    made = client.make("members", id_, "keys", body=_with_time(client, body, id_))
     hand_out(client, made, as_json, member)
 
 
@@ -151,17 +153,22 @@ def edit(
     Example:
       tuckshop key edit key_06f… --models gpt-4o-mini --unset expires_at
     """
-    body = _with_time(options.change_of(fields, unset=unset, empty=empty))
-    show_key(Client.connect().patch("keys", key_id(key), body=body), as_json)
+    body = options.change_of(fields, unset=unset, empty=empty)
+    client = Client.connect()
+    id_ = key_id(key)
+    found, version = client.get_with_version("keys", id_)
+    body = _with_time(client, body, found["member"])
+    show_key(client.change("keys", id_, body=body, version=version), as_json)
 
 
 for command in (find, *VERBS):
     key.add_command(command)
 
 
-def _with_time(body: Json) -> Json:
-    """A day as *expires_at* means its beginning in UTC."""
-    at = body.get("expires_at")
-    if isinstance(at, str) and len(at) == len("2026-12-31"):
-        return {**body, "expires_at": f"{at}T00:00:00Z"}
-    return body
+def _with_time(client: Client, body: Json, member: str) -> Json:
+    """A day as *expires_at* means its end where the group of *member* (an id) is."""
+    day = body.get("expires_at")
+    if not times.is_day(day):
+        return body
+    group = client.get("members", member)["group"]
+    return {**body, "expires_at": times.end_of_day(str(day), times.zones_of(client, [group]))}

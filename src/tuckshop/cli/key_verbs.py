@@ -15,6 +15,7 @@ from tuckshop.cli.key_output import hand_out, key_id, show_key
 from tuckshop.cli.naming import member_id, member_names
 from tuckshop.cli.output import clean, note, print_table
 from tuckshop.cli.private_file import create_private, write_rows
+from tuckshop.domain.wording import said_to_be
 
 _keys = click.argument("keys", metavar="[KEY]...", nargs=-1)
 
@@ -148,7 +149,7 @@ def rotate(
             _print_issued(client, issued)
     bulk.tell(client, chosen, "rotate", rows, as_json=as_json)
     if out is not None and issued:
-        note(f"{len(issued)} keys are in {clean(out)}, which only you can read.")
+        note(f"{said_to_be(len(issued), 'key')} in {clean(out)}, which only you can read.")
 
 
 VERBS: Final = (pause, resume, reset, rotate, revoke, archive)

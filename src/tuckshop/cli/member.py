@@ -187,7 +187,9 @@ def edit(
     """
     body = options.change_of(fields, unset=unset, empty=empty)
     client = Client.connect()
-    _show(client.patch("members", member_id(client, member), body=body), as_json)
+    id_ = member_id(client, member)
+    _, version = client.get_with_version("members", id_)
+    _show(client.change("members", id_, body=body, version=version), as_json)
 
 
 @member.command()

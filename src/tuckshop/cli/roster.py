@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +14,11 @@ from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.output import clean, note, print_json, print_keys
 from tuckshop.cli.private_file import create_private, write_rows
 from tuckshop.cli.terminal import waiting
+from tuckshop.domain.wording import said_to_be
 
 _FILE_MAX_BYTES: Final = 4 << 20
 _SHOWN_MISSING: Final = 10
+_SHOWN_ROWS: Final = 10
 _SIGNS: Final = {"new": "+", "changed": "~", "revived": "^", "unchanged": " "}
 _COLOURS: Final = {"new": "green", "changed": "yellow", "revived": "cyan"}
 _WORDS: Final = {
@@ -25,6 +27,7 @@ _WORDS: Final = {
     "revived": "to come back from the archive",
     "unchanged": "as they are",
 }
+_DONE: Final = {**_WORDS, "changed": "changed", "revived": "back from the archive"}
 
 
 @click.command("import")
@@ -167,19 +170,15 @@ def _print_preview(preview: Json) -> None:
     if preview["ignored"]:
         click.echo(clean(f"Ignored: {', '.join(preview['ignored'])}"))
     for row in preview["rows"]:
-        changes = f" ({', '.join(row['changes'])})" if row["changes"] else ""
-        line = (
-            f"{_SIGNS[row['action']]} {row['line']:>5}  {row['external_id']}  {row['name'] or ''}"
-        )
-        click.secho(clean(f"{line.rstrip()}{changes}"), fg=_COLOURS.get(row["action"]))
+        click.secho(clean(_row_told(row)), fg=_COLOURS.get(row["action"]))
     for error in preview["errors"]:
         click.secho(f"! {_failure(error)}", fg="red")
     for question in preview["questions"]:
         click.secho(clean(f"? {question}"), fg="magenta")
-    counts = Counter(row["action"] for row in preview["rows"])
-    told = [f"{counts[action]} {words}" for action, words in _WORDS.items() if counts[action]]
-    told += [f"{len(preview['errors'])} with problems"] if preview["errors"] else []
-    click.secho(", ".join(told) or "No rows", bold=True)
+    told = _counts(Counter(row["action"] for row in preview["rows"]), _WORDS).removeprefix(": ")
+    if preview["errors"]:
+        told += f"{', ' if told else ''}{len(preview['errors'])} with problems"
+    click.secho(told or "No rows", bold=True)
     _print_missing(preview["missing"], preview["missing_count"])
     note("Nothing was changed.")
 
@@ -190,9 +189,15 @@ def _print_taken(taken: Json, *, issue_keys: bool, out: Path | None) -> None:
     if issue_keys and out is None and members:
         print_keys(members)
     else:
-        click.echo(f"{taken.get('count', len(members))} members are in.")
+        told = said_to_be(taken.get("count", len(members)), "member")
+        click.echo(f"{told} in{_counts(taken['counts'], _DONE)}.")
+    changed = taken["changed"]
+    for row in changed[:_SHOWN_ROWS]:
+        click.secho(clean(_row_told(row)), fg=_COLOURS.get(row["action"]))
+    if len(changed) > _SHOWN_ROWS:
+        click.echo(f"  and {len(changed) - _SHOWN_ROWS} more; all of them: --json")
     if out is not None:
-        click.echo(clean(f"{len(issued)} keys are in {out}, which only you can read."))
+        click.echo(clean(f"{said_to_be(len(issued), 'key')} in {out}, which only you can read."))
     _print_missing(taken["missing"], taken.get("missing_count"))
 
 
@@ -207,6 +212,24 @@ def _print_missing(missing: list[Json], count: int | None) -> None:
         click.echo(f"  and {len(missing) - _SHOWN_MISSING} more; all of them: --json")
     if not missing or any(one["state"] == "active" for one in missing):
         note("They can go on. --pause-missing pauses them.")
+
+
+def _counts(counts: Mapping[str, int], words: Mapping[str, str]) -> str:
+    """``: 3 new, 2 changed``; nothing where there are none."""
+    told = [f"{counts[action]:,} {word}" for action, word in words.items() if counts.get(action)]
+    return f": {', '.join(told)}" if told else ""
+
+
+def _row_told(row: Json) -> str:
+    """What becomes of a line: ``~     4  4711  Ada Lovelace (name: Ada Byron → Ada Lovelace)``."""
+    changes = [
+        f"{field}: {row['before'][field] or 'none'} → {row['after'][field] or 'none'}"
+        if field in row["before"]
+        else field
+        for field in row["changes"]
+    ]
+    line = f"{_SIGNS[row['action']]} {row['line']:>5}  {row['external_id']}  {row['name'] or ''}"
+    return line.rstrip() + (f" ({', '.join(changes)})" if changes else "")
 
 
 def _failure(error: Json) -> str:

@@ -11,6 +11,7 @@ import click
 from tuckshop.cli import options
 from tuckshop.cli.client import Json
 from tuckshop.domain.rules.rules import PII_ACTIONS, PII_KINDS
+from tuckshop.domain.wording import counted
 
 _LISTS: Final = ("deny_words", "deny_patterns", "tools", "hours", "networks")
 _FIELDS: Final = (*_LISTS, "pii", "max_input_tokens", "system_prompt")
@@ -184,7 +185,7 @@ def told(rules: Json | None) -> list[tuple[str, str]]:
 
 def _told(name: str, value: Any) -> str:
     if name == "deny_words":
-        return f"{len(value)} words"
+        return counted(len(value), "word")
     if name == "pii":
         return ", ".join(f"{kind}: {action}" for kind, action in value.items())
     if name == "system_prompt":

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import click
 
-from tuckshop.cli import options
+from tuckshop.cli import options, times
 from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.output import (
     as_list,
@@ -16,13 +15,11 @@ from tuckshop.cli.output import (
     print_facts,
     print_json,
     print_table,
-    stamp,
     when,
 )
 
 ROLES: Final = ("owner", "assistant", "viewer")
 TOKEN_STATES: Final = ("active", "expired", "revoked", "all")
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @click.group()
@@ -55,7 +52,7 @@ def token() -> None:
 @click.option(
     "--expires",
     metavar="TIME",
-    help="When it ends: at the start of a day in UTC, or 2027-03-31T22:00:00Z. Never, unless said.",
+    help="When it ends: a day, to its end in the group's time zone, or 2027-03-31T22:00:00Z. Never, unless said.",
 )
 @options.as_json
 def create(
@@ -69,9 +66,12 @@ def create(
       tuckshop token create 'Grace, TA' --role assistant --group swa --expires 2027-03-31
     """
     body: Json = {"name": name, "role": role, "groups": list(groups)}
-    if expires is not None:
-        body["expires_at"] = f"{expires}T00:00:00Z" if _DAY.fullmatch(expires) else expires
     client = Client.connect()
+    if expires is not None:
+        is_day = times.is_day(expires)
+        body["expires_at"] = (
+            times.end_of_day(expires, times.zones_of(client, groups)) if is_day else expires
+        )
     made = client.make("tokens", body=body)
     if as_json:
         print_json(made)
@@ -103,20 +103,23 @@ def list_(state: str | None, as_json: bool) -> None:
     elif not found:
         note("There is no such token. Make one: tuckshop token create NAME --role viewer --group …")
     else:
-        names = _group_names(client)
+        groups = list(client.rows("groups", state="all"))
+        names = {str(one["id"]): str(one["name"]) for one in groups}
+        zones = {str(one["time_zone"]) for one in groups if _is_reached(one["id"], found)}
+        zone = zones.pop() if len(zones) == 1 else "UTC"
         print_table(
-            ["id", "name", "role", "groups", "token", "state", "expires (UTC)", "made by"],
+            ["name", "role", "groups", "state", f"expires ({zone})", "token", "id", "made by"],
             [
                 [
-                    *(one["id"], one["name"], one["role"]),
+                    *(one["name"], one["role"]),
                     ", ".join(names.get(group, group) for group in one["groups"]),
-                    *(f"…{one['last4']}", one["state"], stamp(one["expires_at"])),
-                    one["created_by"],
+                    *(one["state"], times.local_time(one["expires_at"], zone)),
+                    *(f"…{one['last4']}", one["id"], one["created_by"]),
                 ]
                 for one in found
             ],
             whole=frozenset({"id"}),
-            expendable=["made by", "expires (UTC)"],
+            expendable=["made by", "id", "token"],
         )
 
 
@@ -182,6 +185,10 @@ def _token_id(client: Client, name: str) -> str:
             else f"There is no token {name!r}."
         )
     return str(open_ones[0]["id"])
+
+
+def _is_reached(group_id: str, tokens: list[Json]) -> bool:
+    return any(group_id in one["groups"] for one in tokens)
 
 
 def _group_names(client: Client) -> dict[str, str]:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from tuckshop.domain.limits import Limit
 from tuckshop.domain.money import price_tag
+from tuckshop.domain.wording import counted
 from tuckshop.domain.worst_case import MONTHS
 
 DAY_US: Final = 86_400 * 1_000_000
@@ -102,7 +103,7 @@ def sentence(
     if renews_at_us is None:
         return f"{pace}{budget} ends on {day(found.ends_at_us)}."
     early = (renews_at_us - found.ends_at_us) // DAY_US
-    before = "less than a day" if early < 1 else "1 day" if early == 1 else f"{early} days"
+    before = "less than a day" if early < 1 else counted(early, "day")
     return f"{pace}{budget} ends on {day(found.ends_at_us)}, {before} before it renews."
 
 

@@ -20,6 +20,7 @@ from tuckshop.domain.globs import matches
 from tuckshop.domain.limits import Limit, Metric, Rolling, Window, window_key
 from tuckshop.domain.money import price_tag
 from tuckshop.domain.windows import ZoneHistory, span_at
+from tuckshop.domain.wording import counted
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MONTHS: Final = (
@@ -129,7 +130,7 @@ def worst_case(terms: GroupTerms, members: Mapping[OwnTerms, int]) -> WorstCase:
 
 def sentence(case: WorstCase, zone: ZoneHistory, now_us: int) -> str:
     """``100 members: at most $20.00 a month; renews 1 Dec 00:00 Europe/Berlin``."""
-    who = f"{case.members:,} member{'' if case.members == 1 else 's'}"
+    who = counted(case.members, "member")
     if not case.bounds:
         what = (
             "no limit on money holds for all calls"

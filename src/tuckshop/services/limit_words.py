@@ -11,6 +11,7 @@ from tuckshop.domain.limits import Limit, Metric, Rolling, Selector
 from tuckshop.domain.money import format_usd
 from tuckshop.domain.reservation import LimitInForce
 from tuckshop.domain.windows import ZoneHistory, span_at
+from tuckshop.domain.wording import counted
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ONE: Final[Mapping[str, str]] = {
@@ -46,7 +47,7 @@ def sentences(limits: Iterable[LimitInForce], now_us: int) -> list[str]:
 def _amount(limit: Limit) -> str:
     window = limit.window
     if limit.metric is Metric.CONCURRENCY:
-        text = f"{limit.amount} call{'' if limit.amount == 1 else 's'} at a time"
+        text = f"{counted(limit.amount, 'call')} at a time"
     else:
         noun = limit.metric[:-1] if limit.amount == 1 else str(limit.metric)
         what = (

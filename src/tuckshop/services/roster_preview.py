@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
@@ -12,6 +12,8 @@ from tuckshop.domain.respelling import questions
 from tuckshop.services.roster import ReadyRow
 from tuckshop.services.shapes.rosters import MissingMember, RosterAction, RosterRow
 from tuckshop.storage.schema import members
+
+_TOLD: Final = ("name", "email")  # of these the values are shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +77,19 @@ def _row(ready: ReadyRow, before: Mapping[str, Any] | None, *, tells: bool) -> R
         action = "revived"
     else:
         action = "changed" if changes else "unchanged"
-    known = before["name"] if before is not None and tells else None
-    name = ready.columns.get("name", known)
+    told = [one for one in changes if one in _TOLD]
+    shown = before if tells else None
+    name = ready.columns.get("name", None if shown is None else shown["name"])
     return RosterRow(
         line=ready.line,
         external_id=str(ready.columns["external_id"]),
         name=None if name is None else str(name),
         action=action,
         changes=[] if before is None else changes,
+        before={} if shown is None else {one: shown[one] for one in told},
+        after={} if shown is None else {one: _text(ready.columns[one]) for one in told},
     )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from tuckshop.domain.actor import Actor
@@ -18,6 +20,7 @@ from tuckshop.services.roster import ReadyRow, read_roster
 from tuckshop.services.roster_csv.errors import RosterFileError
 from tuckshop.services.roster_csv.reader import CsvRoster, read_csv
 from tuckshop.services.roster_preview import Outlook, look_ahead
+from tuckshop.services.shapes.members import NewMember
 from tuckshop.services.shapes.rosters import Roster, RosterPreview, RowError
 from tuckshop.storage.database import Database
 
@@ -108,9 +111,13 @@ class Rosters:
             replace(one, state=self._directory.member(one.id, actor).state)
             for one in outlook.missing
         ]
+        taken = replace(
+            taken, errors=errors, counts=dict(Counter(row.action for row in outlook.rows))
+        )
         if self._directory.hides_names(group_id):
-            return replace(taken, errors=errors, missing=[], missing_count=len(missing))
-        return replace(taken, errors=errors, missing=missing)
+            return replace(taken, changed=[], missing=[], missing_count=len(missing))
+        changed = [row for row in outlook.rows if row.action in ("changed", "revived")]
+        return replace(taken, changed=changed, missing=missing)
 
     async def _was_begun(self, actor: Actor, ready: Sequence[ReadyRow], claim: Once | None) -> bool:
         if claim is None or not ready:
@@ -140,7 +147,9 @@ async def _read(
     def read() -> tuple[CsvRoster, list[ReadyRow], list[RowError]]:
         roster = read_csv(raw, id_column=id_column)
         ready, errors = read_roster(roster.lines)
-        return roster, ready, sorted(errors, key=lambda error: error.line)
+        people = {one.line: one.row for one in roster.lines if isinstance(one.row, NewMember)}
+        named = [_with_name(error, people.get(error.line)) for error in errors]
+        return roster, ready, sorted(named, key=lambda error: error.line)
 
     try:
         roster, ready, errors = await asyncio.to_thread(read)
@@ -149,3 +158,11 @@ async def _read(
     if len(ready) > ROSTER_MAX_ROWS:
         raise InvalidFieldError("file", f"has more than {ROSTER_MAX_ROWS} people: send it in parts")
     return roster, ready, errors
+
+
+def _with_name(error: RowError, person: NewMember | None) -> RowError:
+    """*error* with whom the row is about, so that they are found where the file came from."""
+    if person is None:
+        return error
+    name = "" if person.name is UNSET or not person.name else f", {person.name}"
+    return replace(error, message=f"{error.message} (the row of {person.external_id}{name})")

@@ -52,6 +52,8 @@ async def test_a_preview_tells_each_line_and_changes_nothing(counter: Counter) -
             "name": "Ada Lovelace",
             "action": "changed",
             "changes": ["email"],
+            "before": {"email": None},
+            "after": {"email": told["rows"][0]["after"]["email"]},
         },
         {
             "line": 3,
@@ -59,9 +61,14 @@ async def test_a_preview_tells_each_line_and_changes_nothing(counter: Counter) -
             "name": "Charles Babbage",
             "action": "new",
             "changes": [],
+            "before": {},
+            "after": {},
         },
     ]
-    assert told["errors"] == [{"line": 4, "field": "external_id", "message": "is empty"}]
+    assert "@" in told["rows"][0]["after"]["email"]
+    assert told["errors"] == [
+        {"line": 4, "field": "external_id", "message": "is empty (the row of Nobody)"}
+    ]
     assert [(one["id"], one["state"]) for one in told["missing"]] == [(gone["id"], "active")]
     assert told["columns"] == {
         "external_id": "ID number",
@@ -85,6 +92,33 @@ async def test_a_file_taken_twice_changes_nothing_more(counter: Counter) -> None
     assert not any("key" in one for one in again.json["data"])
     assert [one["id"] for one in again.json["data"]] == [one["id"] for one in first.json["data"]]
     assert {row["action"] for row in (await preview(counter, MOODLE))["rows"]} == {"unchanged"}
+
+
+async def test_what_was_done_is_counted_and_a_new_name_told_beside_the_old_one(
+    counter: Counter,
+) -> None:
+    await counter.group()
+    gone = await counter.member(external_id="3", name="Zoe")
+    await counter.admin.delete(f"/api/v1/members/{gone['id']}")
+    await send(counter, "id,name\n1,Ada Byron\n2,Bob\n")
+
+    taken = (
+        await send(counter, "id,name\n1,Ada Lovelace\n2,Bob\n3,Zoe\n4,Dee\n", as_new=True)
+    ).json
+
+    assert taken["counts"] == {"changed": 1, "unchanged": 1, "revived": 1, "new": 1}
+    ada, zoe = taken["changed"]
+    assert (ada["before"], ada["after"]) == ({"name": "Ada Byron"}, {"name": "Ada Lovelace"})
+    assert (zoe["external_id"], zoe["action"], zoe["before"]) == ("3", "revived", {})
+
+
+async def test_a_bad_row_names_its_person(counter: Counter) -> None:
+    await counter.group()
+
+    (error,) = (await send(counter, "id,name,email\n4711,Ada,nobody\n")).json["errors"]
+
+    assert (error["line"], error["field"]) == (2, "email")
+    assert error["message"].endswith("(the row of 4711, Ada)")
 
 
 async def test_leavers_are_told_and_paused_only_when_asked(counter: Counter) -> None:

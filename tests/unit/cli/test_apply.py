@@ -66,7 +66,8 @@ def test_a_policy_that_somebody_changed_meanwhile_is_left_as_it_is(
 
     assert result.exit_code == 1
     assert server.asked[3].version == '"v1"'
-    assert "It was changed since you read it.\nDone before that:\n  nothing\n" in result.stderr
+    assert "It was changed since you read it." in result.stderr
+    assert "Done before that:\n  nothing\n" in result.stderr
 
 
 def test_what_the_server_refuses_is_told_with_its_line(

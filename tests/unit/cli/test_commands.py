@@ -51,8 +51,8 @@ def test_what_is_not_named_is_not_sent(run: Run, server: FakeServer) -> None:
 
     run("group", "edit", "swa", "--title", "", environment=server.environment())
 
-    assert server.asked[0].method == "PATCH"
-    assert server.asked[0].body == {"title": ""}
+    assert server.asked[-1].method == "PATCH"
+    assert server.asked[-1].body == {"title": ""}
 
 
 def test_a_field_can_be_unset_and_an_allow_list_emptied(run: Run, server: FakeServer) -> None:
@@ -64,7 +64,7 @@ def test_a_field_can_be_unset_and_an_allow_list_emptied(run: Run, server: FakeSe
         environment=server.environment(),
     )
 
-    assert server.asked[0].body == {
+    assert server.asked[-1].body == {
         "name": "swb",
         "show_shared": False,
         "each": None,
@@ -237,7 +237,7 @@ def test_member_verbs(
 
     result = run("member", *arguments, "--json", environment=server.environment())
 
-    asked = server.asked[0]
+    asked = server.asked[-1]
     assert (asked.method, asked.target, asked.body) == (method, "/api/v1" + target, body)
     assert json.loads(result.stdout) == MEMBER
 
@@ -253,7 +253,7 @@ def test_members_are_listed_with_the_nearest_money_limit(run: Run, server: FakeS
 
 
 def test_an_issued_key_stands_alone_on_standard_output(run: Run, server: FakeServer) -> None:
-    server.will_answer(KEY | {"key": SECRET}, 201)
+    server.will_answer(MEMBER).will_answer(GROUP).will_answer(KEY | {"key": SECRET}, 201)
 
     result = run(
         *("key", "create", "--member", "mem_1", "--name", "laptop", "--limits", "$0.05/day"),
@@ -263,12 +263,12 @@ def test_an_issued_key_stands_alone_on_standard_output(run: Run, server: FakeSer
 
     assert result.stdout == SECRET + "\n"
     assert "key_1" in result.stderr
-    assert server.asked[0].target == "/api/v1/members/mem_1/keys"
-    assert server.asked[0].body == {
+    assert server.asked[2].target == "/api/v1/members/mem_1/keys"
+    assert server.asked[2].body == {
         "name": "laptop",
         "limits": ["$0.05/day"],
         "tags": ["ci"],
-        "expires_at": "2026-12-31T00:00:00Z",
+        "expires_at": "2026-12-31T23:00:00Z",  # the end of that day in Berlin
     }
 
 
@@ -304,7 +304,7 @@ def test_key_verbs(
 
     result = run("key", *arguments, "--json", environment=server.environment())
 
-    asked = server.asked[0]
+    asked = server.asked[-1]
     assert (asked.method, asked.target, asked.body) == (method, "/api/v1" + target, body)
     assert json.loads(result.stdout) == answer
 
@@ -569,3 +569,30 @@ def test_an_amount_that_is_none_is_a_usage_error(run: Run, server: FakeServer) -
     for amount in ("cheap", ""):
         arguments = [amount if argument == "$0.05" else argument for argument in CORRECT]
         assert run(*arguments, environment=server.environment()).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shape"),
+    [
+        (("group", "edit", "swa", "--title", "x"), GROUP),
+        (("group", "edit", "swa", "--rules-max-input-tokens", "400"), GROUP),
+        (("member", "edit", "mem_1", "--name", "x"), MEMBER),
+        (("key", "edit", "key_1", "--name", "x"), KEY),
+    ],
+)
+def test_an_edit_is_based_on_what_was_read_and_undoes_nobodys(
+    run: Run, server: FakeServer, arguments: tuple[str, ...], shape: dict[str, Any]
+) -> None:
+    """Of two edits at once none is lost: the later one says who was before it, and that it did nothing."""
+    said = "It was changed since you read it, last by token:tok_2: group.change (rules) at 10:00."
+    stale = f"{said} Read it again, and send the change with the ETag that it has now."
+    server.will_answer(shape, etag='"v1"').will_answer({"detail": stale}, 412)
+
+    result = run(*arguments, environment=server.environment())
+
+    assert [one.method for one in server.asked] == ["GET", "PATCH"]
+    assert server.asked[1].version == '"v1"'
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert "run this again" in result.stderr
+    assert "ETag" not in result.stderr

@@ -115,7 +115,7 @@ def test_strikes_are_said_in_one_option(run: Run, server: FakeServer) -> None:
     )
 
     assert result.exit_code == 0, result.output
-    assert server.asked[0].body == {"strikes": strikes}
+    assert server.asked[-1].body == {"strikes": strikes}
     assert "3 in 30 days: the member is paused" in result.output
 
 

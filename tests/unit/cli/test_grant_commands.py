@@ -22,7 +22,7 @@ GRANT = {
 
 
 def test_a_member_is_granted_money(run: Run, server: FakeServer) -> None:
-    server.will_answer(page(MEMBER)).will_answer(GRANT, 201)
+    server.will_answer(page(MEMBER)).will_answer(GRANT, 201).will_answer(MEMBER).will_answer(GROUP)
 
     result = run(
         *("member", "grant", "swa/4711", "--amount-usd", "$0.1", "--until", "2026-12-31"),
@@ -40,10 +40,11 @@ def test_a_member_is_granted_money(run: Run, server: FakeServer) -> None:
         "until": "2026-12-31",
         "reason": "project week",
     }
-    assert result.stdout == "Granted $0.10 to 1 member until 2026-12-31 23:00 UTC.\n"
+    assert result.stdout == "Granted $0.10 to 1 member until 2027-01-01 00:00 Europe/Berlin.\n"
 
 
 def test_a_class_is_granted_money_by_one_command(run: Run, server: FakeServer) -> None:
+    server.will_answer({"data": [GRANT, GRANT]}, 201).will_answer(GROUP)
     server.will_answer({"data": [GRANT, GRANT]}, 201)
 
     everybody = run(
@@ -55,8 +56,9 @@ def test_a_class_is_granted_money_by_one_command(run: Run, server: FakeServer) -
         environment=server.environment(),
     )
 
-    assert [asked.target for asked in server.asked] == ["/api/v1/groups/swa/grants"] * 2
-    assert [asked.body for asked in server.asked] == [
+    sent = [asked for asked in server.asked if asked.method == "POST"]
+    assert [asked.target for asked in sent] == ["/api/v1/groups/swa/grants"] * 2
+    assert [asked.body for asked in sent] == [
         {"amount_usd": 0.5},
         {"amount_usd": 0.5, "members": ["4711", "4712"]},
     ]
@@ -105,5 +107,41 @@ def test_a_group_is_told_what_to_carry_over(run: Run, server: FakeServer) -> Non
     )
     run(*("group", "edit", "swa", "--unset", "carry_over"), environment=server.environment())
 
-    assert [asked.body for asked in server.asked] == [{"carry_over": "$0.50"}, {"carry_over": None}]
+    sent = [asked.body for asked in server.asked if asked.method == "PATCH"]
+    assert sent == [{"carry_over": "$0.50"}, {"carry_over": None}]
     assert "carries over" in result.stdout
+
+
+SHARED = {
+    "limit": "$5/month", "scope": "group", "used": 4.5, "reserved": 0, "remaining": 0.5,
+    "resets_at": "2026-11-30T23:00:00Z",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("in_force", "told"),
+    [
+        ([SHARED], "The limit $5/month that the group shares still holds: $0.50 of it is left, and $1.00 was granted."),
+        ([{**SHARED, "remaining": 1}], None),
+        ([{**SHARED, "limit": "9 requests/day"}], None),
+        ([{**SHARED, "scope": "workspace"}], "The limit $5/month that all groups share still holds: $0.50"),
+        (
+            [{"limit": "$5/month", "scope": "workspace", "state": "available"}],
+            "The limit $5/month that all groups share still holds.",
+        ),
+    ],
+)  # fmt: skip
+def test_a_shared_limit_that_is_too_small_for_a_grant_is_told(
+    run: Run, server: FakeServer, in_force: list[dict[str, object]], told: str | None
+) -> None:
+    """M1: no grant lifts it."""
+    server.will_answer({"data": [GRANT, GRANT]}, 201).will_answer({**GROUP, "in_force": in_force})
+
+    result = run(
+        *("member", "grant", "--group", "swa", "--all", "--amount-usd", "0.5"),
+        environment=server.environment(),
+    )
+
+    assert result.exit_code == 0, result.stderr
+    assert (told or "") in result.stderr
+    assert ("still holds" in result.stderr) is (told is not None)

@@ -43,7 +43,7 @@ def test_a_filter_counts_first_and_then_does_it_to_just_those(run: Run, server: 
     }
     assert server.asked[1].body == {"action": "pause", "filter": {"keys": ["key_1", "key_2"]}}
     assert result.stdout == (
-        "1 paused, 1 are so already, 1 skipped (is revoked, which is for good)\n"
+        "1 paused, 1 is so already, 1 skipped (is revoked, which is for good)\n"
     )
 
 

@@ -64,7 +64,7 @@ def test_the_field_goes_back_to_nothing(run: Run, server: FakeServer) -> None:
     result = run("group", "edit", "swa", "--unset", "logging", environment=server.environment())
 
     assert result.exit_code == 0, result.stderr
-    assert server.asked[0].body == {"logging": None}
+    assert server.asked[-1].body == {"logging": None}
 
 
 def test_a_body_is_shown_without_anything_that_a_terminal_obeys(

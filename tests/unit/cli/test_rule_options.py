@@ -73,7 +73,7 @@ def test_rules_are_said_by_options_and_shown(run: Run, server: FakeServer, tmp_p
         },
     }
     assert "enforce: Teach botany." in result.output
-    assert "1 words" in result.output
+    assert "1 word\n" in result.output
     assert "exam" not in result.output, "a list of them may be long, and not for every eye"
 
 
@@ -112,7 +112,7 @@ def test_all_of_them_are_taken_back_at_once(run: Run, server: FakeServer) -> Non
     result = run("group", "edit", "swa", "--unset", "rules", environment=server.environment())
 
     assert result.exit_code == 0, result.output
-    assert server.asked[0].body == {"rules": None}
+    assert server.asked[-1].body == {"rules": None}
 
 
 @pytest.mark.parametrize(

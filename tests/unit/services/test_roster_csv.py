@@ -138,11 +138,12 @@ def test_bad_rows_are_named_by_their_own_line() -> None:
     ]
     assert failures(roster) == [
         (5, None, failures(roster)[0][2]),
-        (6, "external_id", "is empty"),
+        (6, "external_id", "is empty (the row of Nobody)"),
         (7, "external_id", "'1' is on line 2 already"),
         (9, "external_id", "'a@example.ORG' is on line 8 already"),
     ]
     assert "3 cells where the header has 2" in failures(roster)[0][2]
+    assert failures(roster)[0][2].endswith("(the row of 2, Bob)")
 
 
 def test_an_empty_cell_changes_nothing() -> None:

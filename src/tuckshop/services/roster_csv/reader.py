@@ -112,13 +112,13 @@ def _lines(columns: Columns, rows: Sequence[tuple[int, list[str]]]) -> Iterator[
                 line,
                 None,
                 f"has {len(cells)} cells where the header has {len(columns.header)}; "
-                "a cell that holds the delimiter must stand in quotation marks",
+                f"a cell that holds the delimiter must stand in quotation marks{_whose(columns, cells)}",
             )
             continue
         external_id = _cell(cells, columns.external_id)
         if not external_id:
             if _name(columns, cells).casefold() != _POINTS_ROW:
-                yield _failed(line, "external_id", "is empty")
+                yield _failed(line, "external_id", f"is empty{_whose(columns, cells)}")
             continue
         first = seen.setdefault(folded(external_id), line)
         if first != line:
@@ -134,6 +134,12 @@ def _lines(columns: Columns, rows: Sequence[tuple[int, list[str]]]) -> Iterator[
                 models=_list(_cell(cells, columns.models)),
             ),
         )
+
+
+def _whose(columns: Columns, cells: Sequence[str]) -> str:
+    """Whom a row that cannot be read seems to be about, as far as that can be told."""
+    told = [part for part in (_cell(cells, columns.external_id), _name(columns, cells)) if part]
+    return f" (the row of {', '.join(told)})" if told else ""
 
 
 def _failed(line: int, field: str | None, message: str) -> RosterLine:

@@ -23,13 +23,20 @@ RosterAction = Literal["new", "changed", "unchanged", "revived"]
 
 
 class RosterRow(Shown, frozen=True, kw_only=True):
-    """What importing a line of a file would do. `changes` names the fields that would get another value."""
+    """
+    What importing a line of a file does. `changes` names the fields that get another value.
+
+    Of a name and an e-mail address among them `before` and `after` have the values, but of a group that hides who its
+    members are.
+    """
 
     line: int
     external_id: str
     name: str | None
     action: RosterAction
     changes: list[str]
+    before: dict[str, str | None]
+    after: dict[str, str | None]
 
 
 class MissingMember(Shown, frozen=True, kw_only=True):
@@ -43,15 +50,18 @@ class MissingMember(Shown, frozen=True, kw_only=True):
 
 class Roster(Shown, frozen=True, kw_only=True):
     """
-    What became of the rows sent, and, of a file, who is in the group and not in it.
+    What became of the rows sent.
 
-    Of a group that hides who its members are, only how many: `count` and `missing_count`.
+    Of a file also how many rows did what (`counts`), the rows that changed somebody, and who is in the group and not
+    in the file. Of a group that hides who its members are, only how many: `count` and `missing_count`.
     """
 
     data: list[MemberShape]
     errors: list[RowError]
     missing: list[MissingMember] | UnsetType = UNSET
     count: int | UnsetType = UNSET
+    counts: dict[RosterAction, int] | UnsetType = UNSET
+    changed: list[RosterRow] | UnsetType = UNSET
     missing_count: int | UnsetType = UNSET
 
 

@@ -118,7 +118,7 @@ def test_a_roster_is_read_beside_the_file_and_told_by_its_own_lines(tmp_path: Pa
     (tmp_path / "r.csv").write_text("id;name;E-Mail\n1;Ada;ada@x\n2;Bob;\n;Eve;\n3;Zoe;nobody\n")
 
     assert problems(tmp_path, "[[group]]\nname = 'a'\nroster = 'r.csv'") == [
-        "r.csv:4: external_id is empty",
+        "r.csv:4: external_id is empty (the row of Eve)",
         "r.csv:5: email 'nobody' is not an e-mail address",
     ]
 
