@@ -30,7 +30,7 @@ def test_a_person_gets_all_that_is_known_of_them_and_nothing_of_others(
     server = start_server(tmp_path, mock.url)
     try:
         shell = Shell(server)
-        keys: dict[str, Any] = {}
+        keys: dict[tuple[str, str], Any] = {}
         for group, logging in (("swa", LOGGING), ("lab", None)):
             server.made("POST", "/groups", {"name": group, "logging": logging})
             people = [{"external_id": "ada-0815", "name": "Ada"}, {"external_id": "otto-0816"}]
@@ -68,7 +68,7 @@ def test_a_person_gets_all_that_is_known_of_them_and_nothing_of_others(
         assert not (folder / "lab/conversations").exists()
         assert len(json.loads((folder / "swa/flags.json").read_text())) == 1
         reads = table(folder / "swa/read-by.csv")
-        assert [row["action"] for row in reads] == ["body.read", "member.export"]
+        assert [row["action"] for row in reads] == ["body.read", "member.identity", "member.export"]
         assert reads[0]["actor"].startswith("token:")
         assert "appeal of 12 May" in reads[0]["after"]
         everything = "".join(path.read_text() for path in folder.rglob("*.*") if path.is_file())
@@ -82,7 +82,9 @@ def test_a_person_gets_all_that_is_known_of_them_and_nothing_of_others(
         assert {path.name for path in (tmp_path / "part").iterdir()} == {"README.txt", "swa"}
         shell.run("audit", "verify")
         rows = shell.json("audit", "--reads")["data"]
-        assert {row["action"] for row in rows} == {"body.read", "body.export", "member.export"}
+        assert {row["action"] for row in rows} == {
+            *("body.read", "body.export", "member.export", "member.identity")
+        }
         assert CANARY not in server.log.read_text()
         assert WHY[1] not in server.log.read_text()
     finally:

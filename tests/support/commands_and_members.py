@@ -65,9 +65,11 @@ CHANGING: dict[str, tuple[str, ...]] = {
     "key resume": ("{key}",),
     "key reset": ("{key}",),
     "apply": ("{course}", "--dry-run"),
+    "erase member": ("{member}", "--reason", "asked for", "--dry-run"),
+    "erase group": ("quiet", "--reason", "it is over", "--dry-run"),
 }
 # These tell who somebody is, and are meant to.
-OPENING = {"member identity", "group unmask", "workspace unmask"}
+OPENING = {"member identity", "export member", "group unmask", "workspace unmask"}
 # These name no member: they start something, or are about upstreams, tokens, prices, one's own files; or they end for
 # good what the commands above need.
 APART = {

@@ -63,7 +63,7 @@ def member(
       tuckshop erase member swa/4711 --reason 'asked' --yes-erase 4711
     """
     client = Client.connect()
-    chosen = named_person(client, name, external_id)
+    chosen = named_person(client, name, external_id, reason)
     told = client.post("erase", "members", chosen, body={"reason": reason, "dry_run": True})
     if dry_run:
         _tell(told, as_json=as_json)
@@ -124,9 +124,9 @@ def group(name: str, reason: str, dry_run: bool, yes_erase: str | None, as_json:
     _tell(done, as_json=as_json)
 
 
-def named_person(client: Client, name: str | None, external_id: str | None) -> str:
+def named_person(client: Client, name: str | None, external_id: str | None, reason: str) -> str:
     """
-    The id of a member named by MEMBER or by `--external-id`.
+    The id of a member named by MEMBER or by `--external-id`, for the *reason* also where their groups hide names.
 
     Raises:
         click.UsageError: Neither, or both.
@@ -136,10 +136,18 @@ def named_person(client: Client, name: str | None, external_id: str | None) -> s
         raise click.UsageError("Name a MEMBER (swa/4711 or mem_…), or say --external-id.")
     if name is not None:
         return member_id(client, name)
-    found = list(client.rows("members", external_id=external_id, state="all", limit=1))
+    found = [
+        str(one["id"])
+        for one in client.rows("members", external_id=external_id, state="all", limit=1)
+    ] or [
+        str(one["member"])
+        for one in client.post("identities", body={"external_id": external_id, "reason": reason})[
+            "data"
+        ]
+    ]
     if not found:
         raise RefusedError(f"There is no member with the external id {external_id!r}.")
-    return str(found[0]["id"])
+    return found[0]
 
 
 def _confirm(told: Json, names: Collection[str], typed: str | None, question: str) -> None:

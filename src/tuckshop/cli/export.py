@@ -93,17 +93,36 @@ def member(
     if as_json and out is not None:
         raise click.UsageError("--json is for standard output.")
     client = Client.connect()
-    chosen = named_person(client, name, external_id)
     if as_json:
-        print_json(client.get("export", "members", chosen))
+        print_json(_everything(client, named_person(client, name, external_id, reason), reason))
         return
+    chosen = named_person(client, name, external_id, reason)
     path = out or Path(f"export-{chosen}")
     with new_folder(path) as folder:
-        told = client.get("export", "members", chosen)
+        told = _everything(client, chosen, reason)
         for one in told["data"]:
             one["conversations"] = _write(client, folder, one, reason)
         folder.write("README.txt", readme(told))
     _tell(path, told["data"])
+
+
+def _everything(client: Client, chosen: str, reason: str) -> Json:
+    """What is known of the person that the member *chosen* is: by their name also where their groups hide it."""
+    who = client.post("members", chosen, "identity", body={"reason": reason})
+    told: Json = client.get("export", "members", chosen)
+    for other in who["others"]:
+        if all(one["member"]["id"] != other["member"] for one in told["data"]):
+            told["data"] += client.get("export", "members", other["member"])["data"]
+    people = {chosen: who}
+    hidden = {one["member"]["id"] for one in told["data"] if one["member"]["pseudonymous"]}
+    if hidden - people.keys():
+        asked = {"external_id": who["external_id"], "reason": reason}
+        people |= {one["member"]: one for one in client.post("identities", body=asked)["data"]}
+    for one in told["data"]:
+        if one["member"]["pseudonymous"]:
+            person = people[one["member"]["id"]]
+            one["member"] |= {field: person[field] for field in ("external_id", "name", "email")}
+    return told
 
 
 def _write(client: Client, folder: PrivateFolder, one: Json, reason: str) -> int:

@@ -17,7 +17,6 @@ from tuckshop.domain.errors import (
     ConflictError,
     NotPermittedError,
 )
-from tuckshop.domain.external_id import folded
 from tuckshop.domain.pseudonyms import pseudonym_of
 from tuckshop.domain.records import Member
 from tuckshop.services.batches import by_batches
@@ -25,6 +24,7 @@ from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.groups import Groups
 from tuckshop.services.personal import Personal
+from tuckshop.services.persons import members_called, same_person
 from tuckshop.services.reasons import reason_of
 from tuckshop.services.shapes.groups import GroupShape
 from tuckshop.services.shapes.identities import Identity, IdentityPage, Membership
@@ -60,7 +60,7 @@ class Identities:
             InvalidFieldError: The reason.
         """
         member = self._directory.member(member_id, actor)
-        same = self._same_person(actor, self._directory.person(member.id).external_id)
+        same = same_person(self._directory, actor, member)
         await self._note(actor, same, reason)
         return self._identity(member, same)
 
@@ -73,7 +73,7 @@ class Identities:
         Raises:
             InvalidFieldError: The reason.
         """
-        same = self._same_person(actor, external_id)
+        same = members_called(self._directory, actor, external_id)
         reason = reason_of(reason)
 
         def work(edit: Edit) -> None:
@@ -143,14 +143,6 @@ class Identities:
             edit.touch(id_)
 
         await self._changes.make(actor, work)
-
-    def _same_person(self, actor: Actor, external_id: str) -> list[Member]:
-        wanted, person = folded(external_id), self._directory.person
-        return [
-            member
-            for member in self._directory.members(actor)
-            if folded(person(member.id).external_id) == wanted
-        ]
 
     async def _note(self, actor: Actor, members: Iterable[Member], reason: str) -> None:
         checked = reason_of(reason)

@@ -395,3 +395,25 @@ async def test_two_at_once_are_one_after_the_other(counter: Counter) -> None:
     assert (first.keys, second.keys) == (1, 1)
     with pytest.raises(ConflictError):
         await counter.services.members.set_state(OPERATOR, one.person.member, "active")
+
+
+async def test_who_is_hidden_is_erased_in_all_groups_too(counter: Counter) -> None:
+    """P4, P11: by who they are, not by their pseudonyms; and the reason is held to their name."""
+    ids = []
+    for name in ("swa", "lab"):
+        await counter.group(name=name, pseudonyms=True)
+        taken = await counter.admin.post(
+            f"/api/v1/groups/{name}/members", {"external_id": ID, "name": NAME}
+        )
+        assert taken.status == 201, taken.body
+        page = (await counter.admin.get(f"/api/v1/groups/{name}/members")).json["data"]
+        ids += [row["id"] for row in page]
+
+    named = await counter.admin.post(
+        f"/api/v1/erase/members/{ids[0]}", {"reason": f"{NAME} asked for it"}
+    )
+    assert named.status == 422, named.body
+    report = await erase(counter, ids[0])
+
+    assert [one["member"] for one in report["data"]] == ids
+    assert found_on_the_disk(counter.database.path.parent) == []

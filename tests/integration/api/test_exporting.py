@@ -228,6 +228,51 @@ async def test_an_owner_tells_what_is_in_their_groups(counter: Counter) -> None:
     assert [row["object"] for row in await trail(counter, "member.export")] == [member["id"]]
 
 
+async def test_where_names_are_hidden_a_member_is_told_alone_under_the_pseudonym(
+    counter: Counter,
+) -> None:
+    """P11: as whom else they are known is opened for a reason, and then told of each."""
+    _, member, _ = await counter.chain()
+    for name in ("lab", "open"):
+        await counter.group(name=name)
+    lab = await counter.member("lab", name="Canaria", email="canary@mail.example")
+    await counter.member("open", name="Canaria")
+    hide = await counter.admin.patch("/api/v1/groups/lab", {"pseudonyms": True})
+    assert hide.status == 200, hide.body
+
+    (hidden,) = await export(counter.admin, lab["id"])
+    shown = await export(counter.admin, member["id"])
+
+    assert hidden["member"]["external_id"] != "4711"
+    assert "anari" not in str(hidden)
+    assert "canary@" not in str(hidden)
+    assert [one["group"]["name"] for one in shown] == ["swa", "open"]
+    opened = await counter.admin.post(
+        f"/api/v1/members/{lab['id']}/identity", {"reason": "asked for by letter"}
+    )
+    assert {one["member"] for one in opened.json["others"]} == {
+        one["member"]["id"] for one in shown
+    }
+
+
+async def test_an_erased_person_is_nobody_elses_other_self(counter: Counter) -> None:
+    """P4, P11: all who are erased are shown by one word, and are not one person for that."""
+    ids = []
+    await counter.group()
+    for number in ("4711", "4712"):
+        ids.append((await counter.member(external_id=number))["id"])
+        gone = {"reason": "asked for by letter"}
+        assert (await counter.admin.post(f"/api/v1/erase/members/{ids[-1]}", gone)).status == 200
+
+    assert len(await export(counter.admin, ids[0])) == 1
+    opened = await counter.admin.post(f"/api/v1/members/{ids[0]}/identity", {"reason": "a test"})
+    assert opened.json["others"] == []
+    found = await counter.admin.post(
+        "/api/v1/identities", {"external_id": "(erased)", "reason": "a test"}
+    )
+    assert found.json["data"] == []
+
+
 async def test_of_an_erased_person_is_told_that_they_were(counter: Counter) -> None:
     """P4"""
     _, member, key = await counter.chain(logging=ALL)

@@ -11,7 +11,13 @@ from tests.unit.cli.fake_server import FakeServer
 
 REASON = ("--reason", "asked for by letter")
 NDJSON = {"content-type": "application/x-ndjson"}
-MEMBER: dict[str, Any] = {"id": "mem_1", "external_id": "4711", "name": "Ada \u202e", "email": None}
+MEMBER: dict[str, Any] = {
+    "pseudonymous": False,
+    "id": "mem_1",
+    "external_id": "4711",
+    "name": "Ada \u202e",
+    "email": None,
+}
 EVIL = '=HYPERLINK("http://evil.example")'
 
 
@@ -49,10 +55,16 @@ def lines(*ids: str) -> bytes:
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
-def answers(server: FakeServer, *parts: dict[str, Any], kept: bytes = b"") -> None:
+WHO: dict[str, Any] = {"member": "mem_1", "external_id": "4711", "name": "Ada", "email": None}
+
+
+def answers(
+    server: FakeServer, *parts: dict[str, Any], kept: bytes = b"", others: tuple[str, ...] = ()
+) -> None:
+    server.will_answer({**WHO, "others": [{"member": id_} for id_ in others]})
     server.will_answer({"at": "2026-11-25T10:00:00Z", "data": list(parts)})
     if kept:
-        server.will_answer(kept, **NDJSON)
+        server.will_answer(kept, 200, **NDJSON)
 
 
 def files(folder: Path) -> dict[str, int]:
@@ -83,6 +95,7 @@ def test_everything_is_written_for_its_owner_alone(
         "swa/conversations/req_2.json": 0o600,
     }
     assert [(one.method, one.target, one.body) for one in server.asked] == [
+        ("POST", "/api/v1/members/mem_1/identity", {"reason": "asked for by letter"}),
         ("GET", "/api/v1/export/members/mem_1", None),
         ("POST", "/api/v1/export/members/mem_1/bodies", {"reason": "asked for by letter"}),
     ]
@@ -140,7 +153,7 @@ def test_what_may_not_be_read_is_told_on_the_page_and_to_whoever_made_it(
     assert result.exit_code == 0, result.stderr
     assert why in " ".join(result.stderr.split())
     assert why in " ".join((tmp_path / "export-mem_1/README.txt").read_text().split())
-    assert len(server.asked) == 1
+    assert [one.method for one in server.asked] == ["POST", "GET"]
 
 
 def test_a_folder_that_is_there_is_left_alone(run: Run, server: FakeServer, tmp_path: Path) -> None:
@@ -193,6 +206,32 @@ def test_a_reason_has_to_be_said(run: Run, server: FakeServer) -> None:
     assert result.exit_code == 2
     assert "--reason" in result.stderr
     assert server.asked == []
+
+
+def test_where_a_group_hides_names_the_reason_opens_them(
+    run: Run, server: FakeServer, tmp_path: Path
+) -> None:
+    """P11: over all groups of the person, by their own name."""
+    hidden = {"pseudonymous": True, "external_id": "calm-otter-7k3p9", "name": None}
+    bodies = {"kept": 0, "readable": True, "why_not": None}
+    answers(server, exported(member={**MEMBER, **hidden}, bodies=bodies), others=("mem_2",))
+    lab = exported(member={**MEMBER, **hidden, "id": "mem_2"}, bodies=bodies)
+    lab["group"] = {**lab["group"], "name": "lab"}
+    server.will_answer({"at": "2026-11-25T10:00:00Z", "data": [lab]})
+    server.will_answer({"data": [WHO, {**WHO, "member": "mem_2", "name": "A. L."}]})
+
+    result = run("export", "member", "mem_1", *REASON, environment=server.environment())
+
+    assert result.exit_code == 0, result.stderr
+    assert [(one.method, one.target) for one in server.asked] == [
+        ("POST", "/api/v1/members/mem_1/identity"),
+        ("GET", "/api/v1/export/members/mem_1"),
+        ("GET", "/api/v1/export/members/mem_2"),
+        ("POST", "/api/v1/identities"),
+    ]
+    profile = json.loads((tmp_path / "export-mem_1/lab/profile.json").read_text())
+    assert (profile["member"]["external_id"], profile["member"]["name"]) == ("4711", "A. L.")
+    assert "otter" not in (tmp_path / "export-mem_1/README.txt").read_text()
 
 
 def test_as_json_it_is_what_the_api_gives(run: Run, server: FakeServer, tmp_path: Path) -> None:

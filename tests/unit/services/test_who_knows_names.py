@@ -20,16 +20,19 @@ PERSONAL: Final = frozenset({"external_id", "external_id_folded", "name", "email
 
 # Asks `Directory.person`.
 ASKERS: Final = {
+    "services/erasing/erasing.py": "refuses a reason that names whoever is erased",
     "services/handing_out.py": "names the rows of keys for a reason, which is noted before",
     "services/identities.py": "opens a pseudonym for a reason",
     "services/mail_letters.py": "writes to the member; a preview is written to the pseudonym",
     "services/mails.py": "hands the address to the mail server; shows the pseudonym",
     "services/notices/passing_on.py": "hands the address to the mail server",
+    "services/persons.py": "finds the members that one person is; gives them under their pseudonyms",
     "services/takeover/taking.py": "finds by id whom another gateway's file names; answers with sums",
 }
 # Reads whole rows of members, or these columns, from the database.
 READERS: Final = {
     "services/bulk.py": "before and after of a change, for the audit trail, which holds no names",
+    "services/erasing/returning.py": "finds by a trace the nameless row of who comes back",
     "services/member_authority.py": "finds members by the rows of a roster; answers with refusals",
     "services/members.py": "before and after of a change; searches where names are shown",
     "services/roster.py": "puts a roster in",

@@ -18,6 +18,7 @@ from typing import Any, Final
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ConflictError, InvalidFieldError, TuckshopError
+from tuckshop.domain.pseudonyms import Person
 from tuckshop.domain.records import Group, Member
 from tuckshop.keeping.body_file import reading
 from tuckshop.keeping.keeper import Keeper
@@ -96,7 +97,7 @@ class Erasing:
             ConflictError: Something of them must be kept.
         """
         persons = same_person(self._directory, actor, self._directory.member(member_id, actor))
-        reason = _reason(wish.reason, persons)
+        reason = _reason(wish.reason, [self._directory.person(one.id) for one in persons])
         await self._refuse_if_held(persons)
         if wish.dry_run:
             return await self._told(persons)
@@ -288,7 +289,7 @@ class Erasing:
         return [one for one in everybody if one.id not in ended]
 
 
-def _reason(value: str, persons: Sequence[Member]) -> str:
+def _reason(value: str, persons: Sequence[Person]) -> str:
     """
     Why, in words that may stay when the person is gone.
 

@@ -29,7 +29,7 @@ from tuckshop.services.keys import Keys
 from tuckshop.services.mails import MailFilter, Mails
 from tuckshop.services.members import Members
 from tuckshop.services.paging import PAGE_MAX
-from tuckshop.services.persons import same_person
+from tuckshop.services.persons import shown_as_one
 from tuckshop.services.shapes.exporting import (
     BodiesAsked,
     ExportedFlag,
@@ -86,10 +86,13 @@ class Exporting:
         """
         This member, and those with the same external id in the other groups that the actor sees.
 
+        Where a group hides who its members are, a member is told alone, under the pseudonym: who they are, and as whom
+        else they are known, is opened for a reason by `Identities`.
+
         Raises:
             NotFoundError: No such member.
         """
-        persons = same_person(self._directory, actor, self._directory.member(member_id, actor))
+        persons = shown_as_one(self._directory, actor, self._directory.member(member_id, actor))
 
         def note(edit: Edit) -> None:
             for one in persons:
