@@ -93,6 +93,10 @@ def _some_hold(server: Server) -> str:
     return str(server.made("GET", "/holds")["data"][0]["id"])
 
 
+def _some_pseudonym(server: Server) -> str:
+    return str(server.made("GET", "/groups/swa/members")["data"][0]["external_id"])
+
+
 def _some_webhook(server: Server) -> str:
     return str(server.made("GET", "/webhooks")["data"][0]["id"])
 
@@ -184,6 +188,7 @@ PAGES: Final = (
             "hok_06f7q2v6": _some_webhook,
         },
     ),
+    Page("how-to/pseudonyms.md", given=CLASS, stands_for={"gentle-otter-4k7m2": _some_pseudonym}),
     Page("how-to/roster.md", given=CLASS[:1]),
     Page(
         "how-to/rules.md",

@@ -89,3 +89,37 @@ def test_a_person_gets_all_that_is_known_of_them_and_nothing_of_others(
         assert WHY[1] not in server.log.read_text()
     finally:
         assert server.stop() == 0, server.log.read_text()
+
+
+def test_who_is_hidden_is_found_by_their_own_id_to_be_told_and_to_be_erased(
+    tmp_path: Path, mock: Mock
+) -> None:
+    """P4, P11, K16: a reason opens who it is in all groups, and the trail keeps it."""
+    server = start_server(tmp_path, mock.url)
+    try:
+        shell = Shell(server)
+        for group in ("swa", "lab"):
+            server.made("POST", "/groups", {"name": group, "pseudonyms": group == "lab"})
+            person = {"external_id": "ada-0815", "name": "Ada Lovelace"}
+            server.made("POST", f"/groups/{group}/members", person)
+        shown = server.made("GET", "/groups/lab/members")["data"][0]["external_id"]
+        assert shown != "ada-0815"
+
+        shell.run("export", "member", f"lab/{shown}", *WHY, "--out", "ada")
+
+        for group in ("swa", "lab"):
+            profile = json.loads((tmp_path / f"ada/{group}/profile.json").read_text())
+            assert profile["member"]["name"] == "Ada Lovelace"
+        read = table(tmp_path / "ada/lab/read-by.csv")
+        assert [row["action"] for row in read] == ["member.identity", "member.export"]
+        assert "asked for by letter" in read[0]["after"]
+        told = shell.json("erase", "member", "--external-id", "ada-0815", *WHY, "--dry-run")
+        assert len(told["data"]) == 2
+        shell.run(
+            *("erase", "member", f"lab/{shown}", *WHY, "--yes-erase", shown),
+        )
+        for group in ("swa", "lab"):
+            page = server.made("GET", f"/groups/{group}/members?state=all")
+            assert "Ada" not in str(page)
+    finally:
+        assert server.stop() == 0, server.log.read_text()
