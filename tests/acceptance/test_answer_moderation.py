@@ -36,7 +36,7 @@ LONG = (
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, mock: Mock) -> Iterator[Server]:
     server = start_server(
-        tmp_path_factory.mktemp("server"), mock.url, TUCKSHOP_EDGE_MODERATION_TIMEOUT_S="1.2"
+        tmp_path_factory.mktemp("server"), mock.url, TUCKSHOP_EDGE_MODERATION_TIMEOUT_S="3"
     )
     yield server
     assert server.stop() == 0, server.log.read_text()

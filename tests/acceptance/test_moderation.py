@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, mock: Mock) -> Iterator[Ser
     server = start_server(
         tmp_path_factory.mktemp("server"),
         mock.url,
-        TUCKSHOP_EDGE_MODERATION_TIMEOUT_S="1.2",
+        TUCKSHOP_EDGE_MODERATION_TIMEOUT_S="3",
     )
     yield server
     assert server.stop() == 0, server.log.read_text()
