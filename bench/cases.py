@@ -113,6 +113,18 @@ ADMISSION: Final = Table(
         for n in LIMITS
     ),
 )
+BODIES: Final = Table(
+    "bodies",
+    (
+        Case("bodies-off", "nothing kept, nothing checked", "µs CPU"),
+        Case("bodies-flagged", "bodies of flagged calls kept, none is", "µs CPU"),
+        Case("bodies-all", "all bodies kept", "µs CPU"),
+        Case("bodies-all-times", "the same, beside nothing kept", "times", Target(1.3)),
+        Case("checked-log", "what is asked is checked beside the call", "µs CPU"),
+        Case("checked-log-times", "the same, beside nothing checked", "times"),
+        Case("checked-block", "what is asked is checked before it is sent", "µs CPU"),
+    ),
+)
 GROWTH: Final = Table(
     "growth",
     tuple(
@@ -200,7 +212,7 @@ DISK: Final = Table(
 )
 TABLES: Final = {
     table.name: table
-    for table in (REQUESTS, EVENTS, LATENCY, CROWD, ADMISSION, GROWTH, STAFF, LOG, DISK)
+    for table in (REQUESTS, EVENTS, LATENCY, CROWD, ADMISSION, BODIES, GROWTH, STAFF, LOG, DISK)
 }
 RIVALS: Final = Table(
     "rivals",

@@ -23,6 +23,11 @@ wrk.headers["content-type"] = "application/json"
 for name, value in string.gmatch(os.getenv("BENCH_HEADERS"), "([^:\\n]+): ([^\\n]+)") do wrk.headers[name] = value end
 request = function()
   wrk.headers["authorization"] = "Bearer " .. keys[math.random(#keys)]
+  if os.getenv("BENCH_VARIED") == "yes" then
+    local said = string.format("[[tokens:16]] Say hello to number %d.", math.random(1000000000))
+    local body = '{"model":"gpt-4o-mini","max_tokens":32,"messages":[{"role":"user","content":"' .. said .. '"}]}'
+    return wrk.format(nil, nil, nil, body)
+  end
   return wrk.format()
 end
 """
@@ -36,10 +41,14 @@ class Pressed:
     rate: float  # calls per second
 
 
-def press(subject: Subject, folder: Path, *, connections: int, seconds: int) -> Pressed:
+def press(
+    subject: Subject, folder: Path, *, connections: int, seconds: int, varied: bool = False
+) -> Pressed:
     """
     Plain chat requests over so many connections, a random one of the subject's keys each time.
 
+    Args:
+        varied: Each says something else, so that nothing is remembered from one to the next.
     Raises:
         RuntimeError: Not every call was answered.
     """
@@ -48,6 +57,7 @@ def press(subject: Subject, folder: Path, *, connections: int, seconds: int) -> 
     environ = dict(os.environ) | {  # noqa: TID251
         "BENCH_KEYS": str(_keys(subject, folder)),
         "BENCH_HEADERS": "\n".join(subject.headers),
+        "BENCH_VARIED": "yes" if varied else "no",
     }
 
     def wrk(seconds: int) -> str:

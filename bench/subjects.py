@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -151,9 +152,10 @@ def start_tuckshop(
     *,
     keys: int,
     command: Sequence[str] = (),
+    policy: Mapping[str, object] = MappingProxyType({}),
     **settings: str,
 ) -> Subject:
-    """`tuckshop serve` (or *command*) with a class of *keys* members, each under eight limits."""
+    """`tuckshop serve` (or *command*) with a class of *keys* members, each under eight limits, and *policy* besides."""
     folder.mkdir(exist_ok=True)
     subject = serve_again(upstream, folder, command=command, **settings)
     admin(subject, "/groups", {
@@ -161,6 +163,7 @@ def start_tuckshop(
         "each": ["$1000/month", "$100/day", "1000000 requests/minute", "1000000000 tokens/minute",
                  "1000000 requests/day", "1000 concurrent requests"],
         "shared": ["$100000/month", "10000000 requests/minute"],
+        **policy,
     })  # fmt: skip
     subject.keys += add_members(subject, keys)
     return subject

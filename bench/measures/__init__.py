@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from bench.figures import Figure
 from bench.measures.admission import admission
+from bench.measures.bodies import bodies
 from bench.measures.comparison import events, requests
 from bench.measures.crowd import crowd
 from bench.measures.growth import growth
@@ -29,6 +30,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "events": Measure(events, ("events",)),
     "latency": Measure(latency, ("latency",)),
     "crowd": Measure(crowd, ("crowd", "disk")),
+    "bodies": Measure(bodies, ("bodies",)),
     "growth": Measure(growth, ("growth",)),
     "staff": Measure(staff, ("staff",)),
     "log": Measure(log, ("log",)),

@@ -33,14 +33,25 @@ def requests(run: Run) -> Iterator[Figure]:
 
 
 def pressed(
-    run: Run, on: Stage, subjects: Mapping[str, Subject], connections: int
+    run: Run,
+    on: Stage,
+    subjects: Mapping[str, Subject],
+    connections: int,
+    *,
+    varied: bool = False,
 ) -> dict[str, list[Pressed]]:
     """Each subject under the load, in turn, so that a busy minute hits all of them."""
     found: dict[str, list[Pressed]] = {name: [] for name in subjects}
     for _ in range(run.rounds):
         for name, subject in subjects.items():
             found[name].append(
-                press(subject, on.folder, connections=connections, seconds=run.seconds)
+                press(
+                    subject,
+                    on.folder,
+                    connections=connections,
+                    seconds=run.seconds,
+                    varied=varied,
+                )
             )
     return found
 

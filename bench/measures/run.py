@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from bench.subjects import Subject, Upstream, start_nginx, start_tuckshop, start_upstream
@@ -49,9 +50,19 @@ class Stage:
         """nginx."""
         return self.keep(start_nginx(self.upstream, self.folder / "nginx"))
 
-    def tuckshop(self, name: str, *, keys: int, **settings: str) -> Subject:
-        """Tuckshop with a class, its folder called *name*."""
-        return self.keep(start_tuckshop(self.upstream, self.folder / name, keys=keys, **settings))
+    def tuckshop(
+        self,
+        name: str,
+        *,
+        keys: int,
+        policy: Mapping[str, object] = MappingProxyType({}),
+        **settings: str,
+    ) -> Subject:
+        """Tuckshop with a class that has *policy* besides its limits, its folder called *name*."""
+        folder = self.folder / name
+        return self.keep(
+            start_tuckshop(self.upstream, folder, keys=keys, policy=policy, **settings)
+        )
 
     def keep(self, subject: Subject) -> Subject:
         """Have it ended with the stage."""

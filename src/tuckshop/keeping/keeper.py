@@ -218,6 +218,7 @@ class Keeper:
         request_id = tap.body.request_id
         if self._running.pop(request_id, None) is None:
             return  # erased meanwhile
+        self._freed(tap.spare())
         if tap.is_flagged or tap.wants_all:
             self._write(tap)
         else:

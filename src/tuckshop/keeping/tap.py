@@ -81,6 +81,12 @@ class Tap:
         self.is_stream = is_stream
         self._on_end(self)
 
+    def spare(self) -> int:
+        """Bytes of the last grant that were not used, once the call is over: they are taken from what is held."""
+        spare, self._room = max(self._room, 0), -1
+        self.bytes_held -= spare
+        return spare
+
     def mute(self) -> None:
         """Keep nothing of what follows."""
         self._room, self.reply_max_bytes = -1, 0

@@ -157,6 +157,22 @@ async def test_what_is_long_is_cut_off_and_says_so(tmp_path: Path) -> None:
     await kept.keeper.close()
 
 
+async def test_calls_that_wait_for_a_verdict_take_the_memory_that_they_fill(tmp_path: Path) -> None:
+    """D2: thousands of short calls wait at a time, each of them granted more than it needs."""
+    kept = Kept(tmp_path)
+    for number in range(10):
+        kept.call(f"req_{number}", bodies="flagged", request=b"." * 100, reply=b"." * 200)
+    assert kept.keeper.held_bytes <= 10 * 400
+
+    kept.keeper.flagged("req_3")
+    await kept.keeper.flush()
+    kept.clock.advance(LINGER_S + 1)
+    await kept.keeper.retain(Retention())
+    await asyncio.sleep(0)
+    assert kept.keeper.held_bytes == 0
+    await kept.keeper.close()
+
+
 async def test_memory_has_a_bound_and_calls_beyond_it_are_not_kept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
