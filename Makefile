@@ -60,7 +60,7 @@ lint: setup
 	$(BIN)/lint-imports --no-logo
 
 quick-tests: setup
-	$(BIN)/pytest -q tests/unit tests/docs
+	$(BIN)/pytest -q $(PARALLEL) tests/unit tests/docs
 
 test: check test-packages $(NODE)/node_modules/.made
 	$(BIN)/pytest -q $(PARALLEL) tests/ports tests/integration tests/acceptance
