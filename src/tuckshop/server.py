@@ -77,7 +77,14 @@ from tuckshop.storage.writer import Writer
 from tuckshop.system_clock import SystemClock
 from tuckshop.tokenizing.counter import TokenCounter
 from tuckshop.upstreams.registry import UpstreamRegistry
-from tuckshop.ways_out import Connector, OwnAddresses, credential_of, mail_way, upstream_setting
+from tuckshop.ways_out import (
+    Connector,
+    OwnAddresses,
+    credential_of,
+    mail_way,
+    surroundings_of,
+    upstream_setting,
+)
 from tuckshop.web.link_page import link_routes
 
 _log: Final = logging.getLogger(__name__)
@@ -235,6 +242,7 @@ async def start(settings: Settings) -> Server:
             watch=metrics,
             connect=connector.connect_once,
             alarms=metrics.alarms,
+            surroundings=surroundings_of(settings),
         )
         counter = TokenCounter(clock=clock)
         body_limits = BodyLimits(

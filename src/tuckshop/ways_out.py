@@ -20,6 +20,7 @@ from tuckshop.mailing.sender import Counted
 from tuckshop.mailing.smtp import Smtp
 from tuckshop.mailing.smtp_url import parse_smtp_url
 from tuckshop.services.opening import UpstreamSetting
+from tuckshop.services.papers.facts import Surroundings
 from tuckshop.settings import Settings, is_own_listener
 from tuckshop.storage.sealing import Sealer, SealError, credential_place
 from tuckshop.upstreams.addresses import AddressGuard
@@ -129,6 +130,21 @@ def mail_way(
             tls=partial(client_context, settings.ca_file, protocols=()),
         ),
         count=count,
+    )
+
+
+def surroundings_of(settings: Settings) -> Surroundings:
+    """What the settings say of the server's surroundings, for papers of data protection."""
+    smtp = None
+    if settings.smtp_url is not None and settings.mail_from is not None:
+        smtp = parse_smtp_url(settings.smtp_url)
+    return Surroundings(
+        public_url=settings.public_url,
+        mail_host=None if smtp is None else smtp.host,
+        mail_is_encrypted=smtp is None or smtp.security != "none",
+        mail_contact=settings.mail_contact or settings.mail_from,
+        proxies=settings.trusted_proxies,
+        has_way_out=settings.upstream_proxy is not None,
     )
 
 

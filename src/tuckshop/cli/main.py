@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "flags": "Show what was flagged in calls, and say whether it stands.",
         "who": "Tell whom the provider knows by a pseudonym.",
         "hold": "Legal holds on what is kept of prompts and answers: set, list, release.",
+        "privacy": "Papers for data protection: notice, record, dpia; what they have to be told.",
         "audit": "Show what staff did, and check that the trail of it is whole.",
         "export": "Everything about a person, as a folder for them.",
         "erase": "Forget a person, or everybody of a group whose term is over.",

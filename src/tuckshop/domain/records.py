@@ -10,6 +10,7 @@ from tuckshop.domain.body_logging import NO_LOGGING, Logging
 from tuckshop.domain.flags import Strikes
 from tuckshop.domain.limits import Limit
 from tuckshop.domain.moderation import Moderation
+from tuckshop.domain.privacy import NO_STATEMENT, PrivacyStatement
 from tuckshop.domain.reservation import CarryOver
 from tuckshop.domain.rules.rules import Rules
 from tuckshop.domain.windows import ZoneHistory
@@ -34,6 +35,7 @@ class Workspace:
     id: str
     zone: ZoneHistory
     limits: tuple[Limit, ...] = ()
+    privacy: PrivacyStatement = NO_STATEMENT  # what its papers say and nothing else tells
     models: tuple[str, ...] | None = None
     endpoints: tuple[str, ...] | None = None
     max_output_tokens: int | None = None

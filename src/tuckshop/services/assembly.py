@@ -50,6 +50,9 @@ from tuckshop.services.notices.assembly import assemble_notices
 from tuckshop.services.notices.notifier import Notifier
 from tuckshop.services.notices.notify import Notify
 from tuckshop.services.notices.webhooks import Webhooks
+from tuckshop.services.papers.facts import Surroundings
+from tuckshop.services.papers.stating import Stating
+from tuckshop.services.papers.writing import Papers
 from tuckshop.services.price_list import Prices
 from tuckshop.services.price_overrides import PriceOverrides
 from tuckshop.services.price_refresh import PriceRefreshing
@@ -119,6 +122,8 @@ class Services:
     holds: Holds
     exporting: Exporting
     erasing: Erasing
+    papers: Papers
+    stating: Stating
     clock: Clock
 
 
@@ -144,6 +149,7 @@ def assemble(
     watch: Watch | None = None,
     connect: Connect = connect_straight,
     alarms: Callable[[], Mapping[str, int]] = dict,
+    surroundings: Surroundings = Surroundings(),  # noqa: B008 - frozen
 ) -> Services:
     """
     All services over one database.
@@ -161,6 +167,7 @@ def assemble(
         watch: Is told what somebody should look at.
         connect: How a webhook is reached.
         alarms: How often each alarm was raised since the start.
+        surroundings: What the settings say of them, for papers of data protection.
     """
     directory.on_upstreams(registry.follow)
     changes = Changes(writer, directory, person_keys)
@@ -216,7 +223,10 @@ def assemble(
     )
     workspaces = Workspaces(changes, directory, ledger)
     identities = Identities(changes, directory, person_keys, groups, workspaces)
+    papers = Papers(directory, told.subscriptions, clock, surroundings)
     return Services(
+        papers=papers,
+        stating=Stating(changes, directory),
         directory=directory,
         changes=changes,
         groups=groups,
@@ -247,6 +257,8 @@ def assemble(
             clock,
             prices=prices,
             endpoint_groups=endpoint_groups,
+            papers=papers,
+            public_url=public_url,
         ),
         self_rotation=SelfRotation(changes),
         prices=shown_prices,

@@ -13,6 +13,7 @@ from tuckshop.domain.body_logging import NO_LOGGING, Logging
 from tuckshop.domain.flags import Strikes
 from tuckshop.domain.limits import Limit, parse_limit
 from tuckshop.domain.moderation import Moderation
+from tuckshop.domain.privacy import NO_STATEMENT, PrivacyStatement
 from tuckshop.domain.records import Group, Member, StaffToken, UpstreamRecord, VirtualKey, Workspace
 from tuckshop.domain.reservation import CarryOver
 from tuckshop.domain.rules.rules import Rules
@@ -73,6 +74,7 @@ def workspace_of(row: Row) -> Workspace:
         id=row["id"],
         zone=zone_of_text(row["zone_changes"]),
         limits=limits_of_text(row["limits"]),
+        privacy=part_of_text(row["privacy"], PrivacyStatement) or NO_STATEMENT,
         models=_optional_list(row["models"]),
         endpoints=_optional_list(row["endpoints"]),
         max_output_tokens=row["max_output_tokens"],

@@ -39,6 +39,7 @@ workspaces = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("moderation", Text),  # JSON: the least that every group's calls are checked
     Column("pseudonyms", Boolean, nullable=False, server_default=text("false")),
+    Column("privacy", Text),  # JSON: what papers for data protection say of its operator
 )
 
 groups = Table(

@@ -18,6 +18,7 @@ from tuckshop.api.routes import (
     me,
     members,
     notify,
+    papers,
     reports,
     server,
     tokens,
@@ -44,5 +45,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *webhooks.ROUTES,
     *upstreams.ROUTES,
     *server.ROUTES,
+    *papers.ROUTES,
     *me.ROUTES,
 )

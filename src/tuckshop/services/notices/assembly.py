@@ -37,6 +37,7 @@ class Notices:
     webhooks: Webhooks
     notify: Notify
     notifier: Notifier
+    subscriptions: Subscriptions
 
 
 def assemble_notices(
@@ -80,6 +81,7 @@ def assemble_notices(
         database,
     )
     return Notices(
+        subscriptions=subscriptions,
         webhooks=Webhooks(
             changes,
             directory,

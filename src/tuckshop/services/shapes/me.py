@@ -36,13 +36,26 @@ class OwnUsage(Shown, frozen=True, kw_only=True):
     models: list[UsageRow]
 
 
+class Checked(Shown, frozen=True, kw_only=True):
+    """What becomes of contents that a moderation service flags."""
+
+    asked: Literal["off", "log", "block"]
+    answered: Literal["off", "log", "block"]
+
+
 class Privacy(Shown, frozen=True, kw_only=True):
-    """What is kept of prompts and answers, and who may read it."""
+    """What is kept of prompts and answers, and who may read it; what is checked; and where all of it is told."""
 
     bodies: Literal["off", "flagged", "all"]
     days: int
     purpose: str
     readers: list[str]
+    log_days: int  # how long each call has a row without contents
+    network_days: int  # how long that row holds a digest of the caller's network
+    moderation: Checked
+    rules: list[str]  # as sentences
+    pseudonyms: bool  # do staff see them in place of names?
+    notice: str  # where the privacy notice is: an address, or a path of this server
 
 
 class Me(Shown, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ def upgrade() -> None:
 def _policies() -> None:
     """What calls must be like, and what is kept of them."""
     op.add_column("workspaces", sa.Column("moderation", sa.Text(), nullable=True))
+    op.add_column("workspaces", sa.Column("privacy", sa.Text(), nullable=True))
     for name in ("rules", "moderation", "strikes", "logging"):
         op.add_column("groups", sa.Column(name, sa.Text(), nullable=True))
     for table in ("workspaces", "groups"):
