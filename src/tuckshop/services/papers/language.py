@@ -21,9 +21,20 @@ _ROLES: Final = {
     "operator": ("the operator of the server", "Betreiber des Servers (Rolle „operator“)"),
 }
 
-_MONTHS: Final = (
-    "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split()
-)
+_MONTHS: Final = [
+    "Januar",
+    "Februar",
+    "März",
+    "April",
+    "Mai",
+    "Juni",
+    "Juli",
+    "August",
+    "September",
+    "Oktober",
+    "November",
+    "Dezember",
+]
 
 
 class Tongue:
