@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -102,9 +104,10 @@ def all_routes(readiness: Readiness, metrics: Page = lambda: b"") -> tuple[Route
         return Response(metrics(), headers={**problems.HEADERS, "content-type": METRICS_TYPE})
 
     async def openapi_json(call: Call) -> object:
-        return description
+        return (await asyncio.to_thread(_described))[0]
 
     async def docs(call: Call) -> object:
+        _, page = await asyncio.to_thread(_described)
         headers = {
             **problems.HEADERS,
             "content-type": "text/html; charset=utf-8",
@@ -144,9 +147,19 @@ def all_routes(readiness: Readiness, metrics: Page = lambda: b"") -> tuple[Route
             ("/api/docs", docs, str, "This description, as a page for people", "text/html"),
         )
     )
-    description = openapi.document((*ROUTES, *public))
-    page = docs_page.page(description, (*ROUTES, *public))
     return (*ROUTES, *public)
+
+
+@cache
+def _described() -> tuple[dict[str, Any], bytes]:
+    """
+    The table, for machines and for people.
+
+    It takes a good tenth of a second, so no start waits for it: whoever asks first does, in a thread.
+    """
+    routes = all_routes(lambda: None)
+    description = openapi.document(routes)
+    return description, docs_page.page(description, routes)
 
 
 class _Endpoint:

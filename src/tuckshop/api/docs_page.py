@@ -1,5 +1,5 @@
 """
-`/api/docs`: the admin API for people, made of the OpenAPI document when the server starts.
+`/api/docs`: the admin API for people, made of the OpenAPI document when somebody first asks for it.
 
 One static page without a script, a font or a picture from anywhere. Its style is named by hash in the policy that goes
 with it (K13), and it tells nothing but how the API is spoken (K17).
