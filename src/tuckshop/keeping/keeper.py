@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from tuckshop.domain.clock import Clock
+from tuckshop.domain.errors import StoreError
 from tuckshop.domain.records import Holder
 from tuckshop.keeping.body_file import NAME
 from tuckshop.keeping.kept_body import KeptBody
@@ -179,14 +180,16 @@ class Keeper:
                 self._forget(tap)
         if self._thread is None and not self.path.exists():
             return 0
+        if self._is_closed:
+            raise StoreError("the kept bodies could not be deleted: the server stops")
         done: asyncio.Future[int] = self._loop.create_future()
         self._order(Erase(gone, done))
         self._inside.hurry.set()
         return await done
 
     async def flush(self) -> None:
-        """Return when all that is over by now is written."""
-        if self._thread is not None:
+        """Return when all that is over by now is written, or will not be any more."""
+        if self._thread is not None and not self._is_closed:
             done: asyncio.Future[None] = self._loop.create_future()
             self._order(Flush(done))
             self._inside.hurry.set()
@@ -200,6 +203,7 @@ class Keeper:
             self._inside.hurry.set()
             await asyncio.to_thread(self._thread.join)
             self._thread = None
+            self._inside.refuse_rest()
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────
 

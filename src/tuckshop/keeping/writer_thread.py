@@ -128,7 +128,27 @@ class BodyWriterThread:
                 if not self._do(waiting):
                     self._stop_deleting()
                     self._close()
+                    for order in waiting:
+                        self._refuse(order)
                     return
+
+    def refuse_rest(self) -> None:
+        """After the end: whoever asked for something since the thread's last look hears that it is not done."""
+        with contextlib.suppress(Empty):
+            while True:
+                self._refuse(self._orders.get_nowait())
+
+    def _refuse(self, order: Order) -> None:
+        match order:
+            case Keep():
+                self._losses.add("failed")
+                self._free(order.held_bytes)
+            case Retain():
+                tell(order.done, 0)
+            case Erase():
+                fail(order.done, _undeleted())
+            case Flush():
+                tell(order.done, None)
 
     def _stop_deleting(self) -> None:
         """What is left to be deleted, the next look deletes."""
@@ -144,7 +164,7 @@ class BodyWriterThread:
             next(self._work)
         except StopIteration:
             self._work = None
-        except (sqlite3.Error, OSError, StoreError) as error:
+        except Exception as error:  # noqa: BLE001 - told; the thread goes on, whatever it was
             self._work = None
             self._give_up(error)
         return self._work is not None
@@ -171,10 +191,10 @@ class BodyWriterThread:
                     tell(order.done, None)
                 case Stop():
                     return False
-        except (sqlite3.Error, OSError, StoreError) as error:
+        except Exception as error:  # noqa: BLE001 - told; the thread goes on, whatever it was
             self._give_up(error)
             if isinstance(order, Erase):
-                fail(order.done, StoreError("the kept bodies could not be deleted just now"))
+                fail(order.done, _undeleted())
         return True
 
     def _keep(self, orders: list[Keep]) -> None:
@@ -186,7 +206,7 @@ class BodyWriterThread:
             rows = [row for order in orders if (row := self._sealed(order)) is not None]
             file.add(rows)
             self._kept(len(rows))
-        except (sqlite3.Error, OSError, StoreError) as error:
+        except Exception as error:  # noqa: BLE001 - told; the thread goes on, whatever it was
             is_full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
             self._losses.add("full" if is_full else "failed", len(orders))
             if not is_full:
@@ -276,7 +296,12 @@ class BodyWriterThread:
 
     def _give_up(self, error: Exception) -> None:
         """After a failure the file is opened anew; a damaged one makes place for another."""
-        _log.warning("bodies cannot be kept or deleted just now: %s", type(error).__name__)
+        _log.warning(
+            "bodies cannot be kept or deleted just now: %s",
+            type(error).__name__,
+            # Where it came from is told of what nobody foresaw alone.
+            exc_info=None if isinstance(error, sqlite3.Error | OSError | StoreError) else error,
+        )
         self._close()
         if body_file.is_damage(error):
             with contextlib.suppress(OSError):
@@ -290,6 +315,10 @@ class BodyWriterThread:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _undeleted() -> StoreError:
+    return StoreError("the kept bodies could not be deleted just now")
 
 
 def _some(waiting: deque[Order]) -> Iterator[Keep]:

@@ -14,9 +14,9 @@ import pytest
 from tests.support.keeping_kit import CHAT, DAY_US, Kept, SealsInMemory, everywhere, holder
 from tuckshop.domain.errors import StoreError
 from tuckshop.keeping.body_copies import copy_bodies
-from tuckshop.keeping.body_file import APPLICATION_ID, reading
+from tuckshop.keeping.body_file import APPLICATION_ID, BodyFile, reading
 from tuckshop.keeping.keeper import LINGER_S
-from tuckshop.keeping.orders import Retain, Retention, Span, Stop
+from tuckshop.keeping.orders import Erase, Flush, Order, Retain, Retention, Span, Stop
 from tuckshop.keeping.writer_thread import ASIDE_S
 
 pytestmark = pytest.mark.anyio
@@ -427,6 +427,79 @@ async def test_who_waits_for_deleting_hears_of_it_though_it_never_began(
 
     async with asyncio.timeout(5):
         assert await waiting[0] == 0
+
+
+async def test_who_asks_behind_a_stop_hears_that_it_is_not_done(tmp_path: Path) -> None:
+    """P2, D2: nobody waits for a thread that has ended, and no memory stays taken."""
+    kept = Kept(tmp_path)
+    loop = asyncio.get_running_loop()
+    erased: asyncio.Future[int] = loop.create_future()
+    flushed: asyncio.Future[None] = loop.create_future()
+    swept: asyncio.Future[int] = loop.create_future()
+    kept.call("req_1")
+    kept.seals.may_seal.clear()  # so that the thread has not looked yet
+    closing = asyncio.create_task(kept.keeper.close())
+    await asyncio.sleep(0)
+    late: list[Order] = [Erase(frozenset({"mem_a"}), erased), Flush(flushed)]
+    for order in (*late, Retain(Retention(spans={}), swept)):
+        kept.keeper._orders.put(order)
+    kept.call("req_2")
+    kept.seals.may_seal.set()
+
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreError):
+            await erased
+        assert await swept == 0
+        await flushed
+        await closing
+    with pytest.raises(StoreError, match="the server stops"):
+        await kept.keeper.erase(["mem_a"])
+    assert kept.row("req_1") is not None
+    assert kept.keeper.held_bytes == 0
+
+
+async def test_who_asks_after_the_threads_last_look_hears_of_it_too(tmp_path: Path) -> None:
+    """P2."""
+    kept = Kept(tmp_path)
+    flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    kept.call("req_1")
+    await kept.keeper.flush()
+    kept.keeper._orders.put(Stop())
+    thread = kept.keeper._thread
+    assert thread is not None
+    await asyncio.to_thread(thread.join)
+    kept.keeper._orders.put(Flush(flushed))
+
+    await kept.keeper.close()
+
+    async with asyncio.timeout(5):
+        await flushed
+
+
+async def test_an_error_that_nobody_foresaw_does_not_end_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P2, D2: who waits is told, and what comes next is done."""
+    kept = Kept(tmp_path)
+    kept.call("req_1")
+    await kept.keeper.flush()
+
+    def fail(*args: object, **fields: object) -> int:
+        raise RuntimeError("nobody foresaw this")
+
+    with monkeypatch.context() as patched:
+        for method in ("delete_some_of", "delete_some", "add"):
+            patched.setattr(BodyFile, method, fail)
+        async with asyncio.timeout(5):
+            with pytest.raises(StoreError):
+                await kept.keeper.erase(["mem_a"])
+            assert await kept.keeper.retain(Retention(spans={})) == 0
+            kept.call("req_2")
+            await kept.keeper.flush()
+    assert kept.dropped == {"failed": 1}
+    async with asyncio.timeout(5):
+        assert await kept.keeper.erase(["mem_a"]) == 1
+        await kept.keeper.close()
 
 
 async def test_a_copy_has_the_bodies_and_none_of_the_keys(tmp_path: Path) -> None:
