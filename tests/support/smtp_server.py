@@ -50,6 +50,7 @@ class MailServer:
     break_off: str = (
         ""  # "MAIL", "RCPT", "DATA": hang up instead of answering; "END": after the text came
     )
+    mute: str = ""  # a command to which it never says anything
     hold_s: float = 0.0  # how long it keeps a mail before it answers
     received: list[Received] = field(default_factory=list)
     connections: int = 0
@@ -109,6 +110,8 @@ class MailServer:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
                 return
+            if self.mute == verb:
+                continue
             if verb == "EHLO":
                 offers = ["test"]
                 if self.certificate is not None and not is_tls:

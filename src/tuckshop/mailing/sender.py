@@ -27,6 +27,7 @@ ATTEMPTS_MAX: Final = 16  # about two days
 IDLE_S: Final = 20.0  # an idle connection is given up after this long
 LOOK_S: Final = 10.0  # how long the loop sleeps at most
 GRACE_S: Final = 3.0  # how long the mail that is being sent may take at shutdown
+_ABORT_EVERY_S: Final = 0.2
 _BUSY_S: Final = 5.0
 _COMMIT_S: Final = 0.3  # by then a change that runs is committed, or will be found at the next look
 _PAUSE_FIRST_S: Final = 60.0
@@ -142,9 +143,10 @@ class Sender:
         self._woken.set()
         if self._tasks:
             _, running = await asyncio.wait(self._tasks, timeout=GRACE_S)
-            if running:
+            while running:
+                # Again and again: the thread may just have been dialling, with nothing there yet to be broken off.
                 self._smtp.abort()
-                await asyncio.wait(running)
+                _, running = await asyncio.wait(running, timeout=_ABORT_EVERY_S)
         await asyncio.to_thread(self._smtp.close)
 
     async def send_now(self, taken: Taken) -> Outcome:

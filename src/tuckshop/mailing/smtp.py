@@ -21,6 +21,7 @@ from tuckshop.mailing.address import one_line
 from tuckshop.mailing.smtp_url import SmtpServer
 
 TIMEOUT_S: Final = 20.0  # of each step; RFC 5321 would wait for minutes
+_GOODBYE_S: Final = 1.0  # nothing depends on its answer, and a stop may wait for it
 TOLD_MAX_CHARACTERS: Final = 300
 _SEND_NOW: Final = 354
 
@@ -131,6 +132,8 @@ class Smtp:
         if dialogue is None:
             return
         with contextlib.suppress(OSError, smtplib.SMTPException):
+            if dialogue.sock is not None:
+                dialogue.sock.settimeout(_GOODBYE_S)
             dialogue.quit()
         dialogue.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -171,3 +172,15 @@ def test_a_connection_that_died_meanwhile_is_made_anew(server: MailServer) -> No
     assert deliver(smtp).result == "sent"
     assert server.connections == 2
     smtp.close()
+
+
+def test_a_server_that_does_not_say_goodbye_is_not_waited_for(server: MailServer) -> None:
+    server.mute = "QUIT"
+    smtp = client(server.url())
+    smtp.ready()
+
+    began_s = time.monotonic()
+    smtp.close()
+
+    assert time.monotonic() - began_s < 4  # a command may take 5 s here, and 20 in a server
+    assert not smtp.is_open
