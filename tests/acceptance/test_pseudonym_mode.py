@@ -145,9 +145,9 @@ def test_members_go_in_and_the_answer_says_how_many(office: Office, tmp_path: Pa
     taken = office.printed("member", "import", str(roster), "--group", "quiet")
     created = office.printed("member", "create", "OTHER-2", "--group", "quiet")
 
-    assert "1 members are in" in taken
+    assert "1 member is in" in taken
     assert "In the group, not in the file" in taken
-    assert "1 members are in" in created
+    assert "1 member is in" in created
 
 
 def _wait_for(server: Server, path: str) -> None:

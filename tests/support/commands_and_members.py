@@ -36,6 +36,10 @@ READING: dict[str, tuple[str, ...]] = {
     "log search": ("hello", "--group", "quiet", "--reason", "a warning"),
     "key find": ("-",),
     "mail preview": ("--group", "quiet", "--again"),
+    "privacy show": (),
+    "privacy notice": ("--group", "quiet"),
+    "privacy record": ("--group", "quiet", "--lang", "de"),
+    "privacy dpia": ("--group", "quiet"),
     "verify": (),
     "doctor": (),
     "config": (),
@@ -79,5 +83,6 @@ APART = {
     *("upstream remove", "upstream test", "prices set", "prices unset", "mail cancel"),
     *("mail retry", "mail invite", "mail rotated", "mail test", "key archive", "key issue"),
     *("key revoke", "key rotate", "prices refresh", "hold release", "notify set", "webhook add"),
+    *("privacy set",),
     *("webhook edit", "webhook remove", "webhook test"),
 }

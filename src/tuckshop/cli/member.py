@@ -94,7 +94,8 @@ def create(
     elif made:
         _print_made(made, issue_keys)
     elif unnamed:
-        click.echo(f"{unnamed} members are in. The group shows pseudonyms: nobody is named here.")
+        are_in = "1 member is in" if unnamed == 1 else f"{unnamed} members are in"
+        click.echo(f"{are_in}. The group shows pseudonyms: nobody is named here.")
     if errors:
         raise RefusedError("\n".join(_failed_row(external_id, error) for error in errors))
 
