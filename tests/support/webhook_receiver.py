@@ -49,6 +49,7 @@ class Receiver:
     location: str | None = None
     hold_s: float = 0.0
     refuses: str = ""  # whatever holds this in its body is answered 500
+    says: str = ""  # beside the status, as its reason and as a body
     came: list[Came] = field(default_factory=list)
     port: int = 0
     scheme: str = "http"
@@ -73,11 +74,12 @@ def webhook_receiver(certificate: tuple[Path, Path] | None = None) -> Iterator[R
             receiver.came.append(Came(path=self.path, headers=headers, body=body))
             time.sleep(receiver.hold_s)
             bad = receiver.refuses and receiver.refuses.encode() in body
-            self.send_response(500 if bad else receiver.status)
+            self.send_response(500 if bad else receiver.status, receiver.says or None)
             if receiver.location is not None:
                 self.send_header("location", receiver.location)
-            self.send_header("content-length", "0")
+            self.send_header("content-length", str(len(receiver.says)))
             self.end_headers()
+            self.wfile.write(receiver.says.encode())
 
         def log_message(self, format: str, *args: object) -> None:
             """Stay silent."""

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, Protocol
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import TuckshopError
 from tuckshop.mailing.message import Letter, message_of
-from tuckshop.mailing.smtp import MailServerError, Outcome, Smtp
+from tuckshop.mailing.smtp import MailServerError, Outcome, Smtp, code_in
 from tuckshop.tasks import spawn
 
 _log: Final = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ class Sender:
             try:
                 await asyncio.to_thread(self._smtp.ready)
             except MailServerError as error:
-                return self._is_unfit(str(error))
+                return self._is_unfit(str(error), str(error))
             taken = await self._queue.take()
             if taken is None:
                 return 0.0
@@ -182,7 +182,8 @@ class Sender:
             outcome = await self._send(taken)
             await self._tell(_result_of(taken, outcome))
             if outcome.result == "server":
-                return self._is_unfit(outcome.told)
+                code = code_in(outcome.told)
+                return self._is_unfit(outcome.told, f"the mail server answers {code or 'nothing'}")
             self._is_fit()
             return self._gap_s
 
@@ -243,16 +244,19 @@ class Sender:
         self._unwritten = None
         self._count("deferred" if result.state == "queued" else result.state)
         if result.state in ("failed", "unknown"):
-            _log.warning("mail %s is %s: %s", result.mail_id, result.state, result.told)
+            # Not in the words that came: they repeat addresses (P1). The list of mails has them.
+            code = code_in(result.told)
+            _log.warning("mail %s is %s (%s)", result.mail_id, result.state, code or "no code")
 
     def _is_fit(self) -> None:
         if self.trouble is not None:
             _log.info("mails are sent again")
         self._failures, self.trouble = 0, None
 
-    def _is_unfit(self, trouble: str) -> float:
+    def _is_unfit(self, trouble: str, in_log: str) -> float:
+        """*in_log*: the same as a log may hold it, without what the server said once it knew an address (P1)."""
         if trouble != self.trouble:
-            _log.warning("no mails are sent for now: %s", trouble)
+            _log.warning("no mails are sent for now: %s", in_log)
         self.trouble = trouble
         pause_s = min(_SERVER_PAUSE_MAX_S, _SERVER_PAUSE_FIRST_S * 2.0**self._failures)
         self._failures = min(self._failures + 1, 20)

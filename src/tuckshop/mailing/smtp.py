@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import smtplib
 import socket
 import ssl
@@ -24,6 +25,7 @@ TIMEOUT_S: Final = 20.0  # of each step; RFC 5321 would wait for minutes
 _GOODBYE_S: Final = 1.0  # nothing depends on its answer, and a stop may wait for it
 TOLD_MAX_CHARACTERS: Final = 300
 _SEND_NOW: Final = 354
+_CODE: Final = re.compile(r"(?:^|: |\()([2-5][0-9]{2})(?=[ ,]|$)")  # where answers begin
 
 # refused: it will never take this mail. deferred: not now. unknown: it may have it. server: it takes no mail of ours.
 Result = Literal["sent", "refused", "deferred", "unknown", "server"]
@@ -35,6 +37,16 @@ class Outcome:
 
     result: Result
     told: str = ""  # by the server, in its own words
+
+
+def code_in(told: str) -> str | None:
+    """
+    The code of a mail server's answer in what was told of a mail, such as 550; None: there is none.
+
+    The rest are the server's own words, which often repeat the address: no log may hold them (P1).
+    """
+    found = _CODE.search(told)
+    return None if found is None else found[1]
 
 
 class MailServerError(TuckshopError):

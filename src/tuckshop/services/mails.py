@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +17,7 @@ from tuckshop.domain.pseudonyms import pseudonym_of
 from tuckshop.domain.records import Group, Member
 from tuckshop.mailing.policy import Language, MailPolicy
 from tuckshop.mailing.sender import Sender
+from tuckshop.mailing.smtp import code_in
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import rfc3339
@@ -53,7 +53,6 @@ _NOT_SET_UP: Final = (
 )
 _ADDRESS_HIDDEN: Final = "has an address that cannot be written to"
 _TOLD_HIDDEN: Final = "not shown: the group hides who its members are"
-_CODE: Final = re.compile(r"\b[2-5][0-9]{2}\b")
 _FOR_THE_OPERATOR: Final = "The server cannot send at present; its operator is told why."
 _NO_LINKS: Final = (
     "Links are built from TUCKSHOP_PUBLIC_URL, which is not set: set it to how people reach this server"
@@ -509,8 +508,7 @@ class Mails:
         if shape.member is None or not self._directory.hides_names(str(shape.group)):
             return shape
         # A mail server tells the address it would not have, so of its words only the code is shown.
-        code = None if shape.told is None else _CODE.search(shape.told)
-        told = None if shape.told is None else (code[0] if code else _TOLD_HIDDEN)
+        told = None if shape.told is None else code_in(shape.told) or _TOLD_HIDDEN
         return replace(shape, to=pseudonym_of(shape.member), told=told)
 
     def _now_us(self) -> int:

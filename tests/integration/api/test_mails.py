@@ -531,6 +531,28 @@ async def test_a_link_is_nowhere_but_in_the_mail(
         assert b"spam" in said
 
 
+@pytest.mark.parametrize("where", ["rcpt", "data", "mail"])
+async def test_what_a_mail_server_says_of_an_address_is_not_in_the_log(
+    post: Post, caplog: pytest.LogCaptureFixture, where: str
+) -> None:
+    """P1: it repeats whom it refuses; the log has its code, and whoever sees the member has its words."""
+    await people(post, "ada")
+    says = "550 5.1.1 <ada@uni-example.org>: no such user"
+    if where == "rcpt":
+        post.server.rcpt["ada@uni-example.org"] = says
+    elif where == "data":
+        post.server.data = says
+    else:
+        post.server.mail = says
+
+    await post.invite()
+    await post.run()
+
+    assert "550" in caplog.text
+    assert "uni-example" not in caplog.text
+    assert (await post.rows())[0]["told"] == says
+
+
 async def test_without_settings_every_call_says_what_to_set(counter: Counter) -> None:
     await counter.group()
     order = {"kind": "invite"}
