@@ -15,17 +15,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from tuckshop.doctor_bodies import examine_bodies
 from tuckshop.doctor_mail import examine_mail
 from tuckshop.doctor_upstreams import examine_upstreams
 from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import StoreError
 from tuckshop.finding import Finding
+from tuckshop.keeping.body_file import NAME as BODIES_NAME
 from tuckshop.ledger.verify import verify
 from tuckshop.pricing.prices import PriceList
 from tuckshop.settings import Settings, is_public
 from tuckshop.storage.clock_guard import BACKWARD_TOLERANCE_US
 from tuckshop.storage.data_folder import refuse_network_file_system
 from tuckshop.storage.database import open_for_reading, refuse_gap, setting_of
+from tuckshop.storage.person_keys import PERSON_KEYS_NAME
 from tuckshop.storage.sqlite import is_safe_version
 from tuckshop.storage.writer_thread import SPACE_MIN_BYTES
 
@@ -43,6 +46,7 @@ def examine(settings: Settings, ledger: Path, clock: Clock) -> list[Finding]:
         *_space(ledger.parent),
         *_sqlite(),
         *_ledger(ledger, clock),
+        *examine_bodies(settings, ledger, clock),
         *_prices(clock),
         Finding(
             "note",
@@ -92,7 +96,8 @@ def _folder(data: Path, ledger: Path) -> Iterator[Finding]:
     if found.st_uid != os.geteuid() and os.geteuid() != 0:
         wrong = True
         yield Finding("bad", subject, f"{data} belongs to another user", "run as its owner")
-    private = (ledger, *(data / name for name in ("admin-token", "secret-key", "run.json")))
+    names = ("admin-token", "secret-key", "run.json", BODIES_NAME, PERSON_KEYS_NAME)
+    private = (ledger, *(data / name for name in names))
     for path, wanted in ((data, 0o700), *((path, 0o600) for path in private)):
         try:
             entry = path.stat()

@@ -204,6 +204,31 @@ class BodyReading:
         found = self._connection.execute(_FIND, (request_id, workspace_id)).fetchone()
         return None if found is None else _row(found)
 
+    def used_bytes(self) -> int:
+        """What the bodies take of the quota: pages of the file that are not free."""
+        pages, free, size = (
+            int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size
+
+    def first_damage(self) -> str | None:
+        """What is wrong with the file, all of which is read; None: nothing."""
+        for name, ours in (("application_id", APPLICATION_ID), ("user_version", VERSION)):
+            if self._connection.execute(f"PRAGMA {name}").fetchone()[0] != ours:
+                return "it is not a file of bodies that this program reads"
+        (told,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        return None if told == "ok" else str(told)
+
+    def oldest(self) -> Iterator[KeptBody]:
+        """The oldest of each member: of those in which something was flagged, and of the others."""
+        query = (
+            f"SELECT {_COLUMNS}, x'' FROM (SELECT *, min(at) FROM bodies"  # noqa: S608 - ours
+            " GROUP BY group_id, member_id, is_flagged)"
+        )
+        for row in self._connection.execute(query):
+            yield _row(row)[0]
+
     def newest_first(
         self,
         workspace_id: str,

@@ -60,9 +60,11 @@ def test_nothing_is_wrong_with_a_server_that_is_well(settings: Settings, clock: 
     assert CREDENTIAL not in str(found)
 
 
-@pytest.mark.parametrize("name", ["", "tuckshop.db", "secret-key"])
+@pytest.mark.parametrize("name", ["", "tuckshop.db", "secret-key", "person-keys.db"])
 def test_what_others_can_read_is_bad(settings: Settings, clock: FakeClock, name: str) -> None:
     path = settings.data / name
+    if not path.exists():
+        path.touch()
     path.chmod(0o755)
 
     finding = one(settings, clock)
