@@ -92,6 +92,7 @@ def test_what_was_written_makes_the_same_elsewhere(
     ]
     added = made("POST", "/groups/odd/members", people)["data"]
     made("POST", f"/members/{added[1]['id']}/pause")
+    made("PUT", "/groups/odd/notify", {"mails": ["ops@example.org"], "kinds": ["alarm", "flag"]})
     first, second = tmp_path / "first.toml", tmp_path / "second.toml"
     roster, again = tmp_path / "r.csv", tmp_path_factory.mktemp("again") / "r.csv"
     shell.run("group", "export", "odd", "-o", str(first), "--roster", str(roster))
@@ -102,6 +103,9 @@ def test_what_was_written_makes_the_same_elsewhere(
         "is there already" in shell.run("group", "export", "odd", "-o", str(first), status=1).stderr
     )
     whole = _below_comments(shell.run("group", "export", "odd").stdout)
+    assert '[group.notify]\nmails = ["ops@example.org"]\nkinds = ["alarm", "flag"]\n' in whole
+    unchanged = shell.run("apply", str(first)).stdout
+    assert unchanged.endswith("Nothing to change.\n")
 
     server = start_server(again.parent / "server", shell.server.url)
     other = Shell(server)

@@ -9,7 +9,7 @@ again goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -70,7 +70,12 @@ def apply(
         lines = [clean(problem) for problem in error.problems]
         raise RefusedError("\n".join([*lines, "Nothing was changed."])) from error
     client = Client.connect()
-    steps = plan_of(wanted, groups_now(client, [group.name for group in wanted.groups]))
+    now = groups_now(
+        client,
+        [group.name for group in wanted.groups],
+        notify={group.name for group in wanted.groups if group.notify is not None},
+    )
+    steps = plan_of(wanted, now)
     differs = any(step.changes_anything(pause_missing=pause_missing) for step in steps)
     is_dry = dry_run or check
     if not as_json:
@@ -99,8 +104,10 @@ def apply(
         raise RefusedError(f"The server differs from {course}.")
 
 
-def groups_now(client: Client, names: Sequence[str]) -> dict[str, GroupNow]:
-    """Those of the groups *names* that there are, with all their members."""
+def groups_now(
+    client: Client, names: Sequence[str], *, notify: Collection[str] = ()
+) -> dict[str, GroupNow]:
+    """Those of the groups *names* that there are, with all their members, and of *notify* with who is mailed."""
     from tuckshop.cli.course_file.plan import GroupNow
 
     ids = {one["name"]: one["id"] for one in client.rows("groups", state="all")}
@@ -109,7 +116,8 @@ def groups_now(client: Client, names: Sequence[str]) -> dict[str, GroupNow]:
         if name in ids:
             shape, version = client.get_with_version("groups", ids[name])
             members = list(client.rows("groups", ids[name], "members", state="all"))
-            found[name] = GroupNow(shape, members, version)
+            mailed = client.get("groups", ids[name], "notify") if name in notify else None
+            found[name] = GroupNow(shape, members, version, mailed)
     return found
 
 
@@ -142,6 +150,8 @@ def _carry_out(client: Client, steps: Sequence[GroupStep], *, pause_missing: boo
 def _do(client: Client, step: GroupStep, *, pause_missing: bool) -> Iterator[str]:
     """Do one group; tells each piece that is done."""
     group_id = _policy(client, step)
+    if step.notify is not None:
+        client.put("groups", group_id, "notify", body=step.notify.after)
     if step.action != "unchanged":
         yield "made" if step.id is None else "changed"
     rows = step.changed_members

@@ -44,6 +44,11 @@ class RefusedError(click.ClickException):
 
     exit_code = 1
 
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        """*status*: the one of the server's answer; None: there was none."""
+        super().__init__(message)
+        self.status = status
+
 
 class ChangedError(RefusedError):
     """Somebody changed it since it was read; nothing was changed from here."""
@@ -256,7 +261,7 @@ class Client:
                 f"{who} Nothing was changed from here: look at it, and run this again."
             )
         if reply.status >= 400:
-            raise RefusedError(_reason(reply.status, answer, self.url))
+            raise RefusedError(_reason(reply.status, answer, self.url), status=reply.status)
         if raw and "json" not in media_type:
             raise RefusedError(
                 f"{self.url} does not answer as tuckshop does: is the address right?"

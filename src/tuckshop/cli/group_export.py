@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import click
 
@@ -16,6 +17,9 @@ from tuckshop.cli.client import Client, RefusedError
 from tuckshop.cli.output import clean, note, print_json
 from tuckshop.cli.private_file import create_private, write_rows
 from tuckshop.system_clock import SystemClock
+
+if TYPE_CHECKING:
+    from tuckshop.cli.course_file.plan import GroupNow
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _KEPT: Final = "it may hold what nobody has elsewhere"
@@ -58,6 +62,7 @@ def export(name: tuple[str, ...], out: Path | None, roster: Path | None, as_json
     client = Client.connect()
     names = [str(client.get("groups", one)["name"]) for one in dict.fromkeys(name)]
     found = groups_now(client, names)
+    untold = [one for one in names if not _is_notify_told(client, found, one)]
     hiding = [one for one in names if found[one].hides_names]
     if hiding and roster is not None:
         raise RefusedError(
@@ -68,6 +73,10 @@ def export(name: tuple[str, ...], out: Path | None, roster: Path | None, as_json
         f"{', '.join(names)}: as {client.url} had it on {at:%Y-%m-%d %H:%M} UTC.",
         "Keys, use and archived members are not in it. It is taken by: tuckshop apply FILE",
     ]
+    if untold:
+        comments.append(
+            f"Who is mailed is not in it: the token may not see that of {', '.join(untold)}."
+        )
     if hiding:
         comments.append(f"Pseudonyms stand for the members of {', '.join(hiding)}: none is in it.")
     named = None if roster is None else _beside(roster, out)
@@ -94,6 +103,18 @@ def export(name: tuple[str, ...], out: Path | None, roster: Path | None, as_json
     else:
         _write(file, out, text)
         note(f"Written to {out}, which only you can read.")
+
+
+def _is_notify_told(client: Client, found: dict[str, GroupNow], name: str) -> bool:
+    """Put into *found* who is mailed of what happens in a group; False: the token is not told."""
+    try:
+        mailed = client.get("groups", str(found[name].shape["id"]), "notify")
+    except RefusedError as error:
+        if error.status != 403:
+            raise
+        return False
+    found[name] = replace(found[name], notify=mailed)
+    return True
 
 
 def _write(file: IO[str], path: Path, text: str) -> None:

@@ -75,7 +75,7 @@ def running() -> Iterator[FakeServer]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - the names that the base asks for
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - the names that the base asks for
 
         def log_message(self, format: str, *args: object) -> None:
             """Stay silent."""

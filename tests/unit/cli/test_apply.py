@@ -55,6 +55,51 @@ def test_it_goes_on_where_it_stopped(run: Run, server: FakeServer, course: Path)
     assert "swa: 100 members: at most $20.00 a month" in result.stdout
 
 
+def test_who_is_mailed_is_put_as_a_whole_and_not_asked_for_unsaid(
+    run: Run, server: FakeServer, course: Path
+) -> None:
+    course.write_text('[[group]]\nname = "swa"\n[group.notify]\nmails = ["ada@example.org"]\n')
+    nobody: dict[str, object] = {"mails": [], "kinds": None, "members": True, "trouble": None}
+    server.will_answer(page(GROUP)).will_answer(GROUP).will_answer(page()).will_answer(nobody)
+    server.will_answer(nobody).will_answer(GROUP)
+
+    result = run("apply", str(course), environment=server.environment())
+
+    assert result.exit_code == 0, result.stderr
+    put = server.asked[4]
+    assert (put.method, put.target) == ("PUT", "/api/v1/groups/grp_1/notify")
+    assert put.body == {"mails": ["ada@example.org"], "kinds": None, "members": False}
+    assert "    + notify.mails: ada@example.org" in result.stdout
+    assert "    ~ notify.members: true → false" in result.stdout
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_an_export_by_whom_may_not_see_who_is_mailed_says_that_it_is_not_in_it(
+    run: Run, server: FakeServer, status: int
+) -> None:
+    """K13: a file that left it out without a word would be taken for all there is."""
+    server.will_answer(GROUP).will_answer(page(GROUP)).will_answer(GROUP).will_answer(page())
+    server.will_answer({"detail": "This needs the role owner."}, status)
+
+    result = run("group", "export", "swa", environment=server.environment())
+
+    assert result.exit_code == (0 if status == 403 else 1)
+    assert ("# Who is mailed is not in it" in result.stdout) == (status == 403)
+    assert "notify" not in result.stdout
+
+
+def test_an_address_that_cannot_be_written_to_is_told_with_its_place(
+    run: Run, server: FakeServer, course: Path
+) -> None:
+    course.write_text('[[group]]\nname = "swa"\n[group.notify]\nmails = ["ada at home"]\n')
+
+    result = run("apply", str(course), environment=server.environment())
+
+    assert result.exit_code == 1
+    assert f"{course}:4:10: notify: " in result.stderr
+    assert server.asked == []
+
+
 def test_a_policy_that_somebody_changed_meanwhile_is_left_as_it_is(
     run: Run, server: FakeServer, course: Path
 ) -> None:

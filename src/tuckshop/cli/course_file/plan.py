@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from tuckshop.cli.course_file import fields
+from tuckshop.cli.course_file import fields, notifying
 from tuckshop.cli.course_file.shape import GROUP_FIELDS, Course, Source, WantedGroup, WantedMember
 from tuckshop.domain.external_id import folded
 from tuckshop.domain.respelling import questions
@@ -28,6 +28,7 @@ class GroupNow:
     shape: Json
     members: Sequence[Json]
     version: str | None = None  # what a change of the group is bound to
+    notify: Json | None = None  # who is mailed, where that was asked for
 
     @property
     def hides_names(self) -> bool:
@@ -67,6 +68,7 @@ class GroupStep:
     sources: Mapping[str, Source]
     action: Action
     changes: tuple[Change, ...]
+    notify: Change | None  # who is mailed, as a whole
     left: tuple[tuple[str, object], ...]  # not in the file, not at the default: stays
     members: tuple[MemberStep, ...]
     missing: tuple[Json, ...]
@@ -109,6 +111,7 @@ def _group(wanted: WantedGroup, now: GroupNow | None) -> GroupStep:
     if hides_names:
         wanted = replace(wanted, members=None)
     changes = tuple(_changes(fields.GROUP, wanted.fields, None if now is None else shape))
+    notify = _notify(wanted, now)
     known = {} if now is None else {folded(one["external_id"]): one for one in now.members}
     members = tuple(_member(one, known.get(one.folded_id)) for one in wanted.members or ())
     named = {one.folded_id for one in wanted.members or ()}
@@ -126,8 +129,9 @@ def _group(wanted: WantedGroup, now: GroupNow | None) -> GroupStep:
         version=None if now is None else now.version,
         source=wanted.source,
         sources=wanted.paths,
-        action="new" if now is None else "changed" if changes else "unchanged",
+        action="new" if now is None else "changed" if changes or notify else "unchanged",
         changes=changes,
+        notify=notify,
         left=tuple(_left(wanted, shape)),
         members=members,
         missing=missing,
@@ -135,6 +139,13 @@ def _group(wanted: WantedGroup, now: GroupNow | None) -> GroupStep:
         hides_names=hides_names,
         is_archived=shape.get("state") == "archived" and "state" not in wanted.fields,
     )
+
+
+def _notify(wanted: WantedGroup, now: GroupNow | None) -> Change | None:
+    before = notifying.normal((now.notify if now is not None else None) or {})
+    if wanted.notify is None or wanted.notify == before:
+        return None
+    return Change("notify", before, wanted.notify)
 
 
 def _member(wanted: WantedMember, now: Json | None) -> MemberStep:

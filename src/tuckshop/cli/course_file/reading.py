@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from tuckshop.cli.course_file import fields
+from tuckshop.cli.course_file import fields, notifying
 from tuckshop.cli.course_file.positions import Path, Positions
 from tuckshop.cli.course_file.rosters import read_roster_file
 from tuckshop.cli.course_file.shape import (
@@ -112,8 +112,20 @@ class _Reader:
             name=str(said["name"]),
             fields=said,
             members=members,
+            notify=self._notify(typed, path),
             paths={name: self._key((*path, name)) for name in said},
         )
+
+    def _notify(self, typed: Mapping[str, Any], path: Path) -> Mapping[str, object] | None:
+        if "notify" not in typed:
+            return None
+        try:
+            return notifying.normal(typed["notify"])
+        except InvalidFieldsError as refused:
+            for error in refused.errors:
+                where = (*path, "notify", *_steps(f".{error.field}"))
+                self._say_at(self._value(where), f"notify: {error.message}")
+            return None
 
     def _members(
         self, table: Mapping[str, Any], typed: Mapping[str, Any], path: Path

@@ -12,6 +12,7 @@ from msgspec import field as default
 from tuckshop.domain.external_id import folded
 from tuckshop.services.shapes.groups import NewGroup
 from tuckshop.services.shapes.members import NewMember
+from tuckshop.services.shapes.notify import NotifyOrder
 from tuckshop.services.shapes.parts import Sent
 
 FileState = Literal["active", "paused"]
@@ -31,6 +32,7 @@ class GroupTable(NewGroup, frozen=True, kw_only=True):
     unset: list[str] = default(default_factory=list)
     roster: str | UnsetType = UNSET
     id_column: str | UnsetType = UNSET
+    notify: NotifyOrder | UnsetType = UNSET
     member: list[MemberTable] | UnsetType = UNSET
 
 
@@ -41,7 +43,7 @@ class CourseTable(Sent, frozen=True, kw_only=True):
 
 
 # Fields that are neither sent as they stand nor put back to a default.
-GROUP_ONLY_FILE: Final = frozenset({"unset", "roster", "id_column", "member"})
+GROUP_ONLY_FILE: Final = frozenset({"unset", "roster", "id_column", "notify", "member"})
 GROUP_FIELDS: Final = tuple(
     name for name in GroupTable.__struct_fields__ if name not in GROUP_ONLY_FILE
 )
@@ -109,6 +111,7 @@ class WantedGroup:
     name: str
     fields: Mapping[str, object]
     members: tuple[WantedMember, ...] | None
+    notify: Mapping[str, object] | None = None  # None: the file does not say who is mailed
     paths: Mapping[str, Source] = field(default_factory=dict, repr=False)  # where each field stands
 
 

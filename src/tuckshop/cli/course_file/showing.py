@@ -35,7 +35,7 @@ def plan_json(steps: Sequence[GroupStep], *, pause_missing: bool) -> list[dict[s
         {
             "name": step.name,
             "action": step.action,
-            "changes": [_change_json(one) for one in step.changes],
+            "changes": [_change_json(one) for one in (*step.changes, *_notify(step))],
             "left": dict(step.left),
             "members": [
                 {
@@ -66,6 +66,8 @@ def _lines(step: GroupStep, *, pause_missing: bool) -> Iterator[str]:
     for change in step.changes:
         if change.field != "name":
             yield from _field(change, indent="    ")
+    for change in _notify(step):
+        yield from _field(change, indent="    ")
     for name, value in step.left:
         yield f"      {name} = {json_line(value)}  (not in the file: stays)"
     for one in step.changed_members:
@@ -86,6 +88,18 @@ def _lines(step: GroupStep, *, pause_missing: bool) -> Iterator[str]:
         yield "  members: shown under pseudonyms, so they are not compared (tuckshop member import takes a roster)"
     for question in step.questions:
         yield f"? {question}"
+
+
+def _notify(step: GroupStep) -> Iterator[Change]:
+    """What changes of who is mailed, field by field."""
+    if step.notify is None:
+        return
+    before, after = step.notify.before, step.notify.after
+    assert isinstance(before, Mapping)
+    assert isinstance(after, Mapping)
+    for name in after:
+        if before[name] != after[name]:
+            yield Change(f"notify.{name}", before[name], after[name])
 
 
 def _member(step: MemberStep) -> Iterator[str]:

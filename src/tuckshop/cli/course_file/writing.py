@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from tuckshop.cli.course_file import fields, toml_text
+from tuckshop.cli.course_file import fields, notifying, toml_text
 from tuckshop.cli.course_file.plan import GroupNow
 from tuckshop.cli.course_file.shape import GROUP_FIELDS, MEMBER_FIELDS
 from tuckshop.domain.csv_cell import guarded
@@ -48,6 +48,8 @@ def _group(group: GroupNow, roster: str | None) -> Iterator[str]:
     }
     if group.shape["state"] == "paused":
         said["state"] = "paused"
+    if group.notify is not None and (mailed := notifying.written(group.notify)):
+        said["notify"] = mailed
     if group.hides_names:
         # Nothing about members: an empty list would say that there are none, and pseudonyms would become people.
         return toml_text.table("[[group]]", said)

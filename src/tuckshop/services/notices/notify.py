@@ -64,7 +64,7 @@ class Notify:
         return await self._set(actor, None, order)
 
     async def _set(self, actor: Actor, group_id: str | None, order: NotifyOrder) -> NotifyShape:
-        addresses = _addresses_of(order)
+        addresses = addresses_of(order)
         kinds = None if order.kinds is None else sorted(set(order.kinds))
         is_it = (
             notify.c.workspace_id == self._directory.workspace.id,
@@ -108,7 +108,13 @@ class Notify:
         )
 
 
-def _addresses_of(order: NotifyOrder) -> list[str]:
+def addresses_of(order: NotifyOrder) -> list[str]:
+    """
+    The addresses that are mailed, as they are written, each once.
+
+    Raises:
+        InvalidFieldsError: Those that cannot be written to.
+    """
     found: dict[str, None] = {}
     errors = []
     for place, text in enumerate(order.mails):

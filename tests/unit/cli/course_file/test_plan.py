@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import tempfile
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tuckshop.cli.course_file.shape import Course, Source, WantedGroup, WantedMe
 from tuckshop.cli.course_file.writing import course_text, roster_rows
 from tuckshop.domain.csv_cell import guarded
 from tuckshop.domain.external_id import folded
+from tuckshop.domain.notices import NOTICE_KINDS
 
 HERE = Source("c.toml", 1, 1)
 FRESH: dict[str, Any] = {
@@ -49,6 +51,23 @@ def test_what_the_file_does_not_say_stays_and_is_told() -> None:
         "models": ["gpt-4o-mini"],
         "max_output_tokens": 2000,
     }
+
+
+def test_who_is_mailed_is_compared_only_where_the_file_says_it() -> None:
+    mailed = {"mails": ["ada@example.org"], "kinds": None, "members": False, "trouble": None}
+    now = {"swa": GroupNow(GROUP, (), notify=mailed)}
+    same: dict[str, object] = {"mails": ["ada@example.org"], "kinds": None, "members": False}
+
+    def step(notify: dict[str, object] | None) -> GroupStep:
+        (group,) = wanted().groups
+        return plan_of(Course((replace(group, notify=notify),)), now)[0]
+
+    assert (step(None).notify, step(None).action) == (None, "unchanged")
+    assert step(same).notify is None
+    changed = step({**same, "members": True})
+    assert changed.action == "changed"
+    assert changed.notify is not None
+    assert changed.notify.before == same
 
 
 def test_a_field_that_is_put_back_changes_once() -> None:
@@ -152,13 +171,26 @@ groups = st.fixed_dictionaries(
 )
 
 
+notified = st.fixed_dictionaries(
+    {
+        "mails": st.lists(st.sampled_from(["ada@example.org", "g@uni.example.org"]), unique=True),
+        "kinds": st.none()
+        | st.lists(st.sampled_from(NOTICE_KINDS), min_size=1, unique=True).map(sorted),
+        "members": st.booleans(),
+    }
+)
+
+
 @settings(max_examples=60)
-@given(groups, people, st.booleans())
+@given(groups, people, notified, st.booleans())
 def test_a_file_written_makes_the_same_again(
-    policy: dict[str, Any], members: list[dict[str, Any]], in_two_files: bool
+    policy: dict[str, Any],
+    members: list[dict[str, Any]],
+    mailed: dict[str, Any],
+    in_two_files: bool,
 ) -> None:
     """Export, apply on a fresh server, export: the same bytes; applied where it came from it changes nothing. K13."""
-    now = GroupNow({**FRESH, **policy}, [{**NEW, **one} for one in members])
+    now = GroupNow({**FRESH, **policy}, [{**NEW, **one} for one in members], notify=mailed)
     with tempfile.TemporaryDirectory() as folder:
         file, roster = Path(folder, "c.toml"), Path(folder, "r.csv")
         text, rows = _written(now, "r.csv" if in_two_files else None)
@@ -188,4 +220,4 @@ def _made(step: GroupStep) -> GroupNow:
         }
         for one in step.members
     ]
-    return GroupNow(shape, people)
+    return GroupNow(shape, people, notify=None if step.notify is None else step.notify.after)  # type: ignore[arg-type]
