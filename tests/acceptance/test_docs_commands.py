@@ -189,6 +189,7 @@ PAGES: Final = (
         },
     ),
     Page("how-to/pseudonyms.md", given=CLASS, stands_for={"gentle-otter-4k7m2": _some_pseudonym}),
+    Page("how-to/privacy-papers.md", given=CLASS),
     Page("how-to/roster.md", given=CLASS[:1]),
     Page(
         "how-to/rules.md",

@@ -101,7 +101,7 @@ class Access:
         if self._holder(request, now_us) is not None:
             raise ProblemError(
                 403,
-                "A key opens only /api/v1/me and /api/v1/me/rotate here; this call needs a token of staff.",
+                "A key opens only /api/v1/me and what is below it here; this call needs a token of staff.",
             )
         needed = "the admin token" if role == "operator" else "the admin token, or a token of staff"
         raise ProblemError(

@@ -74,7 +74,11 @@ def test_only_health_the_description_and_links_are_open_to_all_and_only_me_to_ke
         "POST /api/v1/appeal",
         "POST /api/v1/appeal/flags",
     }
-    assert by_role["key"] == {"GET /api/v1/me", "POST /api/v1/me/rotate"}
+    assert by_role["key"] == {
+        "GET /api/v1/me",
+        "GET /api/v1/me/notice",
+        "POST /api/v1/me/rotate",
+    }
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")

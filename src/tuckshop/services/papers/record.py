@@ -47,7 +47,7 @@ def record(facts: Facts, t: Tongue) -> Iterator[Block]:
     people = [
         t(
             f"{t.members(facts.members)} (who hold keys), in {t.groups(len(facts.conducts))}",
-            f"{t.members(facts.members)} (wer Schlüssel innehat), in {t.groups(len(facts.conducts))}",
+            f"{t.members(facts.members)} mit eigenem Schlüssel, in {t.groups(len(facts.conducts))}",
         ),
         t(
             f"Staff (tokens that open: {sum(facts.staff.values())}), and the operator",
