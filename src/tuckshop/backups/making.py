@@ -2,7 +2,8 @@
 Making a backup, also while a server runs: its files are there whole and proven, or not at all.
 
 The server takes no part in it. The ledger is copied first and the rest after it, so that there is a key for each body
-and a body for each call that kept one. The ledger's file gets its name last: where it is, the backup is finished.
+and a body for each call that kept one; the list of who was erased last of all. The ledger's file gets its name last:
+where it is, the backup is finished.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tuckshop.keeping.body_file import NAME as BODIES_NAME
 from tuckshop.ledger.backup import Backup, copy_ledger, examine
 from tuckshop.ledger.verify import Report, verify
 from tuckshop.storage.database import open_for_reading
+from tuckshop.storage.erasures import ErasureList
 from tuckshop.storage.person_key_copies import copy_person_keys
 from tuckshop.storage.person_keys import PERSON_KEYS_NAME
 from tuckshop.storage.sqlite import open_reader
@@ -84,6 +86,9 @@ def make(data: Path, ledger: Path, target: Path, clock: Clock, wish: Wish | None
                 return place
 
             bodies = person_keys = credentials = None
+            erasures = ErasureList.beside(ledger)
+            # Whose bodies may be in the copy though the list says a moment later that they are gone.
+            unfinished = [one for one in erasures.read() if not one.is_done]
             if wish.bodies:
                 bodies = add(parts.bodies, lambda to: copy_bodies(data / BODIES_NAME, to))
             if wish.person_keys:
@@ -94,6 +99,7 @@ def make(data: Path, ledger: Path, target: Path, clock: Clock, wish: Wish | None
                 write_credentials(path, backup, secret, sealed, wish.passphrase)
                 credentials = parts.credentials
                 drafts.append((path, credentials))
+            add(parts.erasures, lambda to: erasures.copy(to, unfinished=unfinished))
             _publish([*drafts, (draft, target)])
     except OSError as error:
         raise StoreError(f"{target} cannot be written: {error.strerror or error}") from error

@@ -15,6 +15,7 @@ from typing import Final
 BODIES: Final = ".bodies"
 PERSON_KEYS: Final = ".person-keys"
 CREDENTIALS: Final = ".credentials"
+ERASURES: Final = ".erasures"
 PERSON_KEYS_MAX_DAYS: Final = 30
 
 
@@ -39,9 +40,14 @@ class Parts:
         """`secret-key` and what is sealed with it, under a passphrase."""
         return self._beside(CREDENTIALS)
 
+    @property
+    def erasures(self) -> Path:
+        """Who was erased: ids, no names."""
+        return self._beside(ERASURES)
+
     def present(self) -> list[Path]:
         """Those at whose place there is something, a dangling link too."""
-        places = (self.ledger, self.bodies, self.person_keys, self.credentials)
+        places = (self.ledger, self.bodies, self.person_keys, self.credentials, self.erasures)
         return [place for place in places if os.path.lexists(place)]
 
     def _beside(self, suffix: str) -> Path:

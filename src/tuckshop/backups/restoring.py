@@ -7,6 +7,7 @@ its name last, so after a crash the same command goes on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from tuckshop.ledger import restore as ledger_restore
 from tuckshop.ledger.backup import Backup, SealedValue, examine, put_sealed_back
 from tuckshop.ledger.restore import Restored
 from tuckshop.storage.data_folder import make_folder
+from tuckshop.storage.erasures import ErasureList
 from tuckshop.storage.person_key_copies import check_key_copy, take_in_person_keys
 from tuckshop.storage.person_keys import (
     PERSON_KEYS,
@@ -54,6 +56,7 @@ class Whole:
     person_keys_too_old: bool  # the copy should not exist any more
     credentials: bool  # put back
     has_credentials: bool  # the backup has a file of them
+    erased: int  # members on the list, whom the next start erases if they came back
     bodies_here: int  # in the folder now
     bodies_dark: int  # of those, by persons whose keys are not there: nobody can read them
 
@@ -65,11 +68,15 @@ def restore(
     *,
     passphrase: str | None = None,
     despite_differences: bool = False,
+    erasures: Sequence[Path] = (),
 ) -> Whole:
     """
     Put the backup *file*, and what lies beside it, where it belongs.
 
+    The next start erases whoever is on the list of erasures then, before it serves anybody (P4).
+
     Args:
+        erasures: Further lists, such as that of a newer backup: who is on one of them does not come back.
         passphrase: None: credentials stay where they are.
         despite_differences: Also where the ledger contradicts itself.
     Raises:
@@ -79,6 +86,11 @@ def restore(
     parts = Parts(file)
     backup = examine(file)
     secret, sealed = _credentials(parts, backup, passphrase)
+    lists = [*erasures, *([parts.erasures] if parts.erasures.exists() else [])]
+    for path in lists:
+        if not path.exists():
+            raise StoreError(f"there is no list of erasures at {path}")
+        ErasureList(path).read()
     has_bodies, has_keys = parts.bodies.exists(), parts.person_keys.exists()
     if has_bodies:
         check_copy(parts.bodies)
@@ -91,6 +103,9 @@ def restore(
     def take_in(draft: Path) -> None:
         nonlocal bodies, person_keys
         make_folder(where.data)
+        mine = ErasureList.beside(where.ledger)
+        for path in lists:  # before anything that could bring somebody back
+            mine.merge(path)
         if secret is not None:
             put_secret(where.data, secret)
             put_sealed_back(draft, sealed)
@@ -115,6 +130,7 @@ def restore(
         person_keys_too_old=has_keys and age_us > PERSON_KEYS_MAX_DAYS * _DAY_US,
         credentials=secret is not None,
         has_credentials=parts.credentials.exists(),
+        erased=len(ErasureList.beside(where.ledger).read()),
         bodies_here=here,
         bodies_dark=dark,
     )

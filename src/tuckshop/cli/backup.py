@@ -48,8 +48,10 @@ def backup(
 
     FILE is there whole and verified, or not at all; nothing is ever overwritten. It holds groups, members, key digests,
     limits and the request log, for its owner only, and no credential: neither the admin token, nor that of
-    any upstream, nor `secret-key`. Keep that last one apart, once: it does not change. Kept prompts are copied to
-    FILE.bodies as they lie there, sealed with the keys of their persons, which are in neither of the two.
+    any upstream, nor `secret-key`. Keep that last one apart, once: it does not change.
+
+    Kept prompts are copied to FILE.bodies as they lie there, sealed with the keys of their persons, which are in
+    neither of the two. FILE.erasures says who was erased, by id, so that nobody comes back by a restore.
 
     \b
     Example:

@@ -32,12 +32,20 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Take FILE though its counters are not the sums of its rows.",
 )
+@click.option(
+    "--erasures",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A newer list of who was erased (FILE.erasures of a newer backup). Repeat.",
+)
 @passphrase_file
 @options.as_json
 def restore(
     file: Path | None,
     acknowledge_gap: bool,
     despite_differences: bool,
+    erasures: tuple[Path, ...],
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
@@ -46,7 +54,8 @@ def restore(
 
     All of it is checked before anything is changed, and nothing is written over: the ledger that was there is kept
     beside it, that of another instance is left alone. FILE.bodies and FILE.person-keys are added to what the folder
-    has, and what is in FILE.credentials once its passphrase is given.
+    has, and what is in FILE.credentials once its passphrase is given. Who is on the list of erasures, of the folder, of
+    FILE.erasures or of --erasures, is erased again by the next start, before it serves anybody.
 
     What was spent since the backup is not in it, so a server starts on it only after --acknowledge-gap, with FILE or
     later without; the gap is listed, to be compared with the provider's usage report.
@@ -62,14 +71,20 @@ def restore(
 
     if file is None and not acknowledge_gap:
         raise click.UsageError("Name the backup, or --acknowledge-gap after it was restored.")
-    if file is None and (despite_differences or passphrase_file is not None):
+    if file is None and (despite_differences or erasures or passphrase_file is not None):
         raise click.UsageError("Name the backup that these options are about.")
     settings = load_for_commands().settings
     ledger = ledger_file(settings)
     whole = (
         None
         if file is None
-        else _restored(file, settings, passphrase_file, despite_differences=despite_differences)
+        else _restored(
+            file,
+            settings,
+            passphrase_file,
+            despite_differences=despite_differences,
+            erasures=erasures,
+        )
     )
     gap = whole.ledger.gap if whole is not None else None
     if acknowledge_gap or gap is None:
@@ -83,7 +98,12 @@ def restore(
 
 
 def _restored(
-    file: Path, settings: Settings, passphrase_file: Path | None, *, despite_differences: bool
+    file: Path,
+    settings: Settings,
+    passphrase_file: Path | None,
+    *,
+    despite_differences: bool,
+    erasures: tuple[Path, ...],
 ) -> Whole:
     from tuckshop.backups import restoring
     from tuckshop.system_clock import SystemClock
@@ -101,6 +121,7 @@ def _restored(
         SystemClock(),
         passphrase=passphrase,
         despite_differences=despite_differences,
+        erasures=erasures,
     )
 
 
@@ -127,6 +148,7 @@ def _answer(ledger: Path, whole: Whole | None, gap: Gap, *, acknowledged: bool) 
         "bodies": None if whole is None else whole.bodies,
         "bodies_unreadable": 0 if whole is None else whole.bodies_dark,
         "person_keys": None if whole is None else whole.person_keys,
+        "erased": 0 if whole is None else whole.erased,
         "credentials": whole is not None and whole.credentials,
         "upstreams": [] if restored is None else restored.upstreams,
         "webhooks": [] if restored is None else restored.webhooks,
@@ -142,6 +164,12 @@ def _print(answer: Json) -> None:
         (
             "person keys",
             None if answer["person_keys"] is None else f"{answer['person_keys']:,} added",
+        ),
+        (
+            "erased",
+            f"{answer['erased']:,} on the list; the start forgets them again"
+            if answer["erased"]
+            else None,
         ),
         ("credentials", "put back" if answer["credentials"] else None),
         ("gap", f"{when(gap['since'])} to {when(gap['until'])}: nothing is known of this time"),
@@ -203,7 +231,7 @@ def _tell_of_parts(whole: Whole) -> None:
     if whole.person_keys_too_old:
         note(
             "WARNING: this copy of the keys of persons is older than 30 days: delete it. Who was erased since then is"
-            " erased again at the start, as far as the list of erasures in the data folder tells."
+            " erased again at the start only if the list of erasures here says so (--erasures)."
         )
     if whole.has_credentials and not whole.credentials:
         note(

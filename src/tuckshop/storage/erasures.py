@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -74,12 +74,44 @@ class ErasureList:
                 ) from error
         return list(found.values())
 
-    def merge(self, other: Path) -> None:
-        """Add what another such list knows and this one does not."""
-        known = {(one.member_id, one.at_us, one.has_ended) for one in self.read()}
+    def merge(self, other: Path) -> int:
+        """
+        Add what another such list knows and this one does not; how many members that are.
+
+        Of a member whom both know, the later erasure counts. What the other one says was not finished is begun again,
+        also where this one says that it was: there may be something from before that end.
+        """
+        known = {one.member_id: one for one in self.read()}
+        new = []
         for one in ErasureList(other).read():
-            if (one.member_id, one.at_us, one.has_ended) not in known:
-                self.begin([one.member_id], one.at_us, has_ended=one.has_ended)
+            mine = known.get(one.member_id)
+            if mine is None:
+                new.append(one)
+            elif one.at_us > mine.at_us:
+                new.append(replace(one, has_ended=one.has_ended or mine.has_ended))
+            elif mine.is_done and not one.is_done:
+                new.append(mine)
+        if new:
+            self._add([_line_of(one) for one in new])
+        return len(new)
+
+    def copy(self, target: Path, *, unfinished: Collection[Erasure] = ()) -> bool:
+        """
+        A copy of the list at the new file *target*, for its owner only; False: there is none.
+
+        Args:
+            unfinished: Stay so in the copy, though they may have been finished meanwhile.
+        Raises:
+            StoreError: It cannot be read, or *target* not be written.
+        """
+        if not self.path.exists():
+            return False
+        known = self.read()
+        lines = [_line_of(one) for one in known]
+        lines += [{"done": one.member_id} for one in known if one.is_done]
+        lines += [_line_of(one) for one in unfinished]
+        ErasureList(target)._add(lines)
+        return True
 
     def _take(self, entry: dict[str, object], found: dict[str, Erasure]) -> None:
         done = entry.get("done")
@@ -116,3 +148,8 @@ class ErasureList:
                 sync_file(self.path.parent)
         except OSError as error:
             raise StoreError(f"{self.path} cannot be written: {error.strerror}") from error
+
+
+def _line_of(one: Erasure) -> dict[str, object]:
+    """As it stands on the list when it begins."""
+    return {"ended" if one.has_ended else "erased": one.member_id, "at": one.at_us}

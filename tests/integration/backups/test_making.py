@@ -106,7 +106,7 @@ def test_a_short_passphrase_makes_no_backup(old: DataFolder, out: Path, clock: F
     assert names(out) == []
 
 
-@pytest.mark.parametrize("suffix", ["", ".bodies", ".person-keys", ".credentials"])
+@pytest.mark.parametrize("suffix", ["", ".bodies", ".person-keys", ".credentials", ".erasures"])
 def test_a_file_at_any_of_its_places_is_left_alone(
     old: DataFolder, out: Path, clock: FakeClock, suffix: str
 ) -> None:

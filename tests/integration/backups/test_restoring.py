@@ -24,6 +24,7 @@ from tuckshop.backups.making import Wish, make
 from tuckshop.backups.restoring import Where, Whole, restore
 from tuckshop.domain.errors import StoreError
 from tuckshop.folder_files import CREDENTIALS, derived, kept_secret, master_secret
+from tuckshop.storage.erasures import ErasureList
 from tuckshop.storage.person_keys import PERSON_KEYS, PersonKeys
 from tuckshop.storage.sealing import Sealer, credential_place, webhook_place
 
@@ -246,3 +247,77 @@ def test_a_copy_of_keys_that_is_too_old_is_told(
     assert not put(file, tmp_path / "new", clock).person_keys_too_old
     clock.advance(2 * 86_400)
     assert put(file, tmp_path / "new", clock).person_keys_too_old
+
+
+def test_who_was_erased_since_is_on_the_list_that_a_start_obeys(
+    old: DataFolder, tmp_path: Path, clock: FakeClock
+) -> None:
+    """P4: the folder's own list, that of the backup and a newer one become one; no line is lost or doubled."""
+    theirs = ErasureList.beside(old.ledger)
+    theirs.begin(["mem_x"], 1, has_ended=False)
+    theirs.done(["mem_x"])
+    make(old.folder, old.ledger, tmp_path / "b.db", clock)
+    theirs.begin(["mem_a"], 2, has_ended=True)
+    make(old.folder, old.ledger, tmp_path / "newer.db", clock)
+    new = tmp_path / "new"
+    new.mkdir()
+    mine = ErasureList.beside(new / "tuckshop.db")
+    mine.begin(["mem_y"], 3, has_ended=False)
+
+    for _ in range(2):
+        whole = restore(
+            tmp_path / "b.db", at(new), clock, erasures=[tmp_path / "newer.db.erasures"]
+        )
+
+    assert whole.erased == 3
+    listed = {one.member_id: one for one in mine.read()}
+    assert sorted(listed) == ["mem_a", "mem_x", "mem_y"]
+    assert (listed["mem_a"].at_us, listed["mem_a"].has_ended) == (2, True)
+    assert not any(one.is_done for one in listed.values())
+    assert mine.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_was_not_finished_when_the_backup_was_made_is_begun_again(
+    old: DataFolder, tmp_path: Path, clock: FakeClock
+) -> None:
+    """P4: the copies may hold bodies of one whom the folder's own list knows as finished."""
+    theirs = ErasureList.beside(old.ledger)
+    theirs.begin(["mem_a"], 2, has_ended=False)
+    make(old.folder, old.ledger, tmp_path / "b.db", clock)
+    theirs.done(["mem_a"])
+    old.desk.close()
+
+    restore(tmp_path / "b.db", at(old.folder), clock)
+
+    assert [one.is_done for one in theirs.read()] == [False]
+
+
+def test_of_two_lists_the_later_erasure_of_a_member_counts(tmp_path: Path) -> None:
+    """P4, P11: who was erased, and then with the whole group, leaves no trace of the external id either."""
+    first, second = ErasureList(tmp_path / "1"), ErasureList(tmp_path / "2")
+    first.begin(["mem_a"], 1, has_ended=False)
+    first.begin(["mem_a"], 5, has_ended=True)
+    second.begin(["mem_a"], 3, has_ended=False)
+    second.done(["mem_a"])
+
+    assert first.merge(second.path) == 0
+    assert second.merge(first.path) == 1
+
+    for one in (first, second):
+        assert [(e.at_us, e.has_ended, e.is_done) for e in one.read()] == [(5, True, False)]
+
+
+def test_a_list_that_cannot_be_read_stops_a_restore(
+    old: DataFolder, tmp_path: Path, clock: FakeClock
+) -> None:
+    """P4: else nobody knows whom to forget."""
+    ErasureList.beside(old.ledger).begin(["mem_a"], 2, has_ended=False)
+    make(old.folder, old.ledger, tmp_path / "b.db", clock)
+    (tmp_path / "b.db.erasures").write_text("{}\n")
+
+    with pytest.raises(StoreError, match="damaged in line 1"):
+        restore(tmp_path / "b.db", at(tmp_path / "new"), clock)
+    with pytest.raises(StoreError, match="no list of erasures"):
+        restore(tmp_path / "b.db", at(tmp_path / "new"), clock, erasures=[tmp_path / "nowhere"])
+
+    assert not (tmp_path / "new").exists()
