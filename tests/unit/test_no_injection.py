@@ -24,8 +24,9 @@ MADE_HERE = {
             "PIECE_ROWS",
             "VERSION",
         ),
-        *("_COLUMNS", "max(max_bytes // PAGE_BYTES, 16)", "where"),
+        *("_COLUMNS", "max(max_bytes // PAGE_BYTES, 16)", "name", "where"),
     },
+    "ledger/backup.py": {"table"},
     "ledger/carry_rows.py": {"where"},
     "ledger/corrections.py": {"ROW_COLUMNS"},
     "ledger/day_sums.py": {
