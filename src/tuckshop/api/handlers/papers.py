@@ -8,11 +8,11 @@ from tuckshop.domain.privacy import Paper
 from tuckshop.services.shapes.papers import PaperQuery, PrivacyChange, WrittenPaper
 
 
-async def show_statement(call: Call) -> object:
+async def show_stated(call: Call) -> object:
     return await call.services.stating.get()
 
 
-async def change_statement(call: Call) -> object:
+async def change_stated(call: Call) -> object:
     return await call.services.stating.change(
         call.actor, call.body_as(PrivacyChange), expected=call.expected
     )
@@ -23,6 +23,7 @@ def of_all(paper: Paper) -> Handler:
         language = call.query_as(PaperQuery).lang
         return _form(call, call.services.papers.of_all(paper, language))
 
+    show.__name__ = f"show_{paper}_of_all"  # by which the description calls it
     return show
 
 
@@ -32,6 +33,7 @@ def of_group(paper: Paper) -> Handler:
         written = call.services.papers.of_group(call.actor, call.path["group"], paper, language)
         return _form(call, written)
 
+    show.__name__ = f"show_{paper}_of_group"
     return show
 
 
