@@ -316,6 +316,9 @@ class Groups:
         if "name" in after:  # asked only now: whether a name is free tells of other groups (K5)
             _check_name(edit, str(after["name"]), own_id=before["id"])
         changed = edit.alter(groups, action, before, after, audited=_audited)
+        if "state" in changed and before["state"] == "archived":
+            # If its members were erased, its words are closed for good: from now on with a fresh key.
+            edit.person_keys.renew(str(before["id"]))
         if "each_limits" in changed or "shared_limits" in changed:
             self._ledger.forget_kinds(edit.transaction)
 

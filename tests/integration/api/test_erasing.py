@@ -336,6 +336,39 @@ async def test_a_group_ends_without_a_trace(
     check(counter)
 
 
+async def test_what_was_looked_for_in_a_whole_group_ends_with_it(counter: Counter) -> None:
+    """P4, P8, P11: such words name people too. A start keeps it so, and who goes on with the group has a fresh key."""
+    made = await counter.group(logging={"bodies": "all", "purpose": "a study"})
+    await counter.member(external_id=ID)
+
+    async def look(word: str) -> None:
+        asked = {"q": word, "reason": f"looking for {word}", "group": "swa"}
+        assert (await counter.admin.post("/api/v1/bodies/search", asked)).status == 200
+
+    async def words() -> list[str]:
+        rows = (await counter.admin.get("/api/v1/audit", action="body.search")).json["data"]
+        return [row["after"]["query"] for row in rows]
+
+    await look("Canaria")
+    assert await words() == ["Canaria"]
+    body = {"reason": "the term is over", "confirm": "swa"}
+    assert (await counter.admin.delete("/api/v1/groups/swa")).status == 200
+    assert (await counter.admin.post("/api/v1/erase/groups/swa", body)).status == 200
+
+    assert await words() == ["(erased)"]
+    assert (await counter.admin.post("/api/v1/groups/swa/resume")).status == 200
+    await look("something else")
+    listed = ErasureList.beside(counter.database.path)
+    assert all(one.is_done for one in listed.read())
+    await finish_erasures(counter.writer, counter.person_keys, counter.keeper, listed)
+    assert await words() == ["something else", "(erased)"]
+    assert (await counter.admin.delete("/api/v1/groups/swa")).status == 200
+    counter.person_keys.renew(made["id"])  # as from an old copy of the keys
+    await finish_erasures(counter.writer, counter.person_keys, counter.keeper, listed)
+    assert counter.person_keys.alive([made["id"]]) == set()
+    assert (await counter.admin.post("/api/v1/audit/verify")).json["first_broken"] is None
+
+
 async def test_the_next_start_erases_whoever_is_on_the_list(counter: Counter) -> None:
     """P4, P10: as after a restore, where the ledger has them as they were."""
     one = await lived(counter)

@@ -101,7 +101,7 @@ class Erasing:
         await self._refuse_if_held(persons)
         if wish.dry_run:
             return await self._told(persons)
-        return await self._erase(actor, persons, reason, has_ended=False)
+        return await self._erase(actor, persons, reason)
 
     async def erase_group(self, actor: Actor, group: str, wish: GroupErasure) -> ErasureReport:
         """
@@ -125,9 +125,10 @@ class Erasing:
                 "The group is not archived: archive it first, so that nobody is in the middle of something."
             )
         some = everybody[:MEMBERS_PER_CALL]
-        return await self._erase(
-            actor, some, reason, has_ended=True, left=len(everybody) - len(some)
-        )
+        left = len(everybody) - len(some)
+        # Reasons and searches in the whole group are closed with a key of its own, and may name people.
+        own = await asyncio.to_thread(self._person_keys.alive, [] if left else [found.id])
+        return await self._erase(actor, some, reason, ended=[*own], left=left)
 
     async def close(self) -> None:
         """Whatever is not finished is by the next start."""
@@ -141,13 +142,20 @@ class Erasing:
         persons: Sequence[Member],
         reason: str,
         *,
-        has_ended: bool,
+        ended: Sequence[str] | None = None,
         left: int = 0,
     ) -> ErasureReport:
+        """
+        Do it.
+
+        Args:
+            ended: Their group ends, so that no trace of them stays; its id, where its own key is destroyed with theirs.
+        """
         async with self._one_at_a_time:
             now_us = self._clock.now_us()
+            has_ended = ended is not None
             erasures = [Erasure(one.id, now_us, has_ended, False) for one in persons]
-            ids = [one.id for one in persons]
+            ids = [*(one.id for one in persons), *(ended or ())]
             await asyncio.to_thread(self._erasures.begin, ids, now_us, has_ended=has_ended)
 
             def work(edit: Edit, batch: Sequence[Erasure]) -> Found:

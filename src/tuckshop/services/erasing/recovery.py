@@ -21,7 +21,7 @@ from tuckshop.services.erasing.cleaning import Cleaning
 from tuckshop.services.erasing.rows import has_ended, is_nameless, strip
 from tuckshop.storage.erasures import Erasure, ErasureList
 from tuckshop.storage.person_keys import PersonKeys
-from tuckshop.storage.schema import members
+from tuckshop.storage.schema import groups, members
 from tuckshop.storage.transaction import Transaction
 from tuckshop.storage.writer import Writer
 
@@ -97,7 +97,11 @@ def _strip_again(
 
 
 async def _put_keys_right(writer: Writer, person_keys: PersonKeys, listed: list[str]) -> None:
-    """After the keys came from a backup: nobody who is erased has one, and everybody who came back does."""
+    """
+    After the keys came from a backup: nobody who is erased has one, and everybody who came back does.
+
+    Of groups that have ended the same: their own key comes back only with them.
+    """
 
     def returned(transaction: Transaction) -> set[str]:
         columns = members.c
@@ -106,7 +110,13 @@ async def _put_keys_right(writer: Writer, person_keys: PersonKeys, listed: list[
                 columns.workspace_id == DEFAULT_WORKSPACE, columns.erased_at.is_not(None)
             )
         )
-        return {id_ for id_, name in found if not is_nameless(name)}
+        running = select(groups.c.id).where(
+            groups.c.workspace_id == DEFAULT_WORKSPACE, groups.c.state != "archived"
+        )
+        return {
+            *(id_ for id_, name in found if not is_nameless(name)),
+            *transaction.connection.execute(running).scalars(),
+        }
 
     here = await writer.transact(returned)
     alive = await asyncio.to_thread(person_keys.alive, listed)
