@@ -14,6 +14,7 @@ from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.erase import named_person
 from tuckshop.cli.export_readme import readme
+from tuckshop.cli.export_words import WORDS, Language
 from tuckshop.cli.output import clean, json_text, note, print_json
 from tuckshop.cli.private_folder import PrivateFolder, new_folder
 
@@ -74,21 +75,33 @@ def export() -> None:
     type=click.Path(path_type=Path),
     help="The folder: a new one, readable by you alone. Unless said, export- and the member's id.",
 )
+@click.option(
+    "--lang",
+    type=click.Choice(list(WORDS)),
+    default="en",
+    show_default=True,
+    help="In which language the page is that explains it.",
+)
 @options.as_json
 def member(
-    name: str | None, external_id: str | None, reason: str, out: Path | None, as_json: bool
+    name: str | None,
+    external_id: str | None,
+    reason: str,
+    out: Path | None,
+    lang: Language,
+    as_json: bool,
 ) -> None:
     """
     Write everything about a person into a folder, of every group that you see.
 
     A folder per group: profile, keys, calls with their costs, prompts and answers where they are kept, flags and what
-    was said to them, mails, and who read any of it when. README.txt in it says what is what. It is for that person
-    alone: hand it over sealed, and delete it.
+    was said to them, mails, and who read any of it when. A page in plain words, README.txt or LIESMICH.txt, says what
+    is what. It is for that person alone: hand it over sealed, and delete it.
 
     \b
     Example:
       tuckshop export member swa/4711 --reason 'asked for by letter'
-      tuckshop export member --external-id 4711 --reason 'asked for by letter' --out ada
+      tuckshop export member --external-id 4711 --reason 'asked for by letter' --lang de --out ada
     """
     if as_json and out is not None:
         raise click.UsageError("--json is for standard output.")
@@ -102,7 +115,8 @@ def member(
         told = _everything(client, chosen, reason)
         for one in told["data"]:
             one["conversations"] = _write(client, folder, one, reason)
-        folder.write("README.txt", readme(told))
+        # The last of all: a folder without it is not whole.
+        folder.write(WORDS[lang].file, readme(told, WORDS[lang]))
     _tell(path, told["data"])
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fake_server import FakeServer
+from tuckshop.cli.export import TABLES
+from tuckshop.cli.export_words import WORDS, Words
 
 REASON = ("--reason", "asked for by letter")
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -137,8 +141,40 @@ def test_the_page_says_in_plain_words_what_is_kept_and_who_reads_it(
     assert "Purpose: exam supervision. For 30 days." in flat
     assert "staff of the role owner or assistant, and by the operator" in flat
     assert "read-by.csv who opened what you wrote" in flat
-    assert "1 prompts and answers were kept and cannot be opened any more" in flat
+    assert "Prompts and answers of 1 calls were kept and cannot be opened any more" in flat
     assert "appeals.json" not in text
+
+
+def test_the_page_is_to_be_had_in_german(run: Run, server: FakeServer, tmp_path: Path) -> None:
+    answers(server, exported(), kept=lines("req_1", "req_2"))
+
+    result = run(
+        *("export", "member", "mem_1", *REASON, "--lang", "de"), environment=server.environment()
+    )
+
+    assert result.exit_code == 0, result.stderr
+    text = (tmp_path / "export-mem_1/LIESMICH.txt").read_text()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "Betreuende mit der Rolle owner oder assistant" in " ".join(text.split())
+    assert not (tmp_path / "export-mem_1/README.txt").exists()
+
+
+def test_both_languages_say_the_same() -> None:
+    """Each text is there, and has the same gaps to be filled."""
+    for field in fields(Words):
+        english, german = (getattr(WORDS[lang], field.name) for lang in ("en", "de"))
+        if isinstance(english, str):
+            english, german = {"": english}, {"": german}
+        assert english.keys() == german.keys()
+        for name, text in english.items():
+            assert gaps(text) == gaps(german[name]), (field.name, name)
+            assert text == text.strip() or field.name == "either"
+    written = {*TABLES, "profile.json", "calls.csv", "conversations", "flags.json", "appeals.json"}
+    assert set(WORDS["en"].files) == written
+
+
+def gaps(text: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", text))
 
 
 def test_what_may_not_be_read_is_told_on_the_page_and_to_whoever_made_it(
