@@ -121,9 +121,7 @@ class Gate:
             self._exchange.write(data)
             return
         says_something = self._gather(data)
-        if self._is_open:  # it could not be read, and that was told, or it may go on
-            if not self.is_over:
-                self._exchange.write(data)
+        if self.is_over:  # it could not be read, and that was told
             return
         if not says_something and not self._pieces and self._task is None:
             self._exchange.write(data)
@@ -139,10 +137,7 @@ class Gate:
             return
         if data:
             self._gather(data)
-            if self._is_open:
-                if not self.is_over:
-                    self._exchange.end(data)
-                    self._finish()
+            if self.is_over:
                 return
             self._hold(data)
         self._end = True
@@ -159,11 +154,10 @@ class Gate:
         try:
             texts = texts_of_reply(body)
         except UnreadableReplyError:
+            texts = []
             self._unreadable()
-            if self._is_open and not self.is_over:
-                self._exchange.reply(status, headers, body)
-                self._finish()
-            return
+            if self.is_over:
+                return
         if len(texts) > 1:
             texts.append("\n".join(texts))
         self._task = spawn(self._judge([], texts), name="answer", tasks=self._tasks)
@@ -195,10 +189,10 @@ class Gate:
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _gather(self, data: bytes) -> bool:
-        """Take the texts of *data*; whether there are any."""
+        """Take the texts of *data*; whether there are any that can be read."""
         if self.meter is None or self.meter.is_blind:
             self._unreadable()
-            return True
+            return False
         before = self._fresh_characters
         try:
             for place, text in texts_of_events(data):
@@ -206,20 +200,12 @@ class Gate:
                 self._fresh_characters += len(text)
         except UnreadableReplyError:
             self._unreadable()
-            return True
         return self._fresh_characters > before
 
     def _unreadable(self) -> None:
         refusal = self._check.unreadable()
         if refusal is not None:
             self.on_refused(refusal)
-            return
-        # What is held was readable; but nobody can say any more what belongs together.
-        pieces = b"".join(self._pieces)
-        self.open()
-        if pieces:
-            self._exchange.write(pieces)
-        self._tell_resume()
 
     def _hold(self, data: bytes) -> None:
         self._pieces.append(data)
@@ -233,7 +219,7 @@ class Gate:
 
     def _waited(self) -> None:
         self._timer = None
-        self._is_due = True
+        self._is_due = bool(self._fresh)
         self._advance()
 
     def _advance(self) -> None:

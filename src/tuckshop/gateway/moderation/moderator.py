@@ -291,6 +291,8 @@ class Moderator:
         try:
             async with asyncio.timeout(BESIDE_TIMEOUT_S):
                 await check.look(reply, is_stream=is_stream)
+        except TimeoutError:
+            self._watch.moderated("unchecked")
         finally:
             self._take(-size)
 

@@ -280,14 +280,42 @@ def test_what_cannot_be_read_does_not_go_on() -> None:
         held.end()
         assert held.is_bound
 
-        opened = Held(stream=True)
-        opened.check.unreadables = None
-        opened.head(kind=SSE)
-        opened.data(chunk("Hi"), b"data: {nonsense\n\n", chunk("you"), USAGE_CHUNK, DONE)
-        opened.end()
-        assert opened.exchange.received.startswith(chunk("Hi") + b"data: {nonsense\n\n")
-        assert opened.settled.flags == {"unchecked"}
-        assert (opened.done, opened.exchange.is_over) == (1, True)
+    run(main)
+
+
+def test_what_cannot_be_read_goes_on_in_its_turn_where_the_policy_opens_it() -> None:
+    async def main() -> None:
+        held = Held(stream=True)
+        held.check.unreadables = None
+        held.head(kind=SSE)
+        held.data(chunk("Hi" + GOOD))
+        await settle()
+        held.data(b"data: {nonsense\n\n", chunk("you"))
+        held.data(USAGE_CHUNK, DONE)
+        held.end()
+        assert held.exchange.received == b""
+
+        await held.let()
+        assert held.exchange.received == (
+            chunk("Hi" + GOOD) + b"data: {nonsense\n\n" + chunk("you") + DONE
+        )
+        assert held.settled.flags == {"unchecked"}
+
+        blocked = Held(stream=True)
+        blocked.check.unreadables = None
+        blocked.head(kind=SSE)
+        blocked.data(b"data: {nonsense\n\n", chunk("BAD"), USAGE_CHUNK, DONE)
+        blocked.end()
+        await blocked.let()
+        assert code_of(blocked.exchange) == "moderation_blocked"
+
+        whole = Held()
+        whole.check.unreadables = None
+        whole.head()
+        whole.data(b"no JSON")
+        whole.end()
+        await whole.let()
+        assert whole.exchange.received == b"no JSON"
 
     run(main)
 
