@@ -34,6 +34,7 @@ LIMIT_NANO = 10**9
 GROUP = "dying"
 ROOT = Path(__file__).parents[2]
 
+CHECKED = {"unjudged": {"mode": "block"}, "unpassed": {"mode": "off", "outputs": "block"}}
 NOTHING = ("received", "authenticated", "policy", "reserve-before-commit")
 BOUND = (
     *(
@@ -44,7 +45,7 @@ BOUND = (
         "dispatched",
         "first-byte",
     ),
-    *("streaming", "settle-before-hand-over", "settle-before-commit"),
+    *("streaming", "unpassed", "settle-before-hand-over", "settle-before-commit"),
     *("void-before-hand-over", "void-before-commit"),
 )
 EXACT: Final = ("settle-after-commit",)
@@ -125,6 +126,8 @@ def marked(server: Server, key: str, point: str) -> bytes:
         text = "[[tokens:30]] [[first-token-ms:600]]"
     elif point.startswith("void"):
         text = "[[fault:429]]"
+    elif point == "unpassed":
+        text = "[[tokens:200]] [[speed:100]]"
     elif point == "streaming":
         text = "[[tokens:30]] [[speed:20]]"
     raw = request_bytes(server.url, CHAT, key, body(text, stream=True))
@@ -191,8 +194,8 @@ def sent_marked(mock: Mock) -> int:
 @pytest.mark.parametrize("point", [*NOTHING, *BOUND, *EXACT, *VOIDED])
 def test_what_becomes_of_a_call_that_the_server_died_of(world: World, point: str) -> None:
     mock, server = world.mock, world.doomed(point)
-    if point == "unjudged":  # only a policy that blocks waits for a verdict (section 12)
-        server.made("PATCH", f"/groups/{GROUP}", {"moderation": {"mode": "block"}})
+    if point in CHECKED:  # only a policy that blocks waits for a verdict (section 12)
+        server.made("PATCH", f"/groups/{GROUP}", {"moderation": CHECKED[point]})
     since, sent_before = last_position(server), sent_marked(mock)
     reply = asyncio.run(call_until_it_dies(server, mock, world.key, point))
     assert server.process.wait(10) == -9
@@ -202,7 +205,7 @@ def test_what_becomes_of_a_call_that_the_server_died_of(world: World, point: str
     server = world.follow(point)
     # Ready within 5 s of its own time: what it waited for a processor is the machine's, which others use too.
     assert time.monotonic() - began - server.starved_s() <= 5
-    if point == "unjudged":
+    if point in CHECKED:
         server.made("PATCH", f"/groups/{GROUP}", {"moderation": None})
     settled_mock(mock)
     row = check(server, mock, since)
@@ -214,6 +217,8 @@ def test_what_becomes_of_a_call_that_the_server_died_of(world: World, point: str
     if point == "streaming":
         assert b"data: " in reply.body
         assert not reply.complete
+    if point == "unpassed":
+        assert reply.body.count(b'"content":"') <= 1, "no more than the empty first one"
     if point in NOTHING:
         assert row is None
         return

@@ -19,6 +19,7 @@ from tuckshop.domain.reservation import Granted, Settlement, Void
 from tuckshop.edge.head import RequestHead
 from tuckshop.gateway.dispatch import Dispatcher
 from tuckshop.gateway.gateway import Gateway
+from tuckshop.gateway.moderation.answer_check import AnswerCheck
 from tuckshop.gateway.moderation.moderator import Moderator
 from tuckshop.gateway.relay import Relay
 from tuckshop.gateway.resolution import Resolution
@@ -150,6 +151,17 @@ def streaming() -> None:
     wrap(Relay, "on_data", on_data)
 
 
+def unpassed() -> None:
+    """Some of the answer is there, and the client has none of it: the verdict on it is not there yet."""
+
+    async def judge(original: Any, check: AnswerCheck, *more: Any) -> Any:
+        if check._call.tag == MARK:
+            die()
+        return await original(check, *more)
+
+    wrap(AnswerCheck, "judge", judge)
+
+
 def before_hand_over() -> None:
     """The outcome is known, and told to nobody."""
 
@@ -226,6 +238,7 @@ POINTS: Final[dict[str, Callable[[], None]]] = {
     "dispatched": dispatched,
     "first-byte": first_byte,
     "streaming": streaming,
+    "unpassed": unpassed,
     "settle-before-hand-over": before_hand_over,
     "settle-before-commit": lambda: at_commit(Settlement, after=False),
     "settle-after-commit": lambda: at_commit(Settlement, after=True),
