@@ -3,8 +3,8 @@ Prompts, answers, keys and names never reach logs, metrics, errors or files (P1,
 
 A server is led through everything that can go wrong, with things in each prompt, name and credential that are found
 again by a search: refusals, all faults of the upstream, hostile requests, errors that are made of all they know, a mail
-server and a webhook that fail in the words they were given. All calls are kept, and staff see pseudonyms. Then
-everything that it wrote is searched.
+server and a webhook that fail in the words they were given. All calls are kept and checked, what they ask and what is
+answered, and staff see pseudonyms. Then everything that it wrote is searched.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def look_into(server: Server, member: str, group: str) -> None:
     for hit in looked["data"][:3]:
         answer = server.made("POST", f"/requests/{hit['id']}/body", reason)
         assert ASKED in json.dumps(answer)
-    flag = server.made("GET", f"/moderation/flags?member={member}")["data"][0]["id"]
+    flag = flags(server)[0]["id"]
     server.made("POST", f"/moderation/flags/{flag}/appeal", {"reason": f"{ASKED} is a quotation"})
     said = {"state": "upheld", "reason": f"they said {ANSWERED}"}
     server.made("POST", f"/moderation/flags/{flag}/resolve", said)
@@ -224,6 +224,11 @@ def look_into(server: Server, member: str, group: str) -> None:
         ("/bodies/search", {"q": ASKED * 100, **reason}),
     ):
         assert server.admin("POST", path, body)[0] in (400, 404, 422), path
+
+
+def flags(server: Server) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = server.made("GET", "/moderation/flags")["data"]
+    return found
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -240,8 +245,9 @@ def test_nothing_personal_and_no_secret_is_in_anything_that_the_server_writes(
     group = "course"
     kept = {"bodies": "all", "purpose": "a test", "readers": ["owner"]}
     rules = {"deny_words": ["forbidden"]}
-    fields = {"each": ["$100 total"], "logging": kept, "rules": rules, "pseudonyms": True}
-    server.made("POST", "/groups", {"name": group, **fields})
+    checks = {"mode": "log", "fail": "open", "outputs": "log"}
+    fields = {"each": ["$100 total"], "logging": kept, "rules": rules, "moderation": checks}
+    server.made("POST", "/groups", {"name": group, **fields, "pseudonyms": True})
     server.made("POST", "/webhooks", {"url": hook.url(), "reach": "any"})
     person = {"external_id": f"{NAME}-1", "name": f"{NAME} Ada", "email": ADDRESS}
     server.made("POST", f"/groups/{group}/members", person)
@@ -250,11 +256,15 @@ def test_nothing_personal_and_no_secret_is_in_anything_that_the_server_writes(
     made = server.made("POST", f"/members/{member['id']}/keys", {})
     key = made["key"]
 
+    # Before faults hold up the checks, too.
+    flagged = bodies(f"{ASKED} [[flag:violence]]")["/v1/chat/completions"]
+    assert send(server, "/v1/chat/completions", json.dumps(flagged).encode(), key)[0] == 200
+    until(lambda: "moderation" in {flag["source"] for flag in flags(server)})
     go_wrong(server, mock, key)
     forbidden = bodies(f"{ASKED} forbidden")["/v1/chat/completions"]
     assert send(server, "/v1/chat/completions", json.dumps(forbidden).encode(), key)[0] == 400
     staff = manage_badly(server, group)
-    until(lambda: bool(server.made("GET", "/moderation/flags")["data"]))
+    until(lambda: "rule" in {flag["source"] for flag in flags(server)})
     look_into(server, member["id"], group)
     write_and_tell(server, group, mail, hook)
     server.admin("POST", f"/keys/{made['id']}/revoke")

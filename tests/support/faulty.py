@@ -15,6 +15,7 @@ from tests.support.failpoints import wrap
 from tuckshop.cli.main import main
 from tuckshop.gateway.admission import Admission
 from tuckshop.gateway.dispatch import Dispatcher
+from tuckshop.gateway.moderation.moderator import Moderator
 from tuckshop.gateway.relay import Relay
 from tuckshop.gateway.resolution import Resolution
 from tuckshop.ledger.ledger import Ledger
@@ -23,7 +24,8 @@ from tuckshop.services.members import Members
 FAIL: Final = "fail-here"
 MARK: Final = "fail:"
 POINTS: Final = (
-    "admit", "reserve", "rewriting", "dispatch", "on_head", "on_data", "charge_reported",
+    "admit", "reserve", "rewriting", "dispatch", "on_head", "on_data", "charge_reported", "check_beside",
+    "_look_beside",
 )  # fmt: skip
 
 
@@ -49,6 +51,8 @@ def _calls() -> None:
     fail_before(Ledger, "reserve", lambda _, hold: hold.tag)
     for name in ("rewriting", "dispatch"):
         fail_before(Dispatcher, name, lambda _, call, *more: call.tag)
+    for name in ("check_beside", "_look_beside"):
+        fail_before(Moderator, name, lambda _, call, *more: call.tag)
     for name in ("on_head", "on_data"):
         fail_before(Relay, name, lambda relay, *more: relay.call.tag)
     fail_before(Resolution, "charge_reported", lambda ending, *more, **named: ending.call.tag)
