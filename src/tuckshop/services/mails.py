@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from msgspec.structs import replace
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select
 
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import US_PER_SECOND, Clock
-from tuckshop.domain.errors import ConflictError, InvalidFieldError, NotFoundError
-from tuckshop.domain.pseudonyms import pseudonym_of
-from tuckshop.domain.records import Group, Member
+from tuckshop.domain.errors import ConflictError, InvalidFieldError
+from tuckshop.domain.records import Group
 from tuckshop.mailing.policy import Language, MailPolicy
 from tuckshop.mailing.sender import Sender
-from tuckshop.mailing.smtp import code_in
+from tuckshop.services.batches import batches
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
 from tuckshop.services.fields import rfc3339
 from tuckshop.services.mail_letters import Letters, UnwritableAddressError
 from tuckshop.services.mail_queue import DAY_US, MailQueue
+from tuckshop.services.mail_recipients import MAILS_PER_TRANSACTION, Recipients
+from tuckshop.services.mail_rows import MailRows
 from tuckshop.services.mail_templates import Kind, Template, parse_template
 from tuckshop.services.mail_texts import text_of
 from tuckshop.services.paging import PAGE_DEFAULT, PageSize, cursor_after, mark_of
-from tuckshop.services.reissuing import is_active_key
 from tuckshop.services.search import seen_by
 from tuckshop.services.shapes.mails import (
     MailKind,
@@ -37,13 +36,10 @@ from tuckshop.services.shapes.mails import (
     MailShape,
     MailState,
     MailText,
-    SkippedMember,
-    SkipReason,
 )
 from tuckshop.services.shapes.parts import Sent
-from tuckshop.storage.schema import keys, mails
+from tuckshop.storage.schema import mails
 
-MAILS_PER_TRANSACTION: Final = 200  # so that calls never wait long for an order
 SHOWN_MAX: Final = 1_000
 PER_DAY_DEFAULT: Final = 2_000
 _AGAIN: Final = ("failed", "unknown", "cancelled")  # what may be put back into the queue
@@ -51,8 +47,6 @@ _NOT_SET_UP: Final = (
     "Mail is not set up: set TUCKSHOP_SMTP_URL (smtp://USER:PASSWORD@HOST:587) and TUCKSHOP_MAIL_FROM,"
     " and start the server again."
 )
-_ADDRESS_HIDDEN: Final = "has an address that cannot be written to"
-_TOLD_HIDDEN: Final = "not shown: the group hides who its members are"
 _FOR_THE_OPERATOR: Final = "The server cannot send at present; its operator is told why."
 _NO_LINKS: Final = (
     "Links are built from TUCKSHOP_PUBLIC_URL, which is not set: set it to how people reach this server"
@@ -96,6 +90,8 @@ class Mails:
         self._queue = queue
         self._clock = clock
         self._outbox = outbox
+        self._recipients = Recipients(directory, queue, clock)
+        self._rows = MailRows(directory, queue)
 
     # ── as long as the server lives ───────────────────────────────────────────────────────────────────────────
 
@@ -138,7 +134,7 @@ class Mails:
         """
         found, outbox = self._group(actor, group), self._with_links()
         template = _template_of(order, outbox.policy)
-        recipients, skipped = await self._chosen(actor, found, order, outbox)
+        recipients, skipped = await self._recipients.chosen(actor, found, order, outbox.letters)
         if not order.dry_run:
             recipients = await self._put_in(actor, found, order, template, recipients)
             outbox.sender.wake()
@@ -163,7 +159,7 @@ class Mails:
         """
         found, outbox = self._group(actor, group), self._with_links()
         template = _template_of(text, outbox.policy)
-        recipients, _ = await self._chosen(actor, found, text, outbox)
+        recipients, _ = await self._recipients.chosen(actor, found, text, outbox.letters)
         if not recipients:
             raise ConflictError("Nobody would be written to: a dry run tells why.")
         member = self._directory.member(recipients[0][0], actor)
@@ -203,7 +199,7 @@ class Mails:
 
         taken = await self._changes.make(actor, work)
         await outbox.sender.send_now(taken)
-        return await self._shape_of(actor, taken.id)
+        return await self._rows.shape_of(actor, taken.id)
 
     async def page(self, actor: Actor, chosen: MailFilter) -> MailPage:
         """
@@ -233,7 +229,7 @@ class Mails:
 
         def read(connection: Connection) -> tuple[list[MailShape], dict[MailState, int], int]:
             return (
-                [self._shape(dict(row)) for row in connection.execute(query).mappings()],
+                [self._rows.shape(dict(row)) for row in connection.execute(query).mappings()],
                 {row[0]: row[1] for row in connection.execute(counts)},
                 self._queue.sent_of_day(connection),
             )
@@ -268,7 +264,7 @@ class Mails:
         outbox = self._set_up()
 
         def work(edit: Edit) -> None:
-            row = self._row(edit.connection, actor, mail_id)
+            row = self._rows.row(edit.connection, actor, mail_id)
             if row["state"] not in _AGAIN:
                 raise ConflictError(
                     "It was sent: order another by kind and member."
@@ -283,12 +279,14 @@ class Mails:
                 )
             member = self._directory.member(row["member_id"], actor)
             try:
-                address = outbox.letters.checked(self._email_of(member))
+                address = outbox.letters.checked(self._recipients.email_of(member))
             except UnwritableAddressError as error:
-                raise ConflictError(f"{member.external_id} {self._told(member, error)}.") from None
+                raise ConflictError(
+                    f"{member.external_id} {self._recipients.told(member, error)}."
+                ) from None
             if self._queue.with_mail(edit.connection, [member.id], row["kind"], ("queued",)):
                 raise ConflictError("Another mail of this kind waits for this member already.")
-            self._set(
+            self._rows.set(
                 edit,
                 row,
                 "mail.retry",
@@ -302,7 +300,7 @@ class Mails:
 
         await self._changes.make(actor, work)
         outbox.sender.wake()
-        return await self._shape_of(actor, mail_id)
+        return await self._rows.shape_of(actor, mail_id)
 
     async def cancel(self, actor: Actor, mail_id: str) -> MailShape:
         """
@@ -314,13 +312,13 @@ class Mails:
         """
 
         def work(edit: Edit) -> None:
-            row = self._row(edit.connection, actor, mail_id)
+            row = self._rows.row(edit.connection, actor, mail_id)
             if row["state"] != "queued":
                 raise ConflictError(f"It is {row['state']}: only what waits can be cancelled.")
-            self._set(edit, row, "mail.cancel", state="cancelled")
+            self._rows.set(edit, row, "mail.cancel", state="cancelled")
 
         await self._changes.make(actor, work)
-        return await self._shape_of(actor, mail_id)
+        return await self._rows.shape_of(actor, mail_id)
 
     # ── what happens by itself ────────────────────────────────────────────────────────────────────────────────
 
@@ -339,7 +337,7 @@ class Mails:
         if outbox is None or member is None:
             return
         try:
-            address = outbox.letters.checked(self._email_of(member))
+            address = outbox.letters.checked(self._recipients.email_of(member))
         except UnwritableAddressError:
             return
         recipient = (member.group_id, member.id, address)
@@ -366,82 +364,6 @@ class Mails:
             raise ConflictError(f"The group is {group.state}: resume it first.")
         return group
 
-    async def _chosen(
-        self, actor: Actor, group: Group, text: MailText, outbox: Outbox
-    ) -> tuple[list[tuple[str, str]], list[SkippedMember]]:
-        """(member id, address) of whom a mail goes to, and the others with the reason."""
-        members = self._members(actor, group, text.members)
-        ids = [member.id for member in members]
-        kind = text.kind
-
-        def read(connection: Connection) -> tuple[set[str], set[str], set[str]]:
-            waiting, invited, holders = set[str](), set[str](), set[str]()
-            for some in _batches(ids):
-                waiting |= self._queue.with_mail(connection, some, kind, ("queued", "sending"))
-                if kind == "invite" and not text.again:
-                    invited |= self._queue.with_mail(connection, some, kind, ("sent", "unknown"))
-                    query = select(keys.c.member_id).where(
-                        keys.c.workspace_id == self._directory.workspace.id,
-                        keys.c.member_id.in_(some),
-                        is_active_key(self._now_us()),
-                    )
-                    holders |= set(connection.execute(query).scalars())
-            return waiting, invited, holders
-
-        waiting, invited, holders = await self._queue.read(read)
-        recipients: list[tuple[str, str]] = []
-        skipped: list[SkippedMember] = []
-        for member in members:
-            reason: tuple[SkipReason, str] | None = None
-            address = ""
-            if member.state != "active":
-                reason = member.state, f"is {member.state}"
-            elif member.id in waiting:
-                reason = "waiting", "has a mail of this kind in the queue"
-            elif member.id in holders:
-                reason = "has_key", "has a key that opens; `again` writes all the same"
-            elif member.id in invited:
-                reason = "invited", "was sent an invitation; `again` sends another"
-            else:
-                email = self._email_of(member)
-                try:
-                    address = outbox.letters.checked(email)
-                except UnwritableAddressError as error:
-                    reason = (
-                        "not_allowed" if email else "no_address",
-                        self._told(member, error) if email else str(error),
-                    )
-            if reason is None:
-                recipients.append((member.id, address))
-            else:
-                skipped.append(
-                    SkippedMember(
-                        member=member.id,
-                        external_id=member.external_id,
-                        reason=reason[0],
-                        message=reason[1],
-                    )
-                )
-        return recipients, skipped
-
-    def _email_of(self, member: Member) -> str | None:
-        """Where they are written to, whether staff see it or not."""
-        return self._directory.person(member.id).email
-
-    def _told(self, member: Member, error: UnwritableAddressError) -> str:
-        """Why they cannot be written to; the address itself only where it is shown."""
-        return _ADDRESS_HIDDEN if self._directory.hides_names(member.group_id) else str(error)
-
-    def _members(self, actor: Actor, group: Group, ids: Iterable[str] | None) -> list[Member]:
-        if ids is None:
-            found = self._directory.known_members(self._directory.member_ids(group.id))
-            return [member for member in found if member.state != "archived"]
-        chosen = [self._directory.member(id_, actor) for id_ in dict.fromkeys(ids)]
-        for member in chosen:
-            if member.group_id != group.id:
-                raise NotFoundError(f"There is no member {member.id!r} in this group.")
-        return chosen
-
     async def _put_in(
         self,
         actor: Actor,
@@ -453,7 +375,7 @@ class Mails:
         """Those for whom a mail was queued: another order may have been quicker."""
         put: list[tuple[str, str]] = []
         language = _language(order, self._set_up())
-        for some in _batches(recipients):
+        for some in batches(recipients, MAILS_PER_TRANSACTION):
 
             def work(
                 edit: Edit, some: Sequence[tuple[str, str]] = some
@@ -479,38 +401,6 @@ class Mails:
         days, rest = divmod(max(0, ahead - 1), policy.per_day)
         return self._now_us() + days * DAY_US + rest * 60 * US_PER_SECOND // policy.per_minute
 
-    def _row(self, connection: Connection, actor: Actor, mail_id: str) -> Mapping[str, Any]:
-        row = self._queue.row(connection, mail_id)
-        if row is None or not (actor.groups is None or actor.sees(row["group_id"] or "")):
-            raise NotFoundError(f"There is no mail {mail_id!r}.")
-        return row
-
-    def _set(self, edit: Edit, row: Mapping[str, Any], action: str, **values: object) -> None:
-        edit.connection.execute(
-            update(mails)
-            .where(mails.c.workspace_id == edit.workspace_id, mails.c.id == row["id"])
-            .values(values)
-        )
-        edit.audit(
-            action,
-            row["member_id"] or row["id"],
-            {"mail": row["id"], "state": row["state"]},
-            {"state": values["state"]},
-        )
-
-    async def _shape_of(self, actor: Actor, mail_id: str) -> MailShape:
-        return await self._queue.read(
-            lambda connection: self._shape(self._row(connection, actor, mail_id))
-        )
-
-    def _shape(self, row: Mapping[str, Any]) -> MailShape:
-        shape = _shape(row)
-        if shape.member is None or not self._directory.hides_names(str(shape.group)):
-            return shape
-        # A mail server tells the address it would not have, so of its words only the code is shown.
-        told = None if shape.told is None else code_in(shape.told) or _TOLD_HIDDEN
-        return replace(shape, to=pseudonym_of(shape.member), told=told)
-
     def _now_us(self) -> int:
         return self._clock.now_us()
 
@@ -522,29 +412,3 @@ def _template_of(text: MailText, policy: MailPolicy) -> Template | None:
 
 def _language(text: MailText, outbox: Outbox) -> Any:
     return text.language or outbox.policy.language
-
-
-def _batches(rows: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (
-        rows[first : first + MAILS_PER_TRANSACTION]
-        for first in range(0, len(rows), MAILS_PER_TRANSACTION)
-    )
-
-
-def _shape(row: Mapping[str, Any]) -> MailShape:
-    def at(us: int | None) -> str | None:
-        return None if us is None else rfc3339(us)
-
-    return MailShape(
-        id=row["id"],
-        kind=row["kind"],
-        group=row["group_id"],
-        member=row["member_id"],
-        to=row["recipient"],
-        state=row["state"],
-        attempts=row["attempts"],
-        queued_at=rfc3339(row["queued_at"]),
-        due_at=at(row["due_at"]) if row["state"] == "queued" else None,
-        tried_at=at(row["tried_at"]),
-        told=row["told"],
-    )
