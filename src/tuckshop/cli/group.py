@@ -345,7 +345,7 @@ def _show(one: Json, as_json: bool) -> None:
             ("shows shared", "yes" if one["show_shared"] else "no"),
             ("self rotate", "yes" if one["self_rotate"] else "no"),
             ("strikes", _said_strikes(one["strikes"])),
-            ("moderation", moderation.told(one["moderation"])),
+            *moderation.told(one["moderation"]),
             ("log", f"{one['log_days']} days"),
             ("prompts and answers", told(one["logging"])),
             *rules.told(one["rules"]),

@@ -93,14 +93,17 @@ def gathered(fields: Mapping[str, object], now: Callable[[], Json]) -> dict[str,
     return rest
 
 
-def told(moderation: Json) -> str:
-    """How calls are checked, in a line."""
+def told(moderation: Json) -> list[tuple[str, str]]:
+    """How calls are checked, as lines of facts."""
+    outputs = moderation.get("outputs", "off")
+    if moderation["mode"] == outputs == "off":
+        return [("moderation", "off")]
     words = [f"asked: {moderation['mode']}"]
-    words += [f"answers: {moderation['outputs']}"] if "outputs" in moderation else []
-    if len(words) == 1 and moderation["mode"] == "off":
-        return "off"
-    words.append(f"fails {moderation['fail']}")
-    words += ["lets pass what cannot be checked"] if "unreadable" in moderation else []
-    words += [f"by {moderation['upstream']}"] if "upstream" in moderation else []
-    words += [f"{name} ≥ {score:g}" for name, score in moderation["thresholds"].items()]
-    return ", ".join(words)
+    words += [f"answers: {outputs}"] if outputs != "off" else []
+    facts = [("moderation", ", ".join((*words, f"fails {moderation['fail']}")))]
+    if "unreadable" in moderation:
+        facts.append(("  unreadable", "passes"))
+    if "upstream" in moderation:
+        facts.append(("  by", moderation["upstream"]))
+    facts += [(f"  {name}", f"from {score:g}") for name, score in moderation["thresholds"].items()]
+    return facts

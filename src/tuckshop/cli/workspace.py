@@ -100,7 +100,7 @@ def _show(one: Json, as_json: bool) -> None:
             ("models", allowed(one["models"])),
             ("endpoints", allowed(one["endpoints"])),
             ("output cap", None if cap is None else f"{cap:,} tokens"),
-            ("moderation", moderation.told(one["moderation"])),
+            *moderation.told(one["moderation"]),
             ("time zone", one["time_zone"]),
             ("pseudonyms", "yes" if one["pseudonyms"] else "no"),
         ],
