@@ -38,8 +38,8 @@ workspaces = Table(
     Column("directory_version", BigInteger, nullable=False, server_default=text("1")),
     Column("created_at", BigInteger, nullable=False),
     Column("moderation", Text),  # JSON: the least that every group's calls are checked
-    Column("pseudonyms", Boolean, nullable=False, server_default=text("false")),
     Column("privacy", Text),  # JSON: what papers for data protection say of its operator
+    Column("pseudonyms", Boolean, nullable=False, server_default=text("false")),
 )
 
 groups = Table(
