@@ -26,12 +26,13 @@ from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ConflictError, ServerBusyError, StoreError
 from tuckshop.domain.watch import Alarm, Watch
 from tuckshop.storage.batch import BatchHandler, Submission
+from tuckshop.storage.batch_answers import apply, do_jobs
 from tuckshop.storage.clock_guard import ClockGuard
 from tuckshop.storage.database import CLOCK_ACCEPTED, Database
 from tuckshop.storage.session import WriterSession
 from tuckshop.storage.transaction import Transaction
 from tuckshop.storage.trouble import Trouble, refusal, trouble_of
-from tuckshop.storage.work import AdminJob, Call, Emptying, Place, Returned, Work, deliver
+from tuckshop.storage.work import AdminJob, Call, Emptying, Place, Work, deliver
 from tuckshop.storage.work_queue import WorkQueue
 
 _log: Final = logging.getLogger(__name__)
@@ -299,11 +300,11 @@ class WriterThread:
         begun = False
         try:
             if handler is None:
-                answers = [self._do(item, session) for item in batch if not _is_given_up(item)]
+                answers = do_jobs(batch, session)
             else:
                 begun = True
                 handler.begin(session.transaction)
-                answers = self._apply(handler, batch, session)
+                answers = apply(handler, batch, session)
             if self._is_mark_due() or self.trouble in (Trouble.LOCKED, Trouble.FULL):
                 self._remember_mark(session.transaction)  # also proves that writing works again
             session.commit()
@@ -316,40 +317,6 @@ class WriterThread:
                     raise _MemoryLostError from error
             raise
         return answers
-
-    def _apply(
-        self, handler: BatchHandler, batch: list[Work], session: WriterSession
-    ) -> list[tuple[Work, object]]:
-        """In order: runs of ledger operations in bulk, admin jobs one by one."""
-        answers: list[tuple[Work, object]] = []
-        run: list[Submission] = []
-        for item in batch:
-            if isinstance(item, Submission):
-                run.append(item)
-                continue
-            if run:
-                answers += handler.apply(run)
-                run = []
-            if not _is_given_up(item):
-                answers.append(self._do(item, session))
-        if run or not batch:
-            answers += handler.apply(run)
-        answers += handler.finish()
-        return answers
-
-    def _do(self, item: Work, session: WriterSession) -> tuple[Work, object]:
-        if not isinstance(item, AdminJob):
-            return item, None
-        session.savepoint()
-        try:
-            value = item.work(session.transaction)
-        except Exception as error:
-            if trouble_of(error) is not None or not session.driver.in_transaction:
-                raise  # not this job's fault: the whole batch cannot be written
-            session.roll_back_to_savepoint()
-            return item, error
-        session.release()
-        return item, Returned(value)
 
     def _checkpoint(self) -> None:
         assert self._session is not None
@@ -507,8 +474,3 @@ _ALARMS: Final[Mapping[Trouble, Alarm]] = {
 
 class _MemoryLostError(Exception):
     """The handler could not go back to where the batch began."""
-
-
-def _is_given_up(item: Work) -> bool:
-    """Whether nobody waits any more for a change that was not begun."""
-    return isinstance(item, AdminJob) and item.future.done()
