@@ -54,7 +54,7 @@ def test_a_group_gets_keys_once_and_anew_when_asked(shell: Shell, tmp_path: Path
     assert "is there already" in shell.run(*hand_out, "--out", str(keys), status=1).stderr
 
     told = shell.run(*hand_out, "--reissue", "--member", "0", "--out", str(more))
-    assert "the old ones open no more" in told.stderr
+    assert "the old one opens no more" in told.stderr
     [anew] = rows_of(more)
     for row in first:
         assert opens(shell, row["key"]) == (row["external_id"] != "0")

@@ -157,6 +157,30 @@ def test_a_model_nobody_knows_is_404_with_the_nearest_name(server: Server, new_k
     assert MODEL in reply.json["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "code", "shown"),
+    [
+        ({"model": "gpt-4o-minni"}, "model_not_found", "gpt-4o-minni"),
+        ({"model": "openai/gpt-4o"}, "model_not_allowed", "openai/gpt-4o"),
+        ({"model": MODEL, "an_unknown_one": 1}, "parameter_not_allowed", MODEL),
+        ({"model": "no\u001b[31mname"}, "model_not_found", ""),
+        ({"model": "x" * 200}, "invalid_request_body", ""),
+        ({"model": 7}, "invalid_request_body", ""),
+    ],
+)
+def test_the_row_of_a_refusal_tells_the_model_that_was_asked_for(
+    server: Server, new_key: NewKey, asked: dict[str, Any], code: str, shown: str
+) -> None:
+    """K13: whatever a client writes there."""
+    key = new_key(models=[MODEL, "gpt-4o-minni", "no*", "x*"])
+
+    reply = ask(server, key, **asked)
+
+    assert reply.code == code
+    (row,) = server.made("GET", f"/requests?key={key_id_of(server, key)}")["data"]
+    assert (row["status"], row["error"], row["model"]) == ("refused", code, shown)
+
+
 def test_the_upstreams_prefix_is_taken_off(server: Server, new_key: NewKey) -> None:
     assert ask(server, new_key(models=[MODEL]), model=f"openai/{MODEL}").status == 200
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from html import escape
 from typing import Final
@@ -12,8 +12,8 @@ from typing import Final
 from starlette.responses import Response
 
 from tuckshop.api.problems import HEADERS
-from tuckshop.domain.wording import counted
-from tuckshop.services.shapes.statements import Statement
+from tuckshop.domain.wording import counted, local_minute
+from tuckshop.services.shapes.statements import Statement, StatementGrant
 
 _STYLE: Final = """
 @page { size: A4; margin: 18mm 16mm }
@@ -54,6 +54,7 @@ def page(statement: Statement) -> Response:
 def rendered(statement: Statement) -> str:
     """The page. Opened from a file it is bound by the same policy."""
     title = statement.title or statement.name
+    zone = statement.time_zone
     total = statement.total
     has_guesses = total.guessed_requests > 0
     heads = ("id", "name", *_COUNTS, *(["of it guessed"] if has_guesses else []))
@@ -94,8 +95,9 @@ def rendered(statement: Statement) -> str:
         *_models(statement),
         *_grants(statement),
         *_corrections(statement),
-        f"<footer>Made on {statement.made_at}; calls from {statement.since} until before {statement.until}. Costs are"
-        " in US dollars, as charged to the limits; corrections are in the sums of the month of the call. Input tokens"
+        f"<footer>Made on {local_minute(statement.made_at, zone)}; calls from {local_minute(statement.since, zone)}"
+        f" until before {local_minute(statement.until, zone)}, on the clocks of {escape(zone)}. Costs are in US"
+        " dollars, as charged to the limits; corrections are in the sums of the month of the call. Input tokens"
         " include cached ones.</footer>",
     ]
     return (
@@ -123,20 +125,37 @@ def _grants(statement: Statement) -> Iterable[str]:
         return
     yield "<h2>Grants of this month</h2>"
     yield _table(
-        ("at", "to", "until", "reason", "amount"),
+        ("at", "to", "until", "reason", "amount each"),
         (
-            [
-                grant.at,
-                grant.external_id or grant.member or "the group",
-                grant.until or "",
-                grant.reason or "",
-                _usd(grant.amount_usd),
-            ]
-            for grant in statement.grants
+            [at, _whom(grants), until, reason, _usd(grants[0].amount_usd)]
+            for (at, until, reason, _), grants in _gathered(statement).items()
         ),
         (),
         first_number=4,
     )
+
+
+def _gathered(
+    statement: Statement,
+) -> Mapping[tuple[str, str, str, Decimal], Sequence[StatementGrant]]:
+    """The grants, those to many at once together: by minute, end and reason as people read them, and the amount."""
+    found: dict[tuple[str, str, str, Decimal], list[StatementGrant]] = {}
+    for grant in statement.grants:
+        until = "" if grant.until is None else local_minute(grant.until, statement.time_zone)
+        at = local_minute(grant.at, statement.time_zone)
+        found.setdefault((at, until, grant.reason or "", grant.amount_usd), []).append(grant)
+    return found
+
+
+def _whom(grants: Sequence[StatementGrant]) -> str:
+    if len(grants) > 1:
+        return counted(len(grants), "member")
+    (grant,) = grants
+    return _person(grant.external_id or grant.member or "the group", grant.name)
+
+
+def _person(external_id: str, name: str | None) -> str:
+    return f"{external_id} {name}" if name else external_id
 
 
 def _corrections(statement: Statement) -> Iterable[str]:
@@ -147,8 +166,8 @@ def _corrections(statement: Statement) -> Iterable[str]:
         ("at", "member", "call", "reason", "added"),
         (
             [
-                one.at,
-                one.external_id or one.member,
+                local_minute(one.at, statement.time_zone),
+                _person(one.external_id or one.member, one.name),
                 one.request,
                 one.reason or "",
                 _usd(one.cost_usd),

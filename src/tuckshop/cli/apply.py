@@ -9,7 +9,7 @@ again goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,7 @@ import click
 from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.output import clean, note, print_json
+from tuckshop.cli.terminal import counting
 from tuckshop.domain.wording import counted
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def apply(
         print_plan(steps, pause_missing=pause_missing)
     if not is_dry:
         _refuse_what_is_unclear(steps, as_new=as_new)
-        _carry_out(client, steps, pause_missing=pause_missing)
+        _carry_out(client, steps, pause_missing=pause_missing, hidden=as_json)
     worst_cases = {} if is_dry else _worst_cases(client, steps)
     if as_json:
         groups = plan_json(steps, pause_missing=pause_missing)
@@ -135,20 +136,31 @@ def _refuse_what_is_unclear(steps: Sequence[GroupStep], *, as_new: bool) -> None
         raise RefusedError(_clean_lines([*reasons, "Nothing was changed."]))
 
 
-def _carry_out(client: Client, steps: Sequence[GroupStep], *, pause_missing: bool) -> None:
+def _carry_out(
+    client: Client, steps: Sequence[GroupStep], *, pause_missing: bool, hidden: bool
+) -> None:
     done: list[str] = []
+    people = sum(len(step.changed_members) for step in steps)
+    people += sum(len(step.to_pause) for step in steps) if pause_missing else 0
     try:
-        for step in steps:
-            for what in _do(client, step, pause_missing=pause_missing):
-                done.append(f"{step.name}: {what}")
+        with counting("Members", people, hidden=hidden) as more_are_done:
+            for step in steps:
+                for what in _do(client, step, more_are_done, pause_missing=pause_missing):
+                    done.append(f"{step.name}: {what}")
     except RefusedError as error:
         told = ["Done before that:", *(f"  {what}" for what in done or ["nothing"])]
         again = "Doing it again goes on from there."
         raise RefusedError(_clean_lines([*error.message.splitlines(), *told, again])) from error
 
 
-def _do(client: Client, step: GroupStep, *, pause_missing: bool) -> Iterator[str]:
-    """Do one group; tells each piece that is done."""
+def _do(
+    client: Client,
+    step: GroupStep,
+    more_are_done: Callable[[int], None],
+    *,
+    pause_missing: bool,
+) -> Iterator[str]:
+    """Do one group; tells each piece that is done, and how many people with it."""
     group_id = _policy(client, step)
     if step.notify is not None:
         client.put("groups", group_id, "notify", body=step.notify.after)
@@ -160,10 +172,12 @@ def _do(client: Client, step: GroupStep, *, pause_missing: bool) -> Iterator[str
         some = rows[start : start + _ROWS_PER_CALL]
         _put_members(client, group_id, some)
         done += len(some)
+        more_are_done(len(some))
         yield f"{done} of {counted(len(rows), 'member')}"
     if pause_missing:
         for one in step.to_pause:
             client.post("members", one["id"], "pause")
+            more_are_done(1)
             yield f"{one['external_id']} paused"
 
 

@@ -13,6 +13,7 @@ from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.naming import names_of
 from tuckshop.cli.output import clean, note, print_json, print_table
+from tuckshop.cli.terminal import counting
 from tuckshop.domain.wording import counted
 
 Kind = Literal["keys", "members"]
@@ -143,14 +144,12 @@ def carry_out(
     if is_final and not chosen.is_sure:
         many = counted(len(todo), chosen.kind.removesuffix("s"))
         ask(f"{many} will be {DONE[action]}, which cannot be undone. Go on?")
-    with click.progressbar(
-        length=len(todo), label=DONE[action].capitalize(), file=sys.stderr, hidden=not _is_shown()
-    ) as bar:
+    with counting(DONE[action].capitalize(), len(todo)) as more_are_done:
         for start in range(0, len(todo), PART):
             part = todo[start : start + PART]
             done = client.post(chosen.kind, "bulk", body={**body, "filter": {chosen.kind: part}})
             yield from done["data"]
-            bar.update(len(part))
+            more_are_done(len(part))
 
 
 def tell(
@@ -214,7 +213,3 @@ def ask(question: str, *, can_ask: bool = True) -> None:
         raise RefusedError(f"{question.removesuffix(' Go on?')} Say --yes.")
     if not click.confirm(question, err=True):
         raise RefusedError("Nothing was changed.")
-
-
-def _is_shown() -> bool:
-    return sys.stderr.isatty()

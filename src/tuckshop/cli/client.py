@@ -169,9 +169,13 @@ class Client:
                 self._answer_of(reply)
                 raise RefusedError(f"{self.url} does not answer as tuckshop does.")
             try:
-                with waiting("Copying", hidden=out.isatty()):
+                copied = 0
+                with waiting(
+                    "Copying", hidden=out.isatty(), so_far=lambda: f"{copied / 1e6:,.1f} MB"
+                ):
                     while piece := reply.read(_PIECE_BYTES):
                         out.write(piece)
+                        copied += len(piece)
             except (OSError, http.client.HTTPException) as error:
                 raise RefusedError(f"{self.url} broke off: what was written is not all.") from error
         out.flush()

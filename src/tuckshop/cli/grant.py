@@ -111,18 +111,16 @@ def _tell_what_holds_still(group: Json, granted: Decimal) -> None:
     for standing in group["in_force"]:
         if not str(standing["limit"]).startswith("$"):
             continue
-        whose = "that all groups share"
-        mend = f"tuckshop workspace edit --limits … in place of '{standing['limit']}'"
+        shared, mend = "that all groups share", "tuckshop workspace edit --limits …"
         if standing["scope"] == "group":
-            whose = "that the group shares"
+            shared = "that the group shares"
             mend = f"tuckshop group edit {group['name']} --shared …"
+        told = f"The limit {standing['limit']} {shared} still holds"
         if "remaining" not in standing:  # over more than this token may see
-            note(f"The limit {standing['limit']} {whose} still holds.")
+            note(f"{told}.")
         elif standing["remaining"] < granted:
-            note(
-                f"The limit {standing['limit']} {whose} still holds: {usd(standing['remaining'])} of it"
-                f" is left, and {usd(granted)} was granted. Raise it: {mend}"
-            )
+            note(f"{told}: {usd(standing['remaining'])} left.")
+            note(f"Granted: {usd(granted)} in all. Raise it: {mend}")
 
 
 def _left(one: Json) -> str:

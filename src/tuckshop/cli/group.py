@@ -318,10 +318,8 @@ def archive(name: str, as_json: bool) -> None:
 
 def _show(one: Json, as_json: bool) -> None:
     if not one["worst_case"]["bounds"]:
-        note(
-            f"{one['worst_case']['sentence']}."
-            f" Mend it: tuckshop group edit {one['name']} --each '$0.20/month'"
-        )
+        note(f"{one['worst_case']['sentence']}.")
+        note(f"Mend it: tuckshop group edit {one['name']} --each '$0.20/month'")
     if as_json:
         print_json(one)
         return

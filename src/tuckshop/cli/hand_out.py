@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import urlsplit
@@ -10,15 +11,17 @@ from urllib.parse import urlsplit
 import click
 
 from tuckshop.cli import options
+from tuckshop.cli.bulk import PART
 from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.naming import member_id
 from tuckshop.cli.output import clean, note, print_json, print_table
 from tuckshop.cli.private_file import create_private, write_rows, write_text
-from tuckshop.cli.terminal import waiting
+from tuckshop.cli.terminal import counting, waiting
 from tuckshop.domain.wording import counted, said_to_be
 
 _THIS_MACHINE: Final = ("127.0.0.1", "localhost", "::1")
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
+_Made = tuple[Json, RefusedError | None]  # the answer, and what it broke off with
 
 
 @click.command("hand-out")
@@ -93,21 +96,33 @@ def hand_out(
     if members:
         body["members"] = [_member(client, group, one) for one in members]
 
-    def make() -> Json:
+    def make(some: Json) -> Json:
         if links:
             query = {"all": True} if to_all else {}
-            made: Json = client.post("groups", group, "claim-links", body=body, **query)
+            made: Json = client.post("groups", group, "claim-links", body=some, **query)
         else:
             asked = {"reissue": True, "overlap": overlap} if reissue else {}
-            made = client.post("groups", group, "keys", body={**body, **asked})
+            made = client.post("groups", group, "keys", body={**some, **asked})
         return made
 
-    with waiting("Making links" if links else "Making keys", hidden=as_json):
-        made = _kept(make, client, out, slips)
+    what = "Making links" if links else "Making keys"
+    parts = _parts(client, group, body.get("members"))
+    with waiting(what, hidden=as_json) if parts is None else nullcontext():
+        made, broken_off = _kept(
+            lambda: (make(body), None) if parts is None else _by_parts(make, parts, what, as_json),
+            client,
+            out,
+            slips,
+        )
     if as_json:
         print_json(made)
     else:
         _tell(made, out, slips, links=links, overlap=overlap)
+    if broken_off is not None:
+        raise RefusedError(
+            f"{broken_off.message}\nWhat was made before that was told, or is in the files: it opens. For the others"
+            " do it again, into another file."
+        ) from broken_off
 
 
 @click.command("link")
@@ -138,20 +153,58 @@ def _member(client: Client, group: str, name: str) -> str:
     return name if name.startswith("mem_") else member_id(client, f"{group}/{name}")
 
 
-def _kept(make: Callable[[], Json], client: Client, out: Path | None, slips: Path | None) -> Json:
+def _parts(client: Client, group: str, named: Sequence[str] | None) -> list[list[str]] | None:
+    """
+    Those to serve, so many to a call that a bar moves; None: they are few, and the server knows them.
+
+    Whoever is paused or archived is left to the server to count.
+    """
+    if named is None and client.get("groups", group)["worst_case"]["members"] <= PART:
+        return None
+    if named is None:
+        named = [str(one["id"]) for one in client.rows("groups", group, "members")]
+    ids = list(named)
+    if len(ids) <= PART:
+        return None
+    return [ids[start : start + PART] for start in range(0, len(ids), PART)]
+
+
+def _by_parts(
+    make: Callable[[Json], Json], parts: Sequence[Sequence[str]], what: str, is_hidden: bool
+) -> _Made:
+    """All answers as one; if the way breaks after the first, those before it are not lost."""
+    all_made: Json = {}
+    with counting(what, sum(map(len, parts)), hidden=is_hidden) as more_are_done:
+        for part in parts:
+            try:
+                made = make({"members": list(part)})
+            except RefusedError as error:
+                if not all_made.get("data"):
+                    raise
+                return all_made, error
+            if all_made:
+                all_made["data"] += made["data"]
+                all_made["left_out"] += made["left_out"]
+            else:
+                all_made = made
+            more_are_done(len(part))
+    return all_made, None
+
+
+def _kept(make: Callable[[], _Made], client: Client, out: Path | None, slips: Path | None) -> _Made:
     """What *make* answers, in files that were there before it was asked."""
     made_files: list[tuple[Path, IO[str]]] = []
     try:
         for path in (out, slips):
             if path is not None:
                 made_files.append((path, create_private(path)))
-        made = make()
+        made, broken_off = make()
     except RefusedError:
         _undo(made_files)
         raise
     if not made["data"]:
         _undo(made_files)
-        return made
+        return made, broken_off
     address = made["base_url"] or (client.calls_url and f"{client.calls_url.rstrip('/')}/v1")
     if address is not None and urlsplit(address).hostname in _THIS_MACHINE:
         note(
@@ -163,7 +216,7 @@ def _kept(make: Callable[[], Json], client: Client, out: Path | None, slips: Pat
         write_rows(files[out], out, _rows(made["data"], address))
     if slips is not None:
         write_text(files[slips], slips, _page(made, address))
-    return made
+    return made, broken_off
 
 
 def _undo(files: Sequence[tuple[Path, IO[str]]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Final
 
 import click
@@ -82,7 +83,10 @@ def create(member: str, as_json: bool, empty: tuple[str, ...], **fields: object)
 
 
 # Both words are in use for it.
-key.add_command(create, "issue")
+issue = copy(create)
+issue.help = (create.help or "").replace("tuckshop key create", "tuckshop key issue")
+issue.short_help = "The same as create."
+key.add_command(issue, "issue")
 key.add_command(handing_out.hand_out)
 key.add_command(handing_out.link)
 

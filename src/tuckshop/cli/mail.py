@@ -12,6 +12,7 @@ from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.naming import member_id, names_of
 from tuckshop.cli.output import as_list, clean, note, print_json, print_table, stamp, when
+from tuckshop.cli.terminal import counting
 
 STATES: Final = ("queued", "sending", "sent", "failed", "unknown", "cancelled")
 KINDS: Final = ("invite", "rotated", "claimed", "paused", "test", "notice", "budget")
@@ -346,8 +347,11 @@ def _done(
         yield client.post("mail", id_, verb)
     if group is None:
         return
-    for one in list(client.rows("mail", group=group, state=state)):
-        try:
-            yield client.post("mail", str(one["id"]), verb)
-        except RefusedError as error:  # sent meanwhile, or nobody to go to: the others go on
-            note(f"{one['to']}: {error.message}")
+    found = list(client.rows("mail", group=group, state=state))
+    with counting("Queued again" if verb == "retry" else "Cancelled", len(found)) as more_are_done:
+        for one in found:
+            try:
+                yield client.post("mail", str(one["id"]), verb)
+            except RefusedError as error:  # sent meanwhile, or nobody to go to: the others go on
+                note(f"{one['to']}: {error.message}")
+            more_are_done(1)

@@ -304,7 +304,8 @@ def _money(one: Json) -> tuple[str, str]:
     if not own:
         return "", ""
     tightest = min(own, key=lambda standing: standing["remaining"])
-    return usd(tightest["used"]), str(tightest["limit"])
+    more = f" + {usd(tightest['lifted'])}" if "lifted" in tightest else ""
+    return usd(tightest["used"]), f"{tightest['limit']}{more}"
 
 
 def _show(one: Json, as_json: bool) -> None:

@@ -10,6 +10,8 @@ import click
 from tuckshop.cli.client import Client, RefusedError
 
 NAMED_MAX: Final = 100
+_LOOKED_THROUGH: Final = 200  # of those whose id, name or e-mail holds what was said
+_MEANT_MAX: Final = 3
 
 
 def member_id(client: Client, name: str) -> str:
@@ -22,7 +24,10 @@ def member_id(client: Client, name: str) -> str:
     """
     if "/" not in name:
         if not name.startswith("mem_"):
-            raise click.UsageError(f"{name!r} is no member: expected mem_… or GROUP/EXTERNAL_ID.")
+            meant = _meant(client, name)
+            raise click.UsageError(
+                f"{name!r} is no member: expected mem_… or GROUP/EXTERNAL_ID.{meant}"
+            )
         return name
     group, external_id = name.split("/", 1)  # no group has a slash in its name
     if not group or not external_id:
@@ -31,8 +36,26 @@ def member_id(client: Client, name: str) -> str:
         client.rows("groups", group, "members", external_id=external_id, state="all", limit=1)
     )
     if not found:
-        raise RefusedError(f"There is no member {external_id!r} in the group {group!r}.")
+        meant = _meant(client, external_id)
+        raise RefusedError(f"There is no member {external_id!r} in the group {group!r}.{meant}")
     return str(found[0]["id"])
+
+
+def _meant(client: Client, external_id: str) -> str:
+    """A question, on a line of its own, about who is called alike but for leading zeros and case, in any group."""
+    bare = _bare(external_id)
+    rows = client.rows("members", q=bare, state="all", limit=_LOOKED_THROUGH)
+    alike = [one for one in rows if _bare(str(one["external_id"])) == bare]
+    if not alike:
+        return ""
+    groups = {str(one["id"]): str(one["name"]) for one in client.rows("groups", state="all")}
+    names = [f"{groups.get(one['group'], one['group'])}/{one['external_id']}" for one in alike]
+    more = " …" if len(names) > _MEANT_MAX else ""
+    return f"\nDid you mean {', '.join(names[:_MEANT_MAX])}{more}?"
+
+
+def _bare(external_id: str) -> str:
+    return external_id.strip().lstrip("0").casefold() or external_id.strip()
 
 
 def member_names(client: Client, member_ids: Collection[str]) -> Mapping[str, str]:

@@ -103,7 +103,7 @@ def print_facts(title: str, facts: Sequence[tuple[str, object]]) -> None:
     shown = [(name, clean(value)) for name, value in facts if value not in (None, "")]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        click.echo(f"  {name:<{width}}  {value}")
+        click.echo(folded(f"  {name:<{width}}  {value}", indent=width + 4, whole=True))
 
 
 def print_limits(standings: Sequence[Json]) -> None:
@@ -111,11 +111,20 @@ def print_limits(standings: Sequence[Json]) -> None:
     if not standings:
         click.echo("  no limits in force")
     for standing in standings:
-        line = f"  {limit_sentence(standing)}"
-        if sys.stdout.isatty():
-            width = shutil.get_terminal_size().columns
-            line = textwrap.fill(line, width, subsequent_indent=" " * 6, break_on_hyphens=False)
-        click.echo(line)
+        click.echo(folded(f"  {limit_sentence(standing)}", indent=6))
+
+
+def folded(line: str, *, indent: int, whole: bool = False) -> str:
+    """*line* as a terminal has room for it, broken at white space (*whole*: alone); elsewhere as it is."""
+    if not sys.stdout.isatty():
+        return line
+    return textwrap.fill(
+        line,
+        shutil.get_terminal_size().columns,
+        subsequent_indent=" " * indent,
+        break_on_hyphens=False,
+        break_long_words=not whole,
+    )
 
 
 def note(text: str) -> None:
@@ -134,8 +143,10 @@ def limit_sentence(standing: Json) -> str:
     scope = SCOPES.get(standing["scope"], standing["scope"])
     if "used" not in standing:  # over more than this token may see
         return clean(f"{standing['limit']} ({scope}): {standing.get('state')}")
+    # So that what is used, reserved and left adds up to what stands before it.
+    more = f" and {amount('lifted')} granted or carried over" if "lifted" in standing else ""
     sentence = (
-        f"{standing['limit']} ({scope}): {amount('used')} used, {amount('reserved')} reserved,"
+        f"{standing['limit']}{more} ({scope}): {amount('used')} used, {amount('reserved')} reserved,"
         f" {amount('remaining')} left"
     )
     if standing["resets_at"] is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +12,9 @@ import click
 
 from tuckshop.cli import options
 from tuckshop.cli.client import Client, Json, RefusedError
-from tuckshop.cli.output import clean, note, print_json, print_keys
+from tuckshop.cli.output import clean, folded, note, print_json, print_keys
 from tuckshop.cli.private_file import create_private, write_rows
-from tuckshop.cli.terminal import waiting
+from tuckshop.cli.terminal import is_watched, waiting
 from tuckshop.domain.wording import said_to_be
 
 _FILE_MAX_BYTES: Final = 4 << 20
@@ -117,7 +118,12 @@ def import_(
         "as_new": as_new or None,
         "pause_missing": pause_missing or None,
     }
-    with waiting("Taking the roster in", hidden=as_json):
+    so_far = None
+    if is_watched() and not as_json:
+        so_far = _growth(
+            client, group, client.post_csv(*path, "preview", data=raw, id_column=id_column)
+        )
+    with waiting("Taking the roster in", hidden=as_json, so_far=so_far):
         if out is None:
             taken = client.make_of_csv(*path, data=raw, **query)
         else:
@@ -130,6 +136,28 @@ def import_(
         _print_taken(taken, issue_keys=issue_keys, out=out)
     if taken["errors"]:
         raise RefusedError("\n".join(map(_failure, taken["errors"])))
+
+
+def _growth(client: Client, group: str, preview: Json) -> Callable[[], str] | None:
+    """How many of those who are new are in, for whoever waits; None: nobody is new."""
+    total = sum(row["action"] in ("new", "revived") for row in preview["rows"])
+    if not total:
+        return None
+
+    def members() -> int:
+        return int(client.get("groups", group)["worst_case"]["members"])
+
+    before, last = members(), 0
+
+    def told() -> str:
+        nonlocal last
+        with suppress(
+            RefusedError
+        ):  # only to be looked at: what becomes of the import is told by its answer
+            last = max(last, min(total, members() - before))
+        return f"{last:,} of {total:,} are in"
+
+    return told
 
 
 def _with_keys_kept(path: Path, client: Client, issue: Callable[[], Json]) -> Json:
@@ -170,7 +198,7 @@ def _print_preview(preview: Json) -> None:
     if preview["ignored"]:
         click.echo(clean(f"Ignored: {', '.join(preview['ignored'])}"))
     for row in preview["rows"]:
-        click.secho(clean(_row_told(row)), fg=_COLOURS.get(row["action"]))
+        click.secho(folded(clean(_row_told(row)), indent=9), fg=_COLOURS.get(row["action"]))
     for error in preview["errors"]:
         click.secho(f"! {_failure(error)}", fg="red")
     for question in preview["questions"]:
@@ -193,7 +221,7 @@ def _print_taken(taken: Json, *, issue_keys: bool, out: Path | None) -> None:
         click.echo(f"{told} in{_counts(taken['counts'], _DONE)}.")
     changed = taken["changed"]
     for row in changed[:_SHOWN_ROWS]:
-        click.secho(clean(_row_told(row)), fg=_COLOURS.get(row["action"]))
+        click.secho(folded(clean(_row_told(row)), indent=9), fg=_COLOURS.get(row["action"]))
     if len(changed) > _SHOWN_ROWS:
         click.echo(f"  and {len(changed) - _SHOWN_ROWS} more; all of them: --json")
     if out is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -21,26 +21,51 @@ def takes_colours(environ: Mapping[str, str] | None = None) -> bool:
     return not found.get("NO_COLOR") and found.get("TERM") != "dumb"
 
 
+def is_watched() -> bool:
+    """Does anybody see how far a long command is?"""
+    return sys.stderr.isatty()
+
+
 @contextmanager
-def waiting(what: str, *, hidden: bool = False) -> Iterator[None]:
+def counting(what: str, total: int, *, hidden: bool = False) -> Iterator[Callable[[int], None]]:
+    """
+    Draw a bar on a terminal, on stderr, of how many of *total* are done; yields how it is told that more are.
+
+    Whatever is done part by part has one; what the server does as one call is `waiting`.
+    """
+    with click.progressbar(
+        length=total,
+        label=what,
+        file=sys.stderr,
+        show_pos=True,
+        hidden=hidden or not total or not is_watched(),
+    ) as bar:
+        yield bar.update
+
+
+@contextmanager
+def waiting(
+    what: str, *, hidden: bool = False, so_far: Callable[[], str] | None = None
+) -> Iterator[None]:
     """
     Tell on a terminal how long *what* takes already, on stderr, and leave no trace of it at the end.
 
-    The server answers such a call once, at its end: seconds are all that can be told honestly.
+    The server answers such a call once, at its end: seconds are all that can be told honestly, and what *so_far* says.
     """
-    if hidden or not sys.stderr.isatty():
+    if hidden or not is_watched():
         yield
         return
     is_over = threading.Event()
 
     def tell() -> None:
-        seconds = 0
+        seconds = longest = 0
         while not is_over.wait(SHOWN_AFTER_S):
             seconds += 1
-            click.echo(f"\r{what} … {seconds} s", err=True, nl=False)
+            line = f"{what} … {seconds} s{'' if so_far is None else f', {so_far()}'}"
+            longest = max(longest, len(line))
+            click.echo(f"\r{line:<{longest}}", err=True, nl=False)
         if seconds:
-            blank = " " * (len(what) + len(f" … {seconds} s"))
-            click.echo(f"\r{blank}\r", err=True, nl=False)
+            click.echo(f"\r{' ' * longest}\r", err=True, nl=False)
 
     teller = threading.Thread(target=tell, name="waiting", daemon=True)
     teller.start()

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfoNotFoundError
 
 import click
 
 from tuckshop.cli.client import Client
 from tuckshop.cli.output import clean
 from tuckshop.domain.windows import end_of_day_us
+from tuckshop.domain.wording import local_minute
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,7 +55,6 @@ def local_time(value: str | None, zone: str) -> str:
     if value is None:
         return ""
     try:
-        at = datetime.fromisoformat(value).astimezone(ZoneInfo(zone))
+        return local_minute(value, zone)
     except (ValueError, OverflowError, ZoneInfoNotFoundError):
         return clean(value)
-    return f"{at:%Y-%m-%d %H:%M}"

@@ -105,8 +105,7 @@ def list_(state: str | None, as_json: bool) -> None:
     else:
         groups = list(client.rows("groups", state="all"))
         names = {str(one["id"]): str(one["name"]) for one in groups}
-        zones = {str(one["time_zone"]) for one in groups if _is_reached(one["id"], found)}
-        zone = zones.pop() if len(zones) == 1 else "UTC"
+        zone = _zone(groups, found)
         print_table(
             ["name", "role", "groups", "state", f"expires ({zone})", "token", "id", "made by"],
             [
@@ -187,16 +186,17 @@ def _token_id(client: Client, name: str) -> str:
     return str(open_ones[0]["id"])
 
 
-def _is_reached(group_id: str, tokens: list[Json]) -> bool:
-    return any(group_id in one["groups"] for one in tokens)
-
-
-def _group_names(client: Client) -> dict[str, str]:
-    return {str(one["id"]): str(one["name"]) for one in client.rows("groups", state="all")}
+def _zone(groups: list[Json], tokens: list[Json]) -> str:
+    """The time zone of all groups that *tokens* reach, or that of the server's own clock."""
+    reached = {group for one in tokens for group in one["groups"]}
+    zones = {str(one["time_zone"]) for one in groups if one["id"] in reached}
+    return zones.pop() if len(zones) == 1 else "UTC"
 
 
 def _print(one: Json, client: Client) -> None:
-    names = _group_names(client)
+    groups = list(client.rows("groups", state="all"))
+    names = {str(group["id"]): str(group["name"]) for group in groups}
+    zone = _zone(groups, [one])
     print_facts(
         one["name"],
         [
@@ -205,7 +205,7 @@ def _print(one: Json, client: Client) -> None:
             ("groups", ", ".join(names.get(group, group) for group in one["groups"])),
             ("last 4", one["last4"]),
             ("state", one["state"]),
-            ("expires", when(one["expires_at"]) or "never"),
+            ("expires", times.when_in(one["expires_at"], zone) or "never"),
             ("made", f"{when(one['created_at'])} by {one['created_by']}"),
         ],
     )

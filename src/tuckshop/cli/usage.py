@@ -13,6 +13,8 @@ from tuckshop.cli.client import Client, Json, RefusedError
 from tuckshop.cli.naming import member_id, names_of
 from tuckshop.cli.output import clean, note, print_json, print_table, usd
 from tuckshop.cli.private_file import create_private
+from tuckshop.cli.times import local_time
+from tuckshop.domain.wording import counted
 
 _FILE_TYPES: Final = {".html": "text/html", ".csv": "text/csv"}
 _COUNTS: Final = ("requests", "input_tokens", "cached_tokens", "output_tokens")
@@ -172,15 +174,58 @@ def statement(group: str, month: str | None, out: Path | None, as_csv: bool, as_
         ],
         right=frozenset(counts),
     )
+    _tell_what_else(answer)
     if answer["total"]["guessed_requests"]:
         guessed = answer["total"]
+        calls = counted(guessed["guessed_requests"], "call")
         note(
-            f"{guessed['guessed_requests']:,} calls were charged without a usage to rely on:"
-            f" {usd(guessed['guessed_usd'])} of the sum."
+            f"{calls} charged without a usage to rely on: {usd(guessed['guessed_usd'])} of the sum."
         )
     note(f"{answer['month']} by the calendar of {answer['time_zone']}.")
     if not answer["is_over"]:
         note("Not final: the month, or a call of it, still runs.")
+
+
+def _tell_what_else(answer: Json) -> None:
+    """Grants of the month, those to many at once together, and corrections; people by name, on the group's clocks."""
+    zone = answer["time_zone"]
+    grants: dict[tuple[object, ...], list[Json]] = {}
+    for one in answer["grants"]:
+        times = (local_time(one["at"], zone), local_time(one["until"], zone))
+        grants.setdefault((*times, usd(one["amount_usd"]), one["reason"]), []).append(one)
+    if grants:
+        click.echo()
+        print_table(
+            ["granted", "to", "amount each", "until", "reason"],
+            [
+                [at, _whom(some), amount, until, reason]
+                for (at, until, amount, reason), some in grants.items()
+            ],
+            right=frozenset({"amount each"}),
+        )
+    if answer["corrections"]:
+        click.echo()
+        print_table(
+            ["corrected", "call of", "added", "reason", "id"],
+            [
+                [
+                    *(local_time(one["at"], zone), _person(one), usd(one["cost_usd"])),
+                    *(one["reason"], one["request"]),
+                ]
+                for one in answer["corrections"]
+            ],
+            right=frozenset({"added"}),
+            expendable=["id"],
+        )
+
+
+def _whom(grants: list[Json]) -> str:
+    return counted(len(grants), "member") if len(grants) > 1 else _person(grants[0])
+
+
+def _person(one: Json) -> str:
+    id_ = one["external_id"] or one["member"] or "the group"
+    return f"{id_} {one['name']}" if one["name"] else str(id_)
 
 
 def _write(

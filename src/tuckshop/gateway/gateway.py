@@ -212,6 +212,7 @@ class Gateway:
         admission, dispatcher = self._admission, self._dispatcher
         policy = admission.policy_for(arrival)
         tree, facts = admission.read(arrival.endpoint, policy, exchange.body)
+        arrival.model = facts.model
         is_changed = False
         if book is not None and book.rules.reads_bodies:
             tree, facts, is_changed = self._house_rules.hold(arrival, book, admission, tree, facts)

@@ -33,6 +33,7 @@ class Arrival:
     tag: str | None
     network: bytes | None = None  # digest of the one it came from (P12)
     rules: Rules | None = None  # that were held against it
+    model: str = ""  # asked for, as it was written, once the body is read
 
 
 def may_call(holder: Holder | None, now_us: int) -> Holder:

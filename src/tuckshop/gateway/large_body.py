@@ -38,6 +38,7 @@ async def serve_large(
     facts, findings = await bodies.understand(
         endpoint, body, pass_unknown=pass_unknown, rules=arrival.rules, asker=asker
     )
+    arrival.model = facts.model
     house_rules.take_note(arrival, findings)
     changing = None if arrival.rules is None else arrival.rules.of_rewriting()
     call, granted = await admission.admit(

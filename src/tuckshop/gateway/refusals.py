@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import msgspec
+
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import InvalidApiKeyError, RefusalError
 from tuckshop.domain.ids import new_id
@@ -16,6 +20,17 @@ from tuckshop.gateway.credential import secret_of
 from tuckshop.gateway.identify import Arrival
 from tuckshop.gateway.ports import BodyLog, Directory, Ledger
 from tuckshop.protocols.openai import errors as wording
+from tuckshop.protocols.openai.usage import UNREADABLE
+
+_SHOWN_CHARS: Final = 128  # a longer one is no name of a model
+_LOOKED_AT_BYTES: Final = 64 << 10  # of a body that was refused before it was read whole
+
+
+class _Asked(msgspec.Struct):
+    model: str = ""
+
+
+_ASKED: Final = msgspec.json.Decoder(_Asked)
 
 
 class Refusals:
@@ -59,6 +74,7 @@ class Refusals:
             request_id=arrival.request_id,
             holder=arrival.holder,
             endpoint=arrival.endpoint.name,
+            model=_shown(arrival.model or _asked_in(exchange.body)),
             tag=arrival.tag,
             network=arrival.network,
         )
@@ -84,6 +100,7 @@ class Refusals:
         request_id: str,
         holder: Holder,
         endpoint: str = "",
+        model: str = "",
         tag: str | None = None,
         network: bytes | None,
     ) -> None:
@@ -95,10 +112,25 @@ class Refusals:
                 member_id=holder.member.id,
                 key_id=holder.key.id,
                 endpoint=endpoint,
-                model="",
+                model=model,
                 error=refusal.code,
                 http_status=refusal.status,
                 tag=tag,
                 network=network,
             )
         )
+
+
+def _asked_in(body: bytes) -> str:
+    """The model that *body* asks for, as far as that can be told at a glance."""
+    if not body or len(body) > _LOOKED_AT_BYTES:
+        return ""
+    try:
+        return _ASKED.decode(body).model
+    except UNREADABLE:
+        return ""
+
+
+def _shown(model: str) -> str:
+    """*model* as a row may hold it: a client can write anything there (K13)."""
+    return model if len(model) <= _SHOWN_CHARS and model.isprintable() else ""

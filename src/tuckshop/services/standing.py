@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec import UNSET
+
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.limits import Metric
 from tuckshop.domain.money import usd
@@ -88,6 +90,7 @@ def shown(state: LimitState) -> LimitStanding:
         used=amount(state.used),
         reserved=amount(state.reserved),
         remaining=amount(state.remaining),
+        lifted=usd(state.lift) if in_usd and state.lift > 0 else UNSET,
         resets_at=None if state.resets_at_us is None else rfc3339(state.resets_at_us),
     )
 

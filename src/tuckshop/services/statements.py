@@ -83,7 +83,7 @@ class Statements:
             StatementLine(
                 member=str(row.member),
                 external_id=_external_id(people, row.member),
-                name=people[str(row.member)].name if str(row.member) in people else None,
+                name=_name(people, row.member),
                 requests=row.requests,
                 input_tokens=row.input_tokens,
                 output_tokens=row.output_tokens,
@@ -122,6 +122,7 @@ class Statements:
                     at=rfc3339(row["at"]),
                     member=row["scope_id"] if row["scope_kind"] == "member" else None,
                     external_id=_external_id(people, row["scope_id"]),
+                    name=_name(people, row["scope_id"]),
                     amount_usd=usd(row["cost"] or 0),
                     until=None if row["until"] is None else rfc3339(row["until"]),
                     reason=row["reason"],
@@ -135,6 +136,7 @@ class Statements:
                     request=row["request_id"],
                     member=row["member_id"],
                     external_id=_external_id(people, row["member_id"]),
+                    name=_name(people, row["member_id"]),
                     cost_usd=usd(row["cost"] or 0),
                     reason=row["reason"],
                 )
@@ -186,6 +188,11 @@ def _span_of(month: str | None, zone: ZoneHistory, now_us: int) -> Span:
 def _external_id(people: Mapping[str, Member], member_id: object) -> str | None:
     member = people.get(str(member_id))
     return None if member is None else member.external_id
+
+
+def _name(people: Mapping[str, Member], member_id: object) -> str | None:
+    member = people.get(str(member_id))
+    return None if member is None else member.name
 
 
 def _total(lines: Sequence[StatementLine], noted: _Noted) -> StatementSum:

@@ -67,6 +67,7 @@ async def test_a_grant_is_shown_with_what_each_limit_has_left_of_it(counter: Cou
         "$0.10/day": 0.3,
         "$1/5 hours": 0.7,
     }
+    assert [one.get("lifted") for one in shown.json["in_force"]] == [0.5, 0.5, None]
     counter.clock.advance(60 * 86_400)
     (past,) = (await counter.admin.get(path)).json["data"]
     assert (past["state"], past["left"]) == ("past", [])

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from decimal import Decimal
+from html import escape
 from typing import Any
 
 import pytest
@@ -84,6 +85,7 @@ async def test_a_statement_sums_up_the_month_of_the_groups_zone(counter: Counter
     (grant,), (correction,) = found["grants"], found["corrections"]
     assert (grant["member"], grant["amount_usd"]) == (anna["id"], Decimal("0.5"))
     assert (correction["request"], correction["cost_usd"]) == ("req_1", Decimal("-0.5"))
+    assert (grant["name"], correction["name"]) == (HOSTILE, HOSTILE)
     for by in ("member", "model"):
         usage = (
             await counter.admin.get(
@@ -104,7 +106,7 @@ async def test_a_statement_sums_up_the_month_of_the_groups_zone(counter: Counter
 
 async def test_a_statement_as_a_page_runs_nothing_and_shows_names_as_text(counter: Counter) -> None:
     """K13."""
-    await a_month(counter)
+    anna = await a_month(counter)
 
     answer = await counter.admin.send(
         "GET",
@@ -125,6 +127,25 @@ async def test_a_statement_as_a_page_runs_nothing_and_shows_names_as_text(counte
     assert not re.search(r"(src|href)=|url\(|@import|\son[a-z]+=", text)
     assert "$6.000000007" in text
     assert "Not final" in text
+    assert anna["id"] not in text
+    assert not re.search(r"[0-9]T[0-9:]+Z", text), "times are those of the group's clocks"
+    assert f"4711 {escape(HOSTILE)}" in text
+
+
+async def test_grants_to_many_are_one_line_of_the_page(counter: Counter) -> None:
+    await counter.group(each=["$1/month"], time_zone="Europe/Berlin")
+    for n in range(3):
+        await counter.member(external_id=f"{n}")
+    granted = {"amount_usd": 0.5, "until": "2026-12-31", "reason": "project week"}
+    await counter.admin.post("/api/v1/groups/swa/grants", granted)
+
+    answer = await counter.admin.send(
+        "GET", "/api/v1/groups/swa/statement", headers={"accept": "text/html"}
+    )
+
+    text = answer.body.decode()
+    assert text.count("project week") == 1
+    assert "<td>3 members</td><td>2027-01-01 00:00</td>" in text
 
 
 async def test_a_statement_as_a_table_guards_its_cells(counter: Counter) -> None:

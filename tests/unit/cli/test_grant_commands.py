@@ -121,7 +121,7 @@ SHARED = {
 @pytest.mark.parametrize(
     ("in_force", "told"),
     [
-        ([SHARED], "The limit $5/month that the group shares still holds: $0.50 of it is left, and $1.00 was granted."),
+        ([SHARED], "The limit $5/month that the group shares still holds: $0.50 left.\nGranted: $1.00 in all."),
         ([{**SHARED, "remaining": 1}], None),
         ([{**SHARED, "limit": "9 requests/day"}], None),
         ([{**SHARED, "scope": "workspace"}], "The limit $5/month that all groups share still holds: $0.50"),

@@ -14,6 +14,7 @@ from tuckshop.cli.output import (
     clean,
     json_text,
     limit_sentence,
+    print_facts,
     print_keys,
     print_limits,
     print_table,
@@ -56,6 +57,35 @@ def test_a_limit_is_a_sentence() -> None:
         "$0.20/month (for this member): $0.013 used, $0.002 reserved, $0.185 left;"
         " renews 2026-11-30 23:00 UTC"
     )
+
+
+def test_what_is_used_held_and_left_adds_up_to_what_stands_before_it() -> None:
+    """M1: a grant is no part of the limit, and yet it is what is spent."""
+    amounts = {"used": "0.3", "reserved": "0", "remaining": "0.4", "lifted": "0.5"}
+    lifted = STANDING | {name: Decimal(text) for name, text in amounts.items()}
+
+    assert limit_sentence(lifted).startswith(
+        "$0.20/month and $0.50 granted or carried over (for this member): $0.30 used, $0.00 reserved,"
+        " $0.40 left;"
+    )
+
+
+def test_a_long_fact_is_broken_between_words_on_a_terminal_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = [("id", "grp_1"), ("at worst", "100 members: at most $20.00 a month; " * 3)]
+    print_facts("swa", facts)
+    piped = capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    print_facts("swa", facts)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(piped.splitlines()) == 3
+    assert len(lines) == 4
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[3].startswith(" " * 12)
 
 
 def test_a_count_is_no_money() -> None:

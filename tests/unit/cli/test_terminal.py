@@ -8,7 +8,7 @@ import pytest
 
 from tuckshop.cli import terminal
 from tuckshop.cli.main import cli
-from tuckshop.cli.terminal import takes_colours, waiting
+from tuckshop.cli.terminal import counting, takes_colours, waiting
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,37 @@ def test_a_pipe_is_told_nothing(
         time.sleep(0.05)
 
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_done_part_by_part_is_counted_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def count(**options: bool) -> str:
+        with counting("Members", 400, **options) as more_are_done:
+            more_are_done(200)
+            more_are_done(200)
+        said = capsys.readouterr()
+        assert said.out == ""
+        return said.err
+
+    assert count() == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+
+    shown = count()
+
+    assert "Members" in shown
+    assert "200/400" in shown
+    assert "400/400" in shown
+    assert count(hidden=True) == ""
+
+
+def test_a_long_call_tells_how_far_it_is_where_that_is_known(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr(terminal, "SHOWN_AFTER_S", 0.02)
+
+    with waiting("Copying", so_far=lambda: "1.0 MB"):
+        time.sleep(0.1)
+
+    assert "\rCopying … 1 s, 1.0 MB" in capsys.readouterr().err

@@ -41,6 +41,7 @@ class StatementGrant(Shown, frozen=True, kw_only=True):
     at: str
     member: str | None  # null: to the whole group
     external_id: str | None
+    name: str | None
     amount_usd: Usd
     until: str | None
     reason: str | None
@@ -53,6 +54,7 @@ class StatementCorrection(Shown, frozen=True, kw_only=True):
     request: str
     member: str
     external_id: str | None
+    name: str | None
     cost_usd: Usd
     reason: str | None
 
