@@ -224,6 +224,7 @@ def assemble(
     workspaces = Workspaces(changes, directory, ledger)
     identities = Identities(changes, directory, person_keys, groups, workspaces)
     papers = Papers(directory, told.subscriptions, clock, surroundings)
+    claims.tell_privacy(papers.at_claiming)
     return Services(
         papers=papers,
         stating=Stating(changes, directory),

@@ -23,6 +23,7 @@ from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.errors import ConflictError, GoneError, NotFoundError
 from tuckshop.domain.keys import digest_of
 from tuckshop.domain.policy import policy_of
+from tuckshop.domain.records import Group
 from tuckshop.pricing.price_book import PriceBook
 from tuckshop.services.changes import Changes, Edit
 from tuckshop.services.directory import Directory
@@ -77,7 +78,12 @@ class Claims:
         self._clock = clock
         self._prices = prices
         self._public_url = public_url
+        self._privacy_of: Callable[[Group], list[str]] = lambda group: []
         self._listeners: list[OpenedListener] = []
+
+    def tell_privacy(self, privacy_of: Callable[[Group], list[str]]) -> None:
+        """Tell whoever opens a link what *privacy_of* says of their group (Art. 13 GDPR)."""
+        self._privacy_of = privacy_of
 
     def on_opened(self, listener: OpenedListener) -> None:
         """Call *listener* within every change that opens a link."""
@@ -194,6 +200,8 @@ class Claims:
             limits=sentences(policy.limits, opened.at_us),
             expires_at=None if expires_at_us is None else rfc3339(expires_at_us),
             snippets=snippets(base_url, opened.secret, first_model(priced, policy)),
+            privacy=self._privacy_of(holder.group),
+            notice=holder.workspace.privacy.notice_url or None,
         )
 
     def _member_of(self, digest: bytes) -> str:

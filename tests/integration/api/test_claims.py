@@ -86,6 +86,8 @@ async def test_a_link_opens_once_and_hands_out_a_key(counter: Counter) -> None:
         "$0.20 a month, renews 1 Dec 00:00 (Europe/Berlin)",
         "35 requests a minute on gpt-4o-mini",
     ]
+    assert "Prompts and answers are not kept." in shown["privacy"][0]  # P5
+    assert shown["notice"] is None
     for snippet in shown["snippets"]:
         assert shown["key"] in snippet["text"]
         assert shown["base_url"] in snippet["text"]

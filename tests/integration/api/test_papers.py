@@ -10,7 +10,9 @@ import pytest
 
 from tests.integration.api.conftest import Counter
 from tests.support.asgi_client import AsgiClient
+from tuckshop.domain.notices import NOTICE_KINDS
 from tuckshop.services.papers.facts import Surroundings
+from tuckshop.services.papers.parts import KINDS
 
 pytestmark = pytest.mark.anyio
 
@@ -142,6 +144,54 @@ OF_A_GROUP: list[tuple[str, dict[str, Any], str, str]] = [
         {"strikes": {"count": 5, "days": 1, "pause": "none"}},
         "Staff are told of 5 different flagged contents of one's own within 1 day",
         "innerhalb eines Tages wird das Personal benachrichtigt",
+    ),
+    (
+        "checks that block",
+        {"moderation": {"mode": "block"}},
+        "Before a call goes out, what it says is checked automatically by a moderation service",
+        "Vor der Weiterleitung werden die Inhalte eines Aufrufs von einem Moderationsdienst",
+    ),
+    (
+        "checks that only note",
+        {"moderation": {"mode": "log"}},
+        "What is flagged is noted; nobody is refused and nothing is held up.",
+        "Beanstandungen werden vermerkt; abgewiesen oder verzögert wird nichts.",
+    ),
+    (
+        "checks of answers that block",
+        {"moderation": {"outputs": "block"}},
+        "An answer is passed on only after its check",
+        "Sie werden erst nach der Prüfung weitergegeben",
+    ),
+    (
+        "checks of answers that only note",
+        {"moderation": {"outputs": "log"}},
+        "Answers are checked in the same way. What is flagged is noted.",
+        "Antworten werden in gleicher Weise geprüft. Beanstandungen werden vermerkt.",
+    ),
+    (
+        "checks that may fail",
+        {"moderation": {"mode": "block", "fail": "open"}},
+        "While the check cannot be had, calls pass unchecked",
+        "Steht die Prüfung nicht zur Verfügung, werden Aufrufe ungeprüft ausgeführt",
+    ),
+    (
+        "what cannot be checked",
+        {"moderation": {"mode": "block", "unreadable": "pass"}},
+        "what cannot be checked passes.",
+        "was nicht prüfbar ist, wird durchgelassen.",
+    ),
+    (
+        "scores of their own",
+        {"moderation": {"mode": "log", "thresholds": {"violence": 0.9}}},
+        "From which score on a category counts is set by the group or the workspace",
+        "Ab welchem Wert eine Kategorie als erfüllt gilt, ist für die Gruppe",
+    ),
+    (
+        "pseudonyms",
+        {"pseudonyms": True},
+        "Staff see pseudonyms in place of identifiers, names and e-mail addresses.",
+        "Das Personal sieht Pseudonyme anstelle von Kennungen, Namen und E-Mail-Adressen.",
     ),
     (
         "a title",
@@ -427,3 +477,78 @@ async def test_me_tells_what_is_kept_and_checked_and_where_the_notice_is(counter
     await counter.admin.patch(f"{BASE}/privacy", {"notice_url": "https://uni.example.org/privacy"})
     again = (await holder.get(f"{BASE}/me")).json["privacy"]
     assert again["notice"] == "https://uni.example.org/privacy"
+
+
+async def test_what_the_workspace_says_holds_for_every_group(counter: Counter) -> None:
+    await counter.group()
+    holder = AsgiClient(
+        counter.app, token=(await counter.key((await counter.member())["id"]))["key"]
+    )
+
+    change = {"moderation": {"mode": "log", "outputs": "block"}, "pseudonyms": True}
+    assert (await counter.admin.patch(f"{BASE}/workspace", change)).status == 200
+
+    for (name, lang), text in (await all_papers(counter)).items():
+        en, de = "Staff see pseudonyms", "Das Personal sieht Pseudonyme"
+        assert (en if lang == "en" else de) in text, name
+        en, de = "What calls say is checked automatically", "Die Inhalte der Aufrufe werden von"
+        assert (en if lang == "en" else de) in text, name
+    privacy = (await holder.get(f"{BASE}/me")).json["privacy"]
+    assert privacy["moderation"] == {"asked": "log", "answered": "block"}
+    assert privacy["pseudonyms"] is True
+
+
+async def test_who_checks_is_a_recipient_though_it_serves_no_call(counter: Counter) -> None:
+    await upstream(counter, "own", base_url="http://127.0.0.1:9000/v1", profile="compatible")
+    await upstream(counter, "checker", base_url="https://checks.example.org/v1", models=["none"])
+    await counter.group(models=["llama*"])
+    assert "checks.example.org" not in await paper(counter)
+
+    change = {"moderation": {"mode": "block", "upstream": "checker"}}
+    assert (await counter.admin.patch(f"{BASE}/groups/swa", change)).status == 200
+
+    text = await paper(counter)
+    assert "by a moderation service (upstream: checker)" in text
+    row = text[text.index("checks.example.org") :].split("\n\n")[0]
+    assert "| Gets | texts and images to be checked (moderation), without any mark" in row
+    assert "Told of the person" not in row
+
+
+async def test_an_erased_person_is_counted_no_more(counter: Counter) -> None:
+    """P4."""
+    await counter.group()
+    member = await counter.member()
+    await counter.member(external_id="4712")
+    assert "2 members (who hold keys), in 1 group" in await paper(counter, "record")
+
+    path = f"{BASE}/erase/members/{member['id']}"
+    answer = await counter.admin.post(path, {"reason": "asked for by letter"})
+    assert answer.status == 200, answer.body
+
+    assert "1 member (who hold keys), in 1 group" in await paper(counter, "record")
+
+
+async def test_who_picks_up_a_key_is_told_what_is_kept_and_where_the_notice_is(
+    counter: Counter,
+) -> None:
+    """P5: at the time of collection (Art. 13 GDPR)."""
+    await counter.group(logging={"bodies": "all", "purpose": "a study", "days": 9})
+    await counter.admin.patch(f"{BASE}/privacy", {"notice_url": "https://uni.example.org/privacy"})
+    member = await counter.member()
+    made = await counter.admin.post(f"{BASE}/members/{member['id']}/claim-links")
+
+    secret = made.json["url"].partition("#")[2]
+    page = {"sec-fetch-site": "same-origin"}
+    claimed = await counter.admin.send(
+        "POST", f"{BASE}/claim", body={"secret": secret}, headers=page, token=""
+    )
+
+    told = " ".join(claimed.json["privacy"])
+    assert "Prompts and answers of all calls are kept in full" in told
+    assert "They are kept for this purpose: a study." in told
+    assert "deleted after 9 days" in told
+    assert claimed.json["notice"] == "https://uni.example.org/privacy"
+
+
+def test_every_kind_of_notice_has_its_words() -> None:
+    assert KINDS.keys() == set(NOTICE_KINDS)

@@ -55,6 +55,13 @@ def in_words(one: Conduct) -> list[str]:
     return [plain(text) for text in (*checking(one, t), *rules(one, t), *strikes(one, t))]
 
 
+def at_claiming(one: Conduct) -> list[str]:
+    """What is kept, checked and seen of calls, in English."""
+    t = Tongue("en")
+    found = (*contents(one, t), log(one, t), *checking(one, t), *rules(one, t), names(one, t))
+    return [plain(text) for text in found]
+
+
 def contents(one: Conduct, t: Tongue) -> list[str]:
     """What is kept of prompts and answers, what for, how long, and who reads it."""
     logging = one.logging
@@ -129,24 +136,27 @@ def checking(one: Conduct, t: Tongue) -> list[str]:
     found = []
     by = t.listed([said(name) for name in one.moderators]) if one.moderators else ""
     of = t(f" (upstream: {by})", f" (Anbieterkonto: {by})") if by else ""
-    if one.asked != "off":
+    about_en = " for violence, hate, self-harm, sexual contents and the like"
+    about_de = "unter anderem auf Gewalt, Hass, Selbstverletzung und sexuelle Inhalte"
+    if one.asked == "block":
         found.append(
             t(
-                f"Before a call goes out, what it says is checked automatically by a moderation service{of} for"
-                " violence, hate, self-harm, sexual contents and the like. ",
-                f"Vor der Weiterleitung werden die Inhalte eines Aufrufs von einem Moderationsdienst{of} automatisch"
-                " geprüft, unter anderem auf Gewalt, Hass, Selbstverletzung und sexuelle Inhalte. ",
+                f"Before a call goes out, what it says is checked automatically by a moderation"
+                f" service{of}{about_en}. What is"
+                " flagged is refused and not passed on.",
+                f"Vor der Weiterleitung werden die Inhalte eines Aufrufs von einem Moderationsdienst{of}"
+                f" automatisch geprüft,"
+                f" {about_de}. Beanstandete Aufrufe werden abgewiesen und nicht weitergeleitet.",
             )
-            + (
-                t(
-                    "What is flagged is refused and not sent.",
-                    "Beanstandete Aufrufe werden abgewiesen und nicht weitergeleitet.",
-                )
-                if one.asked == "block"
-                else t(
-                    "What is flagged is noted; nobody is refused and nothing is held up.",
-                    "Beanstandungen werden vermerkt; abgewiesen oder verzögert wird nichts.",
-                )
+        )
+    if one.asked == "log":
+        found.append(
+            t(
+                f"What calls say is checked automatically by a moderation service{of}{about_en}. What is flagged"
+                f" is noted;"
+                " nobody is refused and nothing is held up.",
+                f"Die Inhalte der Aufrufe werden von einem Moderationsdienst{of} automatisch geprüft, {about_de}."
+                " Beanstandungen werden vermerkt; abgewiesen oder verzögert wird nichts.",
             )
         )
     if one.answered != "off":
@@ -157,8 +167,8 @@ def checking(one: Conduct, t: Tongue) -> list[str]:
             )
             + (
                 t(
-                    "What is flagged is held back.",
-                    "Beanstandete Antworten werden zurückgehalten.",
+                    "An answer is passed on only after its check; what is flagged is held back.",
+                    "Sie werden erst nach der Prüfung weitergegeben; beanstandete Antworten werden zurückgehalten.",
                 )
                 if one.answered == "block"
                 else t("What is flagged is noted.", "Beanstandungen werden vermerkt.")

@@ -60,7 +60,6 @@ class Conduct:
     rules: Rules = NO_RULES
     strikes: Strikes | None = None
     pseudonyms: bool = False
-    self_rotate: bool = False
     tells_members: bool = False  # they are mailed of their own budgets
     told_staff: int = 0  # addresses that are mailed of what happens
 
@@ -80,6 +79,8 @@ class UpstreamFacts:
     is_here: bool  # it is this very machine
     profile: UpstreamProfile
     provider: Provider
+    serves: bool = True  # calls go there
+    checks: bool = False  # its moderation is asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

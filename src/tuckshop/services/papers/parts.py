@@ -11,7 +11,7 @@ from tuckshop.services.papers.document import Block, Heading, Items, Para, Rows,
 from tuckshop.services.papers.facts import Conduct, Facts, UpstreamFacts
 from tuckshop.services.papers.language import Tongue
 
-_KINDS: Final[Mapping[NoticeKind, tuple[str, str]]] = {
+KINDS: Final[Mapping[NoticeKind, tuple[str, str]]] = {
     "flag": ("flags", "Beanstandungen"),
     "strike": ("pauses after flags", "Sperren nach Beanstandungen"),
     "appeal": ("what members say to flags", "Stellungnahmen zu Beanstandungen"),
@@ -405,8 +405,24 @@ def _provider(one: UpstreamFacts, t: Tongue) -> list[list[str]]:
                 ),
             ]
         )
-    rows.append([t("Told of the person", "Übermitteltes Personenmerkmal"), _pseudonym(one, t)])
+    rows.append([t("Gets", "Erhält"), _what_it_gets(one, t)])
+    if one.serves:
+        rows.append([t("Told of the person", "Übermitteltes Personenmerkmal"), _pseudonym(one, t)])
     return rows
+
+
+def _what_it_gets(one: UpstreamFacts, t: Tongue) -> str:
+    found = []
+    if one.serves:
+        found.append(t("calls for its models", "Aufrufe für seine Modelle"))
+    if one.checks:
+        found.append(
+            t(
+                "texts and images to be checked (moderation), without any mark of the person",
+                "zu prüfende Texte und Bilder (Moderation), ohne Personenmerkmal",
+            )
+        )
+    return "; ".join(found)
 
 
 def _pseudonym(one: UpstreamFacts, t: Tongue) -> str:
@@ -462,7 +478,7 @@ def recipients(facts: Facts, t: Tongue) -> Items:
         kinds = (
             t("whatever happens", "alle Ereignisse")
             if webhook.kinds is None
-            else t.listed([t(*_KINDS[kind]) for kind in webhook.kinds])
+            else t.listed([t(*KINDS[kind]) for kind in webhook.kinds])
         )
         found.append(
             t(

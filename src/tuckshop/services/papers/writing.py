@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,16 +13,19 @@ from tuckshop.domain.actor import OPERATOR, STAFF_ROLES, Actor, StaffRole
 from tuckshop.domain.claim_links import LIFE_DAYS
 from tuckshop.domain.clock import US_PER_SECOND, Clock
 from tuckshop.domain.globs import can_overlap
+from tuckshop.domain.moderation import checks_of
 from tuckshop.domain.networks import parse_address
-from tuckshop.domain.privacy import NO_PROVIDER, Language, Paper, Provider
-from tuckshop.domain.records import Group, UpstreamRecord
+from tuckshop.domain.privacy import NO_PROVIDER, Language, Paper
+from tuckshop.domain.records import Group, Member, UpstreamRecord
 from tuckshop.domain.rules.rules import NO_RULES
 from tuckshop.domain.webhooks import Webhook
 from tuckshop.ledger.forgetting import NETWORK_DAYS
 from tuckshop.services import mail_queue, once
 from tuckshop.services.directory import Directory
+from tuckshop.services.erasing.rows import NAMELESS
 from tuckshop.services.notices import deliveries, passing_on
 from tuckshop.services.notices.subscriptions import Subscriptions
+from tuckshop.services.papers.conduct import at_claiming
 from tuckshop.services.papers.document import Block, gaps_in, markdown
 from tuckshop.services.papers.dpia import dpia
 from tuckshop.services.papers.facts import (
@@ -89,6 +92,10 @@ class Papers:
         """The notice that concerns whoever holds a key of *group*."""
         return self._written(group, "notice", language)
 
+    def at_claiming(self, group: Group) -> list[str]:
+        """What whoever picks up a key of *group* is told at once, in plain English (Art. 13 GDPR)."""
+        return at_claiming(self._conduct(group, 0))
+
     def conduct(self, group: Group) -> Conduct:
         """What holds for the calls of *group*; without a count of its members."""
         return self._conduct(group, 0)
@@ -107,16 +114,10 @@ class Papers:
             around=self._surroundings,
             kept=KEPT,
             conducts=tuple(
-                self._conduct(one, sum(m.state != "archived" for m in members[one.id]))
-                for one in groups
+                self._conduct(one, sum(map(self._is_somebody, members[one.id]))) for one in groups
             ),
             archived=len(every) - len(groups) if group is None else 0,
-            upstreams=tuple(
-                _upstream_facts(one, stated.providers.get(one.name, NO_PROVIDER))
-                for one in self._directory.upstreams()
-                if one.credential_source is not None
-                and (group is None or _may_serve(one, group.models))
-            ),
+            upstreams=self._upstreams(groups, is_all=group is None),
             webhooks=tuple(
                 WebhookFacts(
                     host=urlsplit(one.url).hostname or one.url,
@@ -126,6 +127,45 @@ class Papers:
                 if one.state == "active" and (group is None or _tells_of(one, group.id))
             ),
             staff=self._staff(group),
+        )
+
+    def _upstreams(self, groups: Sequence[Group], *, is_all: bool) -> tuple[UpstreamFacts, ...]:
+        """Those that get anything of a call of *groups*; *is_all*: and those of groups to come."""
+        stated = self._directory.workspace.privacy.providers
+        checking = {name for group in groups for name in self._moderators(group)}
+        found = []
+        for one in self._directory.upstreams():
+            serves = is_all or any(_may_serve(one, group.models) for group in groups)
+            if one.credential_source is None or not (serves or one.name in checking):
+                continue
+            base = parse_base_url(one.base_url)
+            found.append(
+                UpstreamFacts(
+                    name=one.name,
+                    host=base.host,
+                    is_encrypted=base.is_tls,
+                    is_here=base.host == "localhost" or _is_loopback(base.host),
+                    profile=one.profile,
+                    provider=stated.get(one.name, NO_PROVIDER),
+                    serves=serves,
+                    checks=one.name in checking,
+                )
+            )
+        return tuple(found)
+
+    def _moderators(self, group: Group) -> tuple[str, ...]:
+        """The upstreams whose moderation sees what calls of *group* say."""
+        checks = checks_of(self._directory.workspace.moderation, group.moderation)
+        if checks is None:
+            return ()
+        if checks.upstream is not None:
+            return (checks.upstream,)
+        return tuple(
+            one.name
+            for one in self._directory.upstreams()
+            if one.credential_source is not None
+            and one.profile != "compatible"
+            and _may_serve(one, group.models)
         )
 
     def _written(self, group: Group | None, paper: Paper, language: Language) -> WrittenPaper:
@@ -145,18 +185,29 @@ class Papers:
         told = self._subscriptions.notified(group.id)
         everywhere = self._subscriptions.notified(None)
         concerned = [one for one in (told, everywhere) if one is not None]
+        checks = checks_of(self._directory.workspace.moderation, group.moderation)
         return Conduct(
             name=group.name,
             title=group.title,
             members=members,
             logging=group.logging,
             log_days=group.log_days,
+            asked="off" if checks is None else checks.asked,
+            answered="off" if checks is None else checks.answered,
+            fails_open=checks is not None and checks.fails_open,
+            passes_unreadable=checks is not None and checks.passes_unreadable,
+            own_thresholds=checks is not None and any(one.thresholds for one in checks.levels),
+            moderators=self._moderators(group),
             rules=group.rules or NO_RULES,
             strikes=group.strikes,
-            self_rotate=group.self_rotate,
+            pseudonyms=self._directory.hides_names(group.id),
             tells_members=any(one.members for one in concerned),
             told_staff=0 if told is None else len(told.mails),
         )
+
+    def _is_somebody(self, member: Member) -> bool:
+        """Whether it is known who that is; an erased person leaves a row without a name."""
+        return self._directory.person(member.id).external_id != NAMELESS
 
     def _staff(self, group: Group | None) -> Mapping[StaffRole, int]:
         now_us = self._clock.now_us()
@@ -168,18 +219,6 @@ class Papers:
             if is_open and (group is None or group.id in token.group_ids):
                 counts[token.role] += 1
         return counts
-
-
-def _upstream_facts(upstream: UpstreamRecord, provider: Provider) -> UpstreamFacts:
-    base = parse_base_url(upstream.base_url)
-    return UpstreamFacts(
-        name=upstream.name,
-        host=base.host,
-        is_encrypted=base.is_tls,
-        is_here=base.host == "localhost" or _is_loopback(base.host),
-        profile=upstream.profile,
-        provider=provider,
-    )
 
 
 def _is_loopback(host: str) -> bool:

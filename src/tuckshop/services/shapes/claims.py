@@ -85,3 +85,5 @@ class ClaimedKey(Shown, frozen=True, kw_only=True):
     limits: list[str]
     expires_at: str | None
     snippets: list[Snippet]
+    privacy: list[str]  # what is kept, checked and seen of calls, as sentences
+    notice: str | None  # where the institution has its privacy notice
