@@ -36,8 +36,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "title": "Software architecture",
             "each": ["$0.20/month", "35 requests/minute on gpt-4o-mini"],
             "models": ["gpt-4o-mini", "text-embedding-*"],
+            "logging": {"bodies": "flagged", "purpose": "<b>appeals</b>"},
         },
     )
+    server.made("PATCH", "/privacy", {"notice_url": "https://uni.example.org/privacy"})
     yield server
     assert server.stop() == 0, server.log.read_text()
 
@@ -86,6 +88,8 @@ def test_a_member_picks_up_a_key_by_keyboard_at_the_width_of_a_phone(
     assert is_well_formed(key)
     assert "Ada <img src=x onerror=alert(1)> Lovelace" in page.inner_text("#whose")
     assert "$0.20 a month, renews " in page.inner_text("#limits")
+    assert "kept for this purpose: <b>appeals</b>." in page.inner_text("#privacy")  # P5
+    assert page.get_attribute("#notice", "href") == "https://uni.example.org/privacy"
     assert page.inner_text("#base") == f"{PUBLIC_URL}/v1"
     assert page.evaluate("document.activeElement.id") == "whose"
     for closed in page.query_selector_all("details:not([open]) summary"):

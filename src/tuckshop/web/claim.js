@@ -39,12 +39,12 @@ function show(claimed) {
   const models = claimed.models === null ? "all models" : claimed.models.join(", ");
   const until = claimed.expires_at === null ? [] : [`until ${new Date(claimed.expires_at).toLocaleString()}`];
   at("limits").append(...[...claimed.limits, `models: ${models || "none"}`, ...until].map(item));
+  at("snippets").append(...claimed.snippets.map(snippet));
   at("privacy").append(...claimed.privacy.map(item));
   if (claimed.notice !== null) {
     at("notice").href = claimed.notice;  // an http or https address, by what the server takes
     at("notice-line").hidden = false;
   }
-  at("snippets").append(...claimed.snippets.map(snippet));
   at("start").hidden = at("problem").hidden = true;
   at("claimed").hidden = false;
   say("");
