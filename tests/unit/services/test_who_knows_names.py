@@ -24,7 +24,7 @@ ASKERS: Final = {
     "services/handing_out.py": "names the rows of keys for a reason, which is noted before",
     "services/identities.py": "opens a pseudonym for a reason",
     "services/mail_letters.py": "writes to the member; a preview is written to the pseudonym",
-    "services/mails.py": "hands the address to the mail server; shows the pseudonym",
+    "services/mail_recipients.py": "hands the address to the mail server; shows the pseudonym",
     "services/notices/passing_on.py": "hands the address to the mail server",
     "services/papers/writing.py": "counts of whom it is known who they are; shows nobody",
     "services/persons.py": "finds the members that one person is; gives them under their pseudonyms",
