@@ -172,7 +172,7 @@ def _print(answer: Json) -> None:
             else None,
         ),
         ("credentials", "put back" if answer["credentials"] else None),
-        ("gap", f"{when(gap['since'])} to {when(gap['until'])}: nothing is known of this time"),
+        ("gap", f"{when(gap['since'])} to {when(gap['until'])}"),
         ("were running", f"{gap['open_calls']:,} calls, charged their bounds at the start"),
     ]
     if known is not None:
@@ -185,9 +185,10 @@ def _print(answer: Json) -> None:
     facts.append(
         (
             "next",
-            "compare the gap with the provider's usage report; limits stand as they did before it",
+            "nothing is known of the gap: see the provider's usage report",
         )
     )
+    facts.append(("limits", "stand as they did before the gap"))
     print_facts("Acknowledged" if answer["acknowledged"] else "Restored", facts)
 
 
