@@ -12,6 +12,7 @@ from tuckshop.cli.client import RefusedError
 from tuckshop.cli.ledger_file import ledger_file
 from tuckshop.cli.output import clean, note, print_json
 from tuckshop.cli.passphrase import passphrase_file, passphrase_from
+from tuckshop.cli.terminal import waiting
 from tuckshop.settings import load_for_commands
 
 if TYPE_CHECKING:
@@ -70,13 +71,14 @@ def backup(
             "No passphrase was given: type it at the prompt, or name --passphrase-file."
         )
     settings = load_for_commands().settings
-    made = make(
-        settings.data,
-        ledger_file(settings),
-        file,
-        SystemClock(),
-        Wish(bodies=not without_bodies, person_keys=with_person_keys, passphrase=passphrase),
-    )
+    with waiting("Copying and verifying", hidden=as_json):
+        made = make(
+            settings.data,
+            ledger_file(settings),
+            file,
+            SystemClock(),
+            Wish(bodies=not without_bodies, person_keys=with_person_keys, passphrase=passphrase),
+        )
     if as_json:
         print_json(_answer(made))
     if made.report.differences:

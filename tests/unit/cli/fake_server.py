@@ -44,6 +44,12 @@ class FakeServer:
         return {"TUCKSHOP_URL": self.url, "TUCKSHOP_ADMIN_TOKEN": TOKEN}
 
 
+def _read(raw: bytes, media_type: str) -> Any:
+    if not raw:
+        return None
+    return json.loads(raw) if "json" in media_type else raw.decode()
+
+
 @contextmanager
 def running() -> Iterator[FakeServer]:
     """One on a port of its own."""
@@ -56,7 +62,7 @@ def running() -> Iterator[FakeServer]:
                 Asked(
                     self.command,
                     self.path,
-                    json.loads(raw) if raw else None,
+                    _read(raw, self.headers.get("content-type", "")),
                     (self.headers.get("authorization") or "").removeprefix("Bearer ") or None,
                     self.headers.get("idempotency-key"),
                     self.headers.get("if-match"),
