@@ -14,6 +14,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,6 +50,7 @@ def sections() -> list[dict[str, Any]]:
     return found
 
 
+@cache
 def proofs() -> Mapping[str, list[Proof]]:
     """Rule id → what names it, by file and then in the order of the file."""
     found: dict[str, list[Proof]] = {}

@@ -49,9 +49,6 @@ _LAST_NAMES: Final = (
 _OTHERS: Final = {"limits": "limits", "limit": "limits", "models": "models", "model": "models"}
 
 
-COLUMNS_MAX: Final = 16_384  # as many as a spreadsheet has
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """Places of the columns that are read, from 0; None where there is none."""
@@ -88,12 +85,8 @@ def columns_of(
     The external id is the best-ranked column that is not empty all the way down, unless *id_column* names one.
 
     Raises:
-        RosterFileError: No column can be the external id, or one name stands twice; there are too many.
+        RosterFileError: No column can be the external id, or one name stands twice.
     """
-    if len(header) > COLUMNS_MAX:
-        raise RosterFileError(
-            f"the first line has {len(header):,} columns, more than any spreadsheet: is it a roster?"
-        )
     names = tuple(name.strip() for name in header)
     folded = [_folded(name) for name in names]
     place = _named(names, folded, id_column) if id_column else _id_place(folded, rows)

@@ -21,6 +21,7 @@ from tuckshop.services.shapes.members import NewMember
 from tuckshop.services.shapes.rosters import RowError
 
 _DELIMITERS: Final = ",;\t|"
+_COLUMNS_MAX: Final = 16_384  # as many as a spreadsheet has
 _CELL_MAX: Final = 100_000  # characters; a quote that is never closed swallows the rest of the file
 _LIMITS_APART: Final = re.compile(r"[;\n|]")
 _POINTS_ROW: Final = "points possible"  # Canvas puts it under the header of a gradebook
@@ -94,6 +95,10 @@ def _records(text: str, delimiter: str, skipped: int) -> Iterator[tuple[int, lis
             raise RosterFileError(
                 f'line {line}: {error}; is there a quotation mark (") that is never closed?'
             ) from None
+        if len(cells) > _COLUMNS_MAX:  # before each of them is looked at, which takes its time
+            raise RosterFileError(
+                f"line {line} has {len(cells):,} columns, more than any spreadsheet: is it a roster?"
+            )
         if any(len(cell) > _CELL_MAX for cell in cells):
             raise RosterFileError(
                 f'line {line}: a cell is longer than {_CELL_MAX} characters; is there a quotation mark (") '
