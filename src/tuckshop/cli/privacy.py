@@ -181,7 +181,7 @@ def _write(paper: str, group: str | None, lang: str, out: Path | None, as_json: 
         _copy_page(client, path, out, lang)
     gaps = answer["to_fill"]
     if gaps:
-        note(f"{len(gaps)} gap(s) to fill in; what the server can be told: tuckshop privacy set")
+        note(f"Gaps to fill in: {len(gaps)}; what the server can be told: tuckshop privacy set")
     if out is not None:
         note(f"Written to {out}, which only you can read.")
 

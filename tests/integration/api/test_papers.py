@@ -12,7 +12,7 @@ from tests.integration.api.conftest import Counter
 from tests.support.asgi_client import AsgiClient
 from tuckshop.domain.notices import NOTICE_KINDS
 from tuckshop.services.papers.facts import Surroundings
-from tuckshop.services.papers.parts import KINDS
+from tuckshop.services.papers.recipients import KINDS
 
 pytestmark = pytest.mark.anyio
 

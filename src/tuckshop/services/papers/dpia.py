@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tuckshop.services.papers import parts
+from tuckshop.services.papers import parts, recipients
 from tuckshop.services.papers.conduct import conduct_of
 from tuckshop.services.papers.document import Block, Heading, Items, Para, Rows
 from tuckshop.services.papers.facts import Facts
@@ -65,8 +65,8 @@ def dpia(facts: Facts, t: Tongue) -> Iterator[Block]:
     level = 3 if facts.group is None else None
     for one in facts.conducts:
         yield from conduct_of(one, t, level=level)
-    yield from parts.providers(facts, t)
-    yield parts.recipients(facts, t)
+    yield from recipients.providers(facts, t)
+    yield recipients.recipients(facts, t)
     yield parts.periods(facts, t)
     yield Heading(
         t(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tuckshop.services.papers import parts
+from tuckshop.services.papers import parts, recipients
 from tuckshop.services.papers.conduct import conduct_of
 from tuckshop.services.papers.document import Block, Heading, Items, Para, Rows
 from tuckshop.services.papers.facts import Facts
@@ -71,8 +71,8 @@ def notice(facts: Facts, t: Tongue) -> Iterator[Block]:
         )
     )
     yield Heading(t("5. Who receives data", "5. Empfänger"))
-    yield from parts.providers(facts, t)
-    yield parts.recipients(facts, t)
+    yield from recipients.providers(facts, t)
+    yield recipients.recipients(facts, t)
     yield Heading(t("6. How long", "6. Speicherdauer"))
     yield parts.periods(facts, t)
     yield Heading(t("7. Automatic decisions", "7. Automatisierte Entscheidungen"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tuckshop.services.papers import parts
+from tuckshop.services.papers import parts, recipients
 from tuckshop.services.papers.conduct import conduct_of
 from tuckshop.services.papers.document import Block, Heading, Items, Para, Rows
 from tuckshop.services.papers.facts import Facts
@@ -79,8 +79,8 @@ def record(facts: Facts, t: Tongue) -> Iterator[Block]:
             "d), e) Empfänger, Übermittlung in Drittländer",
         )
     )
-    yield from parts.providers(facts, t)
-    yield parts.recipients(facts, t)
+    yield from recipients.providers(facts, t)
+    yield recipients.recipients(facts, t)
     yield Heading(t("(f) Time limits for erasure", "f) Fristen für die Löschung"))
     yield parts.periods(facts, t)
     yield Heading(
