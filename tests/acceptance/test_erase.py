@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -123,6 +124,7 @@ def test_an_erasure_that_a_kill_interrupted_is_finished_by_the_next_start(
         tmp_path,
         None,
         command=(sys.executable, "-m", "tests.support.killed_erasure", point, "serve"),
+        PYTHONPATH=os.pathsep.join(sys.path),
     )
     member = a_person(server)
     with contextlib.suppress(OSError):

@@ -552,3 +552,21 @@ async def test_who_picks_up_a_key_is_told_what_is_kept_and_where_the_notice_is(
 
 def test_every_kind_of_notice_has_its_words() -> None:
     assert KINDS.keys() == set(NOTICE_KINDS)
+
+
+async def test_a_statement_based_on_a_stale_one_is_refused(counter: Counter) -> None:
+    """M2: what two people state at once is not lost unseen."""
+    seen = (await counter.admin.get("/api/v1/privacy")).headers["etag"]
+    stated = [{"controller": "University"}, {"officer": "Ada"}]
+
+    first, stale = [
+        await counter.admin.send(
+            "PATCH", "/api/v1/privacy", body=change, headers={"if-match": seen}
+        )
+        for change in stated
+    ]
+
+    assert (first.status, stale.status) == (200, 412)
+    assert "by operator" in stale.json["detail"]
+    now = (await counter.admin.get("/api/v1/privacy")).json
+    assert (now["controller"], now["officer"]) == ("University", "")
