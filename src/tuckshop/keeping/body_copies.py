@@ -47,7 +47,9 @@ def check_copy(path: Path) -> None:
     with reading(path) as found:
         if found is None:
             raise StoreError(f"there is no copy of bodies at {path}")
-        found.check(path)
+        damage = found.first_damage()
+    if damage is not None:
+        raise StoreError(f"{path} cannot be used: {damage}")
 
 
 def take_in_bodies(copy: Path, path: Path, *, max_bytes: int) -> int:

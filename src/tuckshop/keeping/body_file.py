@@ -300,22 +300,6 @@ class BodyReading:
         """Copy the file, that many *pages* at once and a pause between."""
         self._connection.backup(target, pages=pages, sleep=pause_s)
 
-    def check(self, path: Path) -> None:
-        """
-        Read the whole file once.
-
-        Raises:
-            StoreError: It is not whole, or none that this program reads.
-        """
-        header = [
-            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("application_id", "user_version")
-        ]
-        if header != [APPLICATION_ID, VERSION]:
-            raise ForeignFileError(f"{path} is not a file of bodies that this program reads")
-        if self._connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
-            raise StoreError(f"{path} is damaged")
-
 
 @contextmanager
 def reading(path: Path) -> Iterator[BodyReading | None]:
