@@ -342,6 +342,8 @@ class Relay:
         elif self._length > limits.whole_max_bytes:
             self._beginning = bytes(self._body[: limits.tail_bytes])
             self._send_head(head)
+            if self._done:  # the client was cut off by it, and nobody reads on
+                return
             self._pass_on(bytes(self._body))
             del self._body[: -limits.tail_bytes]
 

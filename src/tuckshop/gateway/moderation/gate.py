@@ -32,7 +32,9 @@ FIRST_CHARACTERS: Final = 200  # of the first question; every next one waits for
 MOST_CHARACTERS: Final = 3_200  # up to this
 HOLD_S: Final = 5.0  # the longest that text waits for more of it
 HELD_MAX_BYTES: Final = 256 << 10  # beyond which the upstream waits
-_PLACES_MAX: Final = 64  # of which the end of the text is remembered
+_PLACES_MAX: Final = (
+    1_024  # of which the end of the text is remembered: more than all choices of a call have
+)
 
 
 class Check(Protocol):

@@ -27,6 +27,10 @@ from tuckshop.upstreams.registry import Upstream
 TRIES: Final = (
     2  # of a question that failed; one that came too early is asked until its time is over
 )
+# Of one call, all that it says together counted again: more would never be judged in time, and reading it holds up
+# everybody else's calls.
+TEXTS_MAX: Final = 4_096
+CHARACTERS_MAX: Final = 4 << 20
 AGAIN_S: Final = 1.0  # where a service that is asked too often does not say when to come back
 _UNREADABLE: Final = frozenset({400, 413, 422})  # to a question about a picture: it cannot be taken
 
@@ -93,8 +97,10 @@ class ModerationService:
             pictures: Data URLs.
             asker: Who it is done for. Those who ask little never wait long for one who asks much.
         Raises:
-            NoVerdictError: It does not say.
+            NoVerdictError: It does not say, or would not in time.
         """
+        if len(texts) > TEXTS_MAX or sum(map(len, texts)) > CHARACTERS_MAX:
+            raise NoVerdictError("it says more than can be checked in time")
         pieces = [
             [
                 (self._verdicts.digest_of(service, piece), piece)
@@ -106,7 +112,7 @@ class ModerationService:
             ]
             for text in texts
         ]
-        shown = [self._verdicts.digest_of(service, url) for url in pictures]
+        shown = [self._verdicts.digest_of(service, url, kind="picture") for url in pictures]
         found: dict[Digest, Judged | None] = {}
         needed = [one for some in pieces for one in some if not self._is_known(one[0], found)]
         questions = list(_about_texts(dict(needed)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Final
+from typing import Final, Literal
 
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.moderation import Judged
@@ -13,6 +13,7 @@ KEPT_MAX: Final = 10_000  # some 10 MB
 KEPT_S: Final = 3_600.0  # the service learns, too
 
 Digest = bytes
+Kind = Literal["text", "picture"]  # a picture's address is judged as a text where it stands as one
 
 
 class Verdicts:
@@ -28,9 +29,9 @@ class Verdicts:
         self._clock = clock
         self._kept: dict[Digest, tuple[float, Judged]] = {}  # until when; the oldest first
 
-    def digest_of(self, service: str, content: str) -> Digest:
-        """What *content*, judged by the upstream *service*, is known by."""
-        said = f"{service}\0{content}".encode()
+    def digest_of(self, service: str, content: str, *, kind: Kind = "text") -> Digest:
+        """What *content*, judged as such by the upstream *service*, is known by."""
+        said = f"{kind}\0{service}\0{content}".encode()
         return hmac.digest(self._secret, said, hashlib.sha256)[:16]
 
     def find(self, digest: Digest) -> Judged | None:

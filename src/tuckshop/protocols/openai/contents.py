@@ -73,10 +73,12 @@ def contents_of(
 
     Args:
         profile: Of the upstream. What `openai` has sealed (`encrypted_content` of reasoning) nobody else can have
-            written, so it is passed over; to any other server it is a text.
+            written, so it is passed over among the items of a response; anywhere else, and to any other server, it is
+            a text.
     """
     tree: dict[str, Any] = msgspec.json.decode(body)
-    reader = _Reader(endpoint, passes_sealed=profile == "openai")
+    items = tree.get("input") if endpoint.group == "responses" and profile == "openai" else None
+    reader = _Reader(endpoint, items=items if isinstance(items, list) else [])
     for name, value in tree.items():
         if name in _OURS:
             continue
@@ -86,9 +88,9 @@ def contents_of(
 
 
 class _Reader:
-    def __init__(self, endpoint: Endpoint, *, passes_sealed: bool) -> None:
+    def __init__(self, endpoint: Endpoint, *, items: list[Any]) -> None:
         self._takes_tokens = endpoint.name in ("completions", "embeddings")
-        self._passes_sealed = passes_sealed
+        self._items = frozenset(map(id, items))  # those that may be sealed
         self._leaves: dict[str, Leaf] = {}
         self._joined: list[str] = []
         self._all_own = True
@@ -154,7 +156,7 @@ class _Reader:
         for name, value in node.items():
             if name == "type" and isinstance(value, str) and value in API_WORDS:
                 continue
-            if name == "encrypted_content" and kind == "reasoning" and self._passes_sealed:
+            if name == "encrypted_content" and kind == "reasoning" and id(node) in self._items:
                 continue
             below = f"{path}.{name}"
             if name == "image_url" and kind in _PICTURED and self._picture(value, below, is_own):

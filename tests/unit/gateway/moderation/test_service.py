@@ -212,3 +212,37 @@ def test_a_picture_that_the_service_cannot_take_is_one_that_nobody_judged(
 def test_an_upstream_that_is_gone_gives_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoVerdictError):
         Desk(monkeypatch).judge((["one"], []), service="gone")
+
+
+def test_a_picture_is_looked_at_though_its_address_was_read_as_a_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Letters of base64 are harmless, and what they show may not be."""
+    desk = Desk(monkeypatch)
+    bad = "data:image/png;base64,BAD="
+
+    _, seen = desk.judge(([bad], []), ([], [bad]), ([bad], [bad]))
+
+    assert seen[0] is not None
+    assert len(desk.questions) == 2
+    assert desk.questions[1][0]["type"] == "image_url"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [str(number) for number in range(module.TEXTS_MAX + 1)],
+        ["x" * (module.CHARACTERS_MAX + 1)],
+    ],
+    ids=["texts", "characters"],
+)
+def test_what_cannot_be_checked_in_time_is_not_begun(
+    monkeypatch: pytest.MonkeyPatch, texts: list[str]
+) -> None:
+    """Nobody's call holds up the loop, or takes all turns, for a verdict that would come too late."""
+    desk = Desk(monkeypatch)
+
+    with pytest.raises(NoVerdictError, match="more than can be checked"):
+        desk.judge((texts, []))
+
+    assert desk.questions == []

@@ -41,7 +41,8 @@ def test_a_digest_depends_on_the_secret_the_service_and_the_content() -> None:
         other.digest_of("openai", "Hello."),
         one.digest_of("ours", "Hello."),
         one.digest_of("openai", "Hello"),
+        one.digest_of("openai", "Hello.", kind="picture"),
     }
 
-    assert len(digests) == 4
+    assert len(digests) == 5
     assert b"Hello" not in b"".join(digests)

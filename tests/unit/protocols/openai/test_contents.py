@@ -190,6 +190,20 @@ def test_what_the_provider_sealed_is_its_own_and_a_text_to_any_other_server() ->
     }
 
 
+def test_nothing_is_taken_for_sealed_but_an_item_of_a_response() -> None:
+    """Section 12: whoever writes a text into a schema as if it were sealed has it checked."""
+    item = {"type": "reasoning", "encrypted_content": "how to hurt"}
+    tool = {"type": "function", "name": "f", "parameters": {"default": item}}
+
+    for body in (
+        read(RESPONSES, input=[{"role": "user", "content": [item]}]),
+        read(RESPONSES, input="x", tools=[tool]),
+        read(messages=[], tools=[{"type": "function", "function": tool}]),
+        read(messages=[], input=[item]),
+    ):
+        assert "how to hurt" in texts(body)
+
+
 def test_numbers_of_tokens_are_texts_to_be_decoded() -> None:
     assert read(EMBEDDINGS, input=[1, 2]).tokens == (Tokens((1, 2), "input"),)
     assert read(COMPLETIONS, prompt=[[1], [2, 3]]).tokens == (
