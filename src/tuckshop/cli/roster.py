@@ -20,10 +20,11 @@ from tuckshop.domain.wording import said_to_be
 _FILE_MAX_BYTES: Final = 4 << 20
 _SHOWN_MISSING: Final = 10
 _SHOWN_ROWS: Final = 10
-_SIGNS: Final = {"new": "+", "changed": "~", "revived": "^", "unchanged": " "}
+_SIGNS: Final = {"new": "+", "known": " ", "changed": "~", "revived": "^", "unchanged": " "}
 _COLOURS: Final = {"new": "green", "changed": "yellow", "revived": "cyan"}
 _WORDS: Final = {
     "new": "new",
+    "known": "in the group already",
     "changed": "to change",
     "revived": "to come back from the archive",
     "unchanged": "as they are",

@@ -308,6 +308,7 @@ def assemble(
             Cleaning(writer, person_keys, keeper),
             keeper,
             holds,
+            identities,
             clock,
         ),
         clock=clock,

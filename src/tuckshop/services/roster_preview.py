@@ -73,6 +73,8 @@ def _row(ready: ReadyRow, before: Mapping[str, Any] | None, *, tells: bool) -> R
     action: RosterAction
     if before is None:
         action = "new"
+    elif not tells:
+        action = "known"
     elif before["state"] == "archived":
         action = "revived"
     else:
@@ -85,7 +87,7 @@ def _row(ready: ReadyRow, before: Mapping[str, Any] | None, *, tells: bool) -> R
         external_id=str(ready.columns["external_id"]),
         name=None if name is None else str(name),
         action=action,
-        changes=[] if before is None else changes,
+        changes=[] if shown is None else changes,
         before={} if shown is None else {one: shown[one] for one in told},
         after={} if shown is None else {one: _text(ready.columns[one]) for one in told},
     )

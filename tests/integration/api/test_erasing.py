@@ -430,6 +430,21 @@ async def test_two_at_once_are_one_after_the_other(counter: Counter) -> None:
         await counter.services.members.set_state(OPERATOR, one.person.member, "active")
 
 
+async def test_who_comes_back_before_all_is_done_keeps_what_is_new(counter: Counter) -> None:
+    """P2, P4, P11: what is left of the erasure takes neither their fresh key nor their new bodies."""
+    one = await lived(counter)
+    members = [one.person.member]
+    await erase(counter, one.person.member)
+    back = {"external_id": ID, "name": NAME, "email": EMAIL}
+    assert (await counter.admin.post("/api/v1/groups/swa/members", back)).status == 201
+    sealed = counter.person_keys.seal(members[0], b"new", place="a")
+
+    erasing = counter.services.erasing
+    assert await erasing._cleaning.clean(members)
+
+    assert counter.person_keys.open(members[0], sealed, place="a") == b"new"
+
+
 async def test_who_is_hidden_is_erased_in_all_groups_too(counter: Counter) -> None:
     """P4, P11: by who they are, not by their pseudonyms; and the reason is held to their name."""
     ids = []
@@ -446,6 +461,11 @@ async def test_who_is_hidden_is_erased_in_all_groups_too(counter: Counter) -> No
         f"/api/v1/erase/members/{ids[0]}", {"reason": f"{NAME} asked for it"}
     )
     assert named.status == 422, named.body
+    path = "/api/v1/audit"
+    opened = (await counter.admin.get(path, action="member.identity")).json["data"]
+    assert {row["object"] for row in opened} == set(ids)  # a refusal tells who they are, too
+    await erase(counter, ids[0], dry_run=True)
+    assert len((await counter.admin.get(path, action="member.identity")).json["data"]) == 4
     report = await erase(counter, ids[0])
 
     assert [one["member"] for one in report["data"]] == ids

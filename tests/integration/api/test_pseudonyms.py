@@ -221,7 +221,7 @@ async def test_the_other_way_round_needs_a_reason_too(counter: Counter) -> None:
     trail = await counter.admin.get("/api/v1/audit")
     assert not tells(trail, who)
     asks = [one["after"] for one in trail.json["data"] if one["action"] == "member.find"]
-    assert [one["hits"] for one in asks] == [0, 1]
+    assert asks == [{"hits": 0}, {"hits": 1}]  # the reason stands, sealed, with whom it opened
     stranger = await counter.staff("owner", await _second(counter))
     assert (await stranger.post("/api/v1/identities", asked)).json["data"] == []
 
@@ -291,6 +291,8 @@ async def test_a_roster_goes_in_and_the_answer_tells_how_many(counter: Counter) 
     assert [error["line"] for error in taken.json["errors"]] == [2]
     assert (taken.json["data"], taken.json["missing"], taken.json["missing_count"]) == ([], [], 2)
     assert (preview.json["missing"], preview.json["missing_count"]) == ([], 2)
+    told = [(row["action"], row["changes"], row["before"]) for row in preview.json["rows"]]
+    assert told == [("known", [], {})]  # neither what of them differs nor in which state they are
     unmasked = await counter.admin.post("/api/v1/groups/quiet/unmask", {"reason": REASON})
     assert unmasked.status == 200
     names = {one["name"] for one in (await counter.admin.get(path)).json["data"]}

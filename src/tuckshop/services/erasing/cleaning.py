@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from tuckshop.domain.errors import StoreError
@@ -46,9 +47,9 @@ class Cleaning:
         """
         for member_id in member_ids:
             await self._scrub(member_id)
-        await asyncio.to_thread(self._person_keys.destroy, member_ids)
+        gone = await self._writer.transact(partial(self._destroy, member_ids=member_ids))
         try:
-            await self._keeper.erase(member_ids)
+            await self._keeper.erase(gone)
         except StoreError as error:  # they are dark already
             _log.warning("an erasure is finished later: %s", error)
             return False
@@ -58,6 +59,17 @@ class Cleaning:
                 return True
             await asyncio.sleep(PAUSE_S)
         return False
+
+    def _destroy(self, transaction: Transaction, member_ids: Sequence[str]) -> list[str]:
+        """
+        Destroy the keys of those who did not come back meanwhile; who that is.
+
+        In a transaction, as coming back is, so that nobody's fresh key is taken for the one before.
+        """
+        back = rows.returned(transaction.connection, self._workspace_id)
+        gone = [one for one in member_ids if one not in back]
+        self._person_keys.destroy(gone)
+        return gone
 
     async def _scrub(self, member_id: str) -> None:
         after: tuple[int, str] | None = rows.BEFORE_ALL

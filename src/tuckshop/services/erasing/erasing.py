@@ -15,6 +15,8 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from tuckshop.domain.actor import Actor
 from tuckshop.domain.clock import Clock
 from tuckshop.domain.errors import ConflictError, InvalidFieldError, TuckshopError
@@ -35,6 +37,7 @@ from tuckshop.services.erasing.rows import (
     strip,
 )
 from tuckshop.services.holds import Holds
+from tuckshop.services.identities import Identities
 from tuckshop.services.persons import same_person
 from tuckshop.services.reasons import reason_of
 from tuckshop.services.shapes.erasing import (
@@ -70,6 +73,7 @@ class Erasing:
         cleaning: Cleaning,
         keeper: Keeper,
         holds: Holds,
+        identities: Identities,
         clock: Clock,
     ) -> None:
         self._changes = changes
@@ -82,6 +86,7 @@ class Erasing:
         self._clock = clock
         self._keeper = keeper
         self._holds = holds
+        self._identities = identities
         self._one_at_a_time = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -97,6 +102,9 @@ class Erasing:
             ConflictError: Something of them must be kept.
         """
         persons = same_person(self._directory, actor, self._directory.member(member_id, actor))
+        if any(self._directory.hides_names(one.group_id) for one in persons):
+            # What is answered, a refusal too, tells who is behind a pseudonym: that leaves its rows first (P11).
+            await self._identities.open_all(actor, persons, wish.reason)
         reason = _reason(wish.reason, [self._directory.person(one.id) for one in persons])
         await self._refuse_if_held(persons)
         if wish.dry_run:
@@ -118,6 +126,7 @@ class Erasing:
         await self._refuse_if_held(everybody)
         if wish.dry_run:
             return await self._told(everybody)
+        _reason(wish.reason, [self._directory.person(one.id) for one in everybody])
         if wish.confirm != found.name:
             raise InvalidFieldError("confirm", f"repeat the group's name, {found.name}")
         if found.state != "archived":
@@ -200,8 +209,8 @@ class Erasing:
             try:
                 if not await self._running(ids, patience_s=0) and await self._clean(ids):
                     return
-            except TuckshopError as error:
-                _log.warning("an erasure is finished later: %s", error)
+            except (TuckshopError, SQLAlchemyError, OSError) as error:
+                _log.warning("an erasure is finished later: %s", type(error).__name__)
 
     async def _running(self, ids: Sequence[str], *, patience_s: float = CALLS_END_WITHIN_S) -> int:
         """How many calls of these members run, after a while at most."""

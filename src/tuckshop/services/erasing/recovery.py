@@ -18,7 +18,7 @@ from tuckshop.domain.ids import DEFAULT_WORKSPACE
 from tuckshop.keeping.keeper import Keeper
 from tuckshop.services.batches import batches
 from tuckshop.services.erasing.cleaning import Cleaning
-from tuckshop.services.erasing.rows import has_ended, is_nameless, strip
+from tuckshop.services.erasing.rows import has_ended, returned, strip
 from tuckshop.storage.erasures import Erasure, ErasureList
 from tuckshop.storage.person_keys import PersonKeys
 from tuckshop.storage.schema import groups, members
@@ -103,22 +103,16 @@ async def _put_keys_right(writer: Writer, person_keys: PersonKeys, listed: list[
     Of groups that have ended the same: their own key comes back only with them.
     """
 
-    def returned(transaction: Transaction) -> set[str]:
-        columns = members.c
-        found = transaction.connection.execute(
-            select(columns.id, columns.external_id_folded).where(
-                columns.workspace_id == DEFAULT_WORKSPACE, columns.erased_at.is_not(None)
-            )
-        )
+    def here_now(transaction: Transaction) -> set[str]:
         running = select(groups.c.id).where(
             groups.c.workspace_id == DEFAULT_WORKSPACE, groups.c.state != "archived"
         )
         return {
-            *(id_ for id_, name in found if not is_nameless(name)),
+            *returned(transaction.connection, DEFAULT_WORKSPACE),
             *transaction.connection.execute(running).scalars(),
         }
 
-    here = await writer.transact(returned)
+    here = await writer.transact(here_now)
     alive = await asyncio.to_thread(person_keys.alive, listed)
     await asyncio.to_thread(person_keys.destroy, sorted(alive - here))
     for member_id in sorted(here.intersection(listed) - alive):

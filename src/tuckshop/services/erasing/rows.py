@@ -272,6 +272,17 @@ def ended_members(connection: Connection, workspace_id: str, group_id: str) -> s
     return {id_ for id_, name in found if has_ended(name)}
 
 
+def returned(connection: Connection, workspace_id: str) -> set[str]:
+    """The members who were erased once, and came back."""
+    columns = members.c
+    found = connection.execute(
+        select(columns.id, columns.external_id_folded).where(
+            columns.workspace_id == workspace_id, columns.erased_at.is_not(None)
+        )
+    )
+    return {id_ for id_, name in found if not is_nameless(name) and not has_ended(name)}
+
+
 def open_calls(connection: Connection, workspace_id: str, member_ids: list[str]) -> int:
     """How many calls of these members are running."""
     columns = requests.c

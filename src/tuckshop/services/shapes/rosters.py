@@ -19,7 +19,8 @@ class RowError(Shown, frozen=True, kw_only=True):
     message: str
 
 
-RosterAction = Literal["new", "changed", "unchanged", "revived"]
+# "known", and no more, of a group that hides who its members are.
+RosterAction = Literal["new", "known", "changed", "unchanged", "revived"]
 
 
 class RosterRow(Shown, frozen=True, kw_only=True):
